@@ -1,0 +1,170 @@
+"""Every error of the hub, sorted by who has to act.
+
+    HubError                       exit
+    ├─ ConfigError        operator edits a file                 2
+    ├─ AuthError          operator reconnects                   4
+    ├─ GuardTripped       operator confirms or investigates     6
+    ├─ PlanStale          plan again                            6
+    ├─ Locked             another run holds the job             6
+    ├─ StoreError         operator frees space, restores        8
+    ├─ VendorError                                              1
+    │   ├─ Unavailable > RateLimited > QuotaSpent               5
+    │   ├─ InDoubt        sent, no answer: look before acting
+    │   ├─ Stale          the record's version moved
+    │   ├─ Exists         the vendor already holds such a record
+    │   ├─ MarkLost       the feed's position is gone: read in full
+    │   ├─ Missing        the record is gone
+    │   └─ Rejected       the vendor refuses this record
+    └─ PluginError        the plugin's author                   7
+
+Nothing else in the hub raises its own.
+A message says what happened, where, and what to do; it never carries a record's values or a secret.
+"""
+
+from __future__ import annotations
+
+
+class HubError(Exception):
+    """Something the hub can explain. Shown without a traceback."""
+
+    exit_code = 1
+
+    def __init__(self, message: str = "", *, where: str = "", hint: str = "") -> None:
+        self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
+        self.where = where
+        self.hint = hint
+        super().__init__(self.message)
+
+    @property
+    def code(self) -> str:
+        """The error's name, as JSON documents and journals spell it."""
+        return type(self).__name__
+
+    def __str__(self) -> str:
+        parts = [f"{self.where}: {self.message}" if self.where else self.message]
+        if self.hint:
+            parts.append(f"help: {self.hint}")
+        return "\n".join(parts)
+
+
+class ConfigError(HubError):
+    """The configuration is wrong; nothing was attempted."""
+
+    exit_code = 2
+
+
+class AuthError(HubError):
+    """The vendor does not accept these credentials."""
+
+    exit_code = 4
+
+
+class GuardTripped(HubError):
+    """A guard refused the plan; nothing of it has been sent."""
+
+    exit_code = 6
+
+
+class PlanStale(HubError):
+    """The plan no longer fits what it was made from. Plan again."""
+
+    exit_code = 6
+
+
+class Locked(HubError):
+    """Another process is running this job."""
+
+    exit_code = 6
+
+
+class StoreError(HubError):
+    """The state cannot be read or written."""
+
+    exit_code = 8
+
+
+class VendorError(HubError):
+    """A vendor answered with a refusal, or not at all."""
+
+
+class Unavailable(VendorError):
+    """The vendor cannot be reached or is failing; the request was not applied."""
+
+    exit_code = 5
+
+
+class RateLimited(Unavailable):
+    """The vendor asks us to slow down."""
+
+    def __init__(
+        self, message: str = "", *, wait: float | None = None, where: str = "", hint: str = ""
+    ) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.wait = wait
+
+
+class QuotaSpent(RateLimited):
+    """The vendor's quota or the run's own ceiling of calls is spent."""
+
+
+class InDoubt(VendorError):
+    """The request was sent and no usable answer came: it may have been applied."""
+
+    exit_code = 5
+
+
+class Stale(VendorError):
+    """The record moved since it was read."""
+
+
+class Exists(VendorError):
+    """The vendor already holds a record with this unique value.
+
+    ``there`` is that record's id where the vendor tells it.
+    """
+
+    def __init__(self, message: str = "", *, there: str | None = None, where: str = "") -> None:
+        super().__init__(message, where=where)
+        self.there = there
+
+
+class MarkLost(VendorError):
+    """The feed's position has expired; everything must be read again."""
+
+
+class Missing(VendorError):
+    """The record is gone."""
+
+
+class Rejected(VendorError):
+    """The vendor refuses this record.
+
+    ``reason`` is the vendor's own code, ``fields`` the vendor's names of the fields it complains of.
+    ``message`` may quote the record's values: it is stored encrypted and shown on request only.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        reason: str = "REJECTED",
+        fields: tuple[str, ...] = (),
+        where: str = "",
+    ) -> None:
+        super().__init__(message, where=where)
+        self.reason = reason
+        self.fields = fields
+
+
+class PluginError(HubError):
+    """A plugin misbehaved."""
+
+    exit_code = 7
+
+    def __init__(self, message: str = "", *, where: str = "", hint: str = "") -> None:
+        super().__init__(
+            message,
+            where=where,
+            hint=hint
+            or "Please report this to the plugin's author; your configuration is fine.",
+        )

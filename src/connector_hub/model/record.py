@@ -1,0 +1,158 @@
+"""A vendor's record as last seen, and what a write to one looks like.
+
+These are the values that cross the plugin border: plain, frozen, without behaviour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Literal
+
+from connector_hub.errors import VendorError
+
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A pointer to another record of the same vendor."""
+
+    resource: str
+    id: str
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record, as last seen.
+
+    ``fields`` is the vendor's own JSON row: mapping paths walk it.
+    ``key`` is the record key the hub wrote when it created the record, where the vendor holds one.
+    ``version`` changes whenever the vendor changes the record; ``by`` is the vendor's last modifier.
+    """
+
+    id: str
+    fields: Mapping[str, Any]
+    version: str | None = None
+    links: Mapping[str, Sequence[Ref]] = _NONE
+    key: str | None = None
+    changed: datetime | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A record that is no longer there, on the vendor's word."""
+
+    id: str
+    why: Literal["deleted", "merged", "converted", "hidden"] = "deleted"
+    into: Ref | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What the hub needs of each record: mapping paths, link names, and nothing more."""
+
+    fields: frozenset[str]
+    links: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a feed.
+
+    ``next`` continues this pull and may die with it.
+    ``mark`` comes with the first page and is where the *next* pull starts; it must hold for weeks.
+    ``whole`` says that the pull lists every live record of the resource.
+    """
+
+    records: Sequence[Record | Gone]
+    next: str | None = None
+    mark: str | None = None
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPatch:
+    """Links to add and to take away under one name."""
+
+    add: tuple[Ref, ...] = ()
+    remove: tuple[Ref, ...] = ()
+
+
+Op = Literal["create", "update", "archive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write to one record.
+
+    ``trace`` is the intent's id, the same over attempts: the vendor's trace id or idempotency key.
+    ``key`` is the record key; a connector stores it in its key field when it creates.
+    ``fields`` holds hub-typed values by mapping path (str, Decimal, bool, date, datetime, tuple or
+    None to clear) and names only what shall change.
+    """
+
+    op: Op
+    trace: str
+    key: str
+    id: str | None = None
+    fields: Mapping[str, Any] = _NONE
+    links: Mapping[str, LinkPatch] = _NONE
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A write the vendor confirmed.
+
+    ``fields`` and ``version`` are what the vendor now holds; None makes the hub read it back.
+    ``created`` is the vendor's word on whether the record is new; None where it does not say.
+    """
+
+    id: str
+    version: str | None = None
+    fields: Mapping[str, Any] | None = None
+    links: Mapping[str, Sequence[Ref]] | None = None
+    created: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The vendor works on it; ask again with the ticket."""
+
+    ticket: str
+    again_in: float = 5
+
+
+Outcome = Done | VendorError
+"""What became of one write: Done, or Exists, Rejected, Stale, Missing, InDoubt, Unavailable."""
+
+
+def refs(found: Iterable[Ref]) -> tuple[Ref, ...]:
+    """Links in a fixed order, so that two listings of the same links are equal."""
+    return tuple(sorted(found, key=lambda r: (r.resource, r.id, r.label or "")))
+
+
+EMPTY: Mapping[str, Any] = _NONE
+"""An empty mapping that can be shared."""
+
+__all__ = [
+    "EMPTY",
+    "Done",
+    "Gone",
+    "LinkPatch",
+    "Op",
+    "Outcome",
+    "Page",
+    "Pending",
+    "Record",
+    "Ref",
+    "Want",
+    "Write",
+    "refs",
+]
+

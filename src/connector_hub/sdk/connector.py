@@ -1,0 +1,343 @@
+"""What a plugin author writes: a vendor's system as a class.
+
+Every method has a default, so an author meets only what his vendor needs.
+The author does not write retries, limits, timeouts, batching, diffing, merging, state or logging.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from connector_hub.errors import (
+    PluginError,
+    VendorError,
+)
+from connector_hub.model.record import (
+    Done,
+    Gone,
+    Outcome,
+    Page,
+    Pending,
+    Record,
+    Want,
+    Write,
+)
+from connector_hub.sdk.auth import Auth
+
+if TYPE_CHECKING:
+    from connector_hub.ports import Answer, Clock, Http
+
+
+class Can(enum.Flag):
+    """What a vendor lets us do with a resource."""
+
+    READ = enum.auto()
+    CREATE = enum.auto()
+    UPDATE = enum.auto()
+    ARCHIVE = enum.auto()
+    FIND = enum.auto()
+    """Look records up by the values of one field, on a channel that misses nothing."""
+
+
+class Effect(enum.Enum):
+    """What it is worth to send a create again that went unanswered."""
+
+    VENDOR_KEY = "vendor_key"
+    """The record key is unique at the vendor: a second create answers Exists or changes the first."""
+    UPSERT = "upsert"
+    """A create with the record key is an update where the key is there."""
+    PROBE = "probe"
+    """Not repeatable, but ``find`` by the record key tells whether it happened."""
+    UNSAFE = "unsafe"
+    """Neither: an unanswered create needs a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One kind of request and what it costs: ``rows`` records at most, ``cost`` calls of ``bucket``.
+
+    ``op`` is one of: ``list`` (a page of everything), ``changed`` (a page of the changed feed),
+    ``deleted`` (a page of the deleted feed), ``fetch``, ``find``, ``create``, ``update``, ``archive``.
+    """
+
+    op: Literal["list", "changed", "deleted", "fetch", "find", "create", "update", "archive"]
+    rows: int
+    cost: int = 1
+    bucket: str = "calls"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldInfo:
+    """One field of a resource as the vendor describes it. ``path`` is as mappings write it."""
+
+    path: str
+    label: str
+    type: str
+    required: bool = False
+    unique: bool = False
+    read_only: bool = False
+    options: tuple[str, ...] = ()
+    closed: bool = False
+    """Whether the vendor refuses values that are not among the options."""
+    refers_to: tuple[str, ...] = ()
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A kind of record at a vendor.
+
+    ``feeds`` names what ``read`` can answer besides the full listing; ``lag`` is how many seconds the
+    changed feed may be behind: the next pull starts so much before the last mark.
+    ``needs`` are links the vendor requires before a record may be created.
+    """
+
+    name: str
+    can: Can
+    effect: Effect = Effect.UNSAFE
+    feeds: tuple[str, ...] = ("changed",)
+    links: tuple[str, ...] = ()
+    ways: tuple[Way, ...] = ()
+    lag: int = 120
+    needs: tuple[str, ...] = ()
+    fields: tuple[FieldInfo, ...] = ()
+
+    def way(self, op: str) -> Way:
+        """The way for an operation; one record a call where the connector declares none."""
+        return next((w for w in self.ways if w.op == op), Way(op, 1))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who answered: the vendor's own account id pins a connection. ``user`` makes our writes."""
+
+    id: str
+    name: str
+    user: str | None = None
+    zone: str | None = None
+    currency: str | None = None
+    lacks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """``amount`` requests (or credits) per ``per`` seconds in a bucket.
+
+    A ``rolling`` window counts the last ``per`` seconds, a ``daily`` one is only watched and kept a
+    reserve of, ``concurrent`` bounds requests in flight (``per`` is ignored).
+    """
+
+    bucket: str
+    amount: int
+    per: float
+    kind: Literal["rolling", "daily", "concurrent"] = "rolling"
+
+
+class Kind(enum.Enum):
+    """What an answer means; the hub decides what follows."""
+
+    THROTTLED = "throttled"
+    QUOTA = "quota"
+    UNAVAILABLE = "unavailable"
+    """Not applied; try again."""
+    AMBIGUOUS = "ambiguous"
+    """It may have been applied."""
+    AUTH = "auth"
+    """The access token is not accepted (any more)."""
+    DENIED = "denied"
+    """The credentials are good but may not do this."""
+    STALE = "stale"
+    EXISTS = "exists"
+    MISSING = "missing"
+    MARK_LOST = "mark_lost"
+    RECORD = "record"
+    CONFIG = "config"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A vendor's error answer, sorted. ``wait`` is in seconds; ``there`` goes with EXISTS."""
+
+    kind: Kind
+    message: str
+    code: str = ""
+    wait: float | None = None
+    there: str | None = None
+    fields: tuple[str, ...] = ()
+
+
+class Connector:
+    """A vendor's system. Subclass it, name it, declare its resources.
+
+    Args of the constructor are given by the hub: ``config`` is an instance of ``Config`` whose
+    secrets are still references, ``http`` signs, limits and retries.
+    Making a connector does no I/O.
+    """
+
+    name: ClassVar[str]
+    auth: ClassVar[Auth] = Auth()
+    resources: ClassVar[tuple[Resource, ...]] = ()
+    base_url: ClassVar[str] = ""
+    """Where the vendor lives; a connection's ``base_url`` overrides it."""
+    origins: ClassVar[tuple[str, ...]] = ()
+    """Host suffixes besides the base URL's own host that credentials may be sent to."""
+    key_field: ClassVar[str | None] = None
+    """The vendor's name of the field that holds the record key, unless the connection says another."""
+
+    class Config(BaseModel):
+        """A connection's own keys. ``SecretStr`` fields take references only."""
+
+        model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
+
+        base_url: str | None = None
+
+    def __init__(
+        self, config: Any, http: Http, *, clock: Clock, key_field: str | None = None
+    ) -> None:
+        self.config = config
+        self.http = http
+        self.clock = clock
+        self.key = key_field
+        """The key field in use, None where the account may not be altered."""
+
+
+
+    async def check(self) -> Account:
+        """Who we are at the vendor. One cheap call.
+
+        Raises:
+            AuthError: the vendor does not accept the credentials.
+        """
+        raise NotImplementedError
+
+    async def describe(self, resource: str) -> Resource:
+        """The resource with its fields, live from the vendor."""
+        return self.resource(resource)
+
+    async def read(self, resource: str, feed: str, at: str | None, want: Want) -> Page:
+        """One page of a feed.
+
+        ``feed`` is ``changed`` or ``deleted``. ``at`` is None (from the beginning: of ``changed`` that
+        means a listing of every live record), a ``next`` or a ``mark`` this connector gave.
+
+        Raises:
+            MarkLost: ``at`` has expired.
+        """
+        raise NotImplementedError
+
+    async def fetch(
+        self, resource: str, ids: Sequence[str], want: Want
+    ) -> Sequence[Record | Gone]:
+        """Records by id, at most ``way('fetch').rows`` of them. An id that is left out is unknown."""
+        raise NotImplementedError
+
+    async def find(
+        self, resource: str, path: str, values: Sequence[str], want: Want
+    ) -> Mapping[str, Sequence[Record]]:
+        """Records by the value of one field; ``path`` may be the key field's."""
+        raise NotImplementedError
+
+    async def write(
+        self, resource: str, writes: Sequence[Write], *, way: Way
+    ) -> Sequence[Outcome] | Pending:
+        """Writes of one op, at most ``way.rows``; one outcome per write, in the order of ``writes``.
+
+        The default sends them one by one through ``create``, ``update`` and ``archive``.
+
+        Raises:
+            Unavailable: nothing of it was applied.
+            InDoubt: the call was sent and not answered.
+        """
+        return [await self._one(resource, w) for w in writes]
+
+    async def _one(self, resource: str, w: Write) -> Outcome:
+        try:
+            match w.op:
+                case "create":
+                    return await self.create(resource, w)
+                case "update":
+                    return await self.update(resource, w)
+                case "archive":
+                    return await self.archive(resource, w)
+        except VendorError as e:
+            return e
+
+    async def create(self, resource: str, write: Write) -> Done:
+        """Create one record that holds ``write.key`` in the key field."""
+        raise NotImplementedError
+
+    async def update(self, resource: str, write: Write) -> Done:
+        """Change the given fields of one record and nothing else."""
+        raise NotImplementedError
+
+    async def archive(self, resource: str, write: Write) -> Done:
+        """Archive or delete one record; quiet when it is gone already."""
+        raise NotImplementedError
+
+    async def outcomes(
+        self, resource: str, writes: Sequence[Write], ticket: str
+    ) -> Sequence[Outcome] | Pending:
+        """What became of writes that were answered Pending."""
+        raise NotImplementedError
+
+    async def prepare(self, resource: str, *, make: bool) -> str | None:
+        """The key field a resource still lacks, in one line, or None; made when ``make`` is set."""
+        return None
+
+
+
+    def limits(self) -> Sequence[Limit]:
+        """The vendor's limits for this account."""
+        return ()
+
+    def fault(self, answer: Answer) -> Fault | None:
+        """Sort an answer of status >= 300; None leaves it to the hub's table of statuses."""
+        return None
+
+    def heed(self, answer: Answer) -> Mapping[str, float]:
+        """What the answer's headers say is left, per bucket."""
+        return {}
+
+
+
+    @classmethod
+    def resource(cls, name: str) -> Resource:
+        """The declared resource of that name.
+
+        Raises:
+            PluginError: the connector declares none.
+        """
+        for r in cls.resources:
+            if r.name == name:
+                return r
+        raise PluginError(f"connector {cls.name} has no resource {name!r}")
+
+
+ConnectorHook = Callable[[], Sequence[type[Connector]]]
+
+__all__ = [
+    "Account",
+    "Can",
+    "Connector",
+    "ConnectorHook",
+    "Done",
+    "Effect",
+    "Fault",
+    "FieldInfo",
+    "Gone",
+    "Kind",
+    "Limit",
+    "Outcome",
+    "Page",
+    "Pending",
+    "Record",
+    "Resource",
+    "Want",
+    "Way",
+    "Write",
+]
