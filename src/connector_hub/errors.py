@@ -33,6 +33,8 @@ class HubError(Exception):
         self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
         self.where = where
         self.hint = hint
+        self.receipt: object | None = None
+        """What a run had done before it failed, where there was one."""
         super().__init__(self.message)
 
     @property

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import orjson
 
 from connector_hub.errors import Unavailable
+from connector_hub.model.conflict import Conflict, DeadLetter
+from connector_hub.model.link import Kin, Link
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,4 +118,182 @@ class Secrets(Protocol):
 Progress = Callable[[str, int, int | None], None]
 """Told (phase, done, total or None) while work goes on."""
 
-Sleep = Callable[[float], Awaitable[None]]
+
+class Store(Protocol):
+    """The state of a project: links, bases, identity, cursors, intents, and what waits for people."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All that is done inside is kept together, or not at all."""
+
+    def pinned(self, connection: str) -> str | None:
+        """The account a connection belongs to."""
+
+    def pin(self, connection: str, account: str) -> None:
+        """Remember the account behind a connection."""
+
+    def links(self, account: str, resource: str, records: Collection[str]) -> dict[str, Link]:
+        """Links by record id."""
+
+    def records(self, account: str, resource: str, hubs: Collection[bytes]) -> dict[bytes, tuple[str, bool]]:
+        """The record of each hub id at one resource, and whether it is gone."""
+
+    def link(self, rows: Iterable[tuple[str, str, str, bytes]]) -> None:
+        """Add links: (account, resource, record, hub). Who waited for them is looked at again."""
+
+    def lose(self, account: str, resource: str, records: Collection[str]) -> None:
+        """These records are gone: their links become tombstones."""
+
+    def linked(self, account: str, resource: str) -> int:
+        """How many live links a resource has."""
+
+    def spelling(self, job: str, side: str, fields: Sequence[tuple[str, str]]) -> int:
+        """A number for a list of (field, rule fingerprint): the layout of packed bases."""
+
+    def spelled(self, number: int) -> list[tuple[str, str]]:
+        """The fields behind a layout's number."""
+
+    def bases(self, job: str, side: str, hubs: Collection[bytes]) -> dict[bytes, bytes]:
+        """Packed bases by hub id."""
+
+    def set_bases(self, job: str, side: str, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        """Store packed bases."""
+
+    def index(
+        self, job: str, side: str, rows: Iterable[tuple[str, int, Sequence[tuple[int, bytes]]]], number: int
+    ) -> None:
+        """Identity hashes of records: (record, filled sets, [(set, hash)]); replaces what was known."""
+
+    def touch(self, job: str, side: str, records: Collection[str], number: int) -> None:
+        """A whole pass saw these records again, unchanged."""
+
+    def forget(self, job: str, side: str, records: Collection[str]) -> None:
+        """Take gone records out of the identity index."""
+
+    def sweep(self, job: str, side: str, number: int) -> None:
+        """Drop from the index what a whole pass of that number did not see."""
+
+    def kin(self, job: str, side: str, hashes: Collection[tuple[int, bytes]]) -> dict[tuple[int, bytes], list[Kin]]:
+        """Who else carries these (set, hash) marks on a side."""
+
+    def cursor(self, job: str, side: str, feed: str) -> tuple[str | None, str, str] | None:
+        """(mark, spelling it was read under, when it was stored)."""
+
+    def set_cursor(self, job: str, side: str, feed: str, mark: str | None, spelling: str, at: datetime) -> None:
+        """Where the next pull of a feed starts."""
+
+    def fact(self, job: str, side: str, name: str) -> str | None:
+        """Something remembered about a side of a job."""
+
+    def set_fact(self, job: str, side: str, name: str, value: str) -> None:
+        """Remember something about a side of a job."""
+
+    def inbox(self, job: str, side: str) -> dict[str, str]:
+        """Records to look at again, and why."""
+
+    def look_again(self, job: str, side: str, rows: Iterable[tuple[str, str]]) -> None:
+        """Put records into the inbox: (record, why)."""
+
+    def looked(self, job: str, side: str, records: Iterable[str]) -> None:
+        """Take records out of the inbox."""
+
+    def wait(self, job: str, side: str, rows: Iterable[tuple[str, str, str, str]]) -> None:
+        """Remember who waits for a link: (record, account, resource, target record)."""
+
+    def intend(self, job: str, rows: Iterable[tuple[bytes, bytes, Any]]) -> None:
+        """Commit intents before their calls: (id, hub, payload)."""
+
+    def intents(self, job: str) -> list[tuple[bytes, bytes, Any]]:
+        """Writes whose outcome was never settled."""
+
+    def settled(self, intents: Iterable[bytes]) -> None:
+        """Take intents away: what became of them is known."""
+
+    def open_conflict(
+        self,
+        job: str,
+        kind: str,
+        subject: bytes,
+        members: Iterable[tuple[str, str]],
+        run: int,
+        at: datetime,
+        detail: Mapping[str, Any],
+    ) -> bool:
+        """Open a conflict, or add members to the open one. True when it is new."""
+
+    def doubtful(self, job: str, side: str, records: Collection[str]) -> set[str]:
+        """Those whose creation was never answered and cannot be looked up: not to be sent again."""
+
+    def close_conflicts(self, job: str, side: str, records: Collection[str], at: datetime) -> set[str]:
+        """Close what these records were in conflict about; the other members of a group."""
+
+    def conflicts(self, job: str | None = None, number: int | None = None) -> list[Conflict]:
+        """Open conflicts, oldest first."""
+
+    def open_letters(self, job: str, records: Collection[str]) -> dict[str, bytes]:
+        """The change each record's open dead letter stands for."""
+
+    def bury(
+        self,
+        job: str,
+        rows: Iterable[tuple[str, bytes, str, str, Sequence[str], bytes, str]],
+        run: int,
+        at: datetime,
+    ) -> None:
+        """Dead letters: (record, hub, op, reason, fields, change, vendor's message)."""
+
+    def exhume(self, job: str, records: Iterable[str], at: datetime) -> None:
+        """Close the dead letters of these records."""
+
+    def letters(self, job: str | None = None, number: int | None = None) -> list[DeadLetter]:
+        """Open dead letters, oldest first."""
+
+    def open_counts(self, job: str) -> dict[str, int]:
+        """How many conflicts and dead letters are open."""
+
+    def begin_run(self, job: str, kind: str, at: datetime) -> int:
+        """A number for a run that starts now."""
+
+    def end_run(self, run: int, status: str, document: Mapping[str, Any], at: datetime) -> None:
+        """How a run ended, as its JSON document."""
+
+    def runs(self, job: str | None = None, most: int = 50) -> list[dict[str, Any]]:
+        """The latest runs, newest first."""
+
+    def first_look(self, records: Sequence[str]) -> set[str]:
+        """Which of these records this reading has not met before; ``start_look`` forgets them."""
+
+    def start_look(self) -> None:
+        """A reading begins: no record has been met."""
+
+    def save_plan(self, plan: str, job: str, document: Any, at: datetime) -> None:
+        """Keep what a plan needs besides its windows, sealed."""
+
+    def plan(self, plan: str) -> tuple[str, str, str | None, Any] | None:
+        """(job, made, applied, document)."""
+
+    def plan_ids(self) -> list[str]:
+        """Plans that are kept, newest first."""
+
+    def plan_applied(self, plan: str, at: datetime) -> None:
+        """A plan is applied once."""
+
+    def drop_plans(self, job: str, before: datetime, *, keep: str = "") -> None:
+        """Take away the windows of plans older than ``before`` and of runs that did not end."""
+
+    def drop_windows(self, plan: str) -> None:
+        """Take away what was staged and planned under an id."""
+
+    def stage(self, plan: str, n: int, rows: Any) -> None:
+        """Keep a page that was read, sealed."""
+
+    def staged(self, plan: str) -> Iterator[Any]:
+        """Pages in the order they were read; each is taken away as the next is asked for."""
+
+    def save_window(self, plan: str, n: int, rows: Any) -> None:
+        """Keep a window of changes, sealed."""
+
+    def windows(self, plan: str) -> Iterator[Any]:
+        """Windows in order."""

@@ -6,7 +6,7 @@ These are the values that cross the plugin border: plain, frozen, without behavi
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Literal
@@ -14,6 +14,10 @@ from typing import Any, Literal
 from connector_hub.errors import VendorError
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+def _nothing() -> Mapping[str, Any]:
+    return _NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class Record:
     id: str
     fields: Mapping[str, Any]
     version: str | None = None
-    links: Mapping[str, Sequence[Ref]] = _NONE
+    links: Mapping[str, Sequence[Ref]] = field(default_factory=_nothing)
     key: str | None = None
     changed: datetime | None = None
     by: str | None = None
@@ -100,8 +104,8 @@ class Write:
     trace: str
     key: str
     id: str | None = None
-    fields: Mapping[str, Any] = _NONE
-    links: Mapping[str, LinkPatch] = _NONE
+    fields: Mapping[str, Any] = field(default_factory=_nothing)
+    links: Mapping[str, LinkPatch] = field(default_factory=_nothing)
     version: str | None = None
 
 

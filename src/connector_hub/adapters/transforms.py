@@ -1,0 +1,44 @@
+"""Transforms that need a library: phone numbers (phonenumberslite, a port of libphonenumber)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumberFormat
+
+from connector_hub.model.transforms import Transform, Transforms, Unreadable
+
+_CACHED = 4096
+
+
+def phone(argument: str | None) -> Transform:
+    """``phone(ID)``: any notation read as E.164; the region is that of numbers without a ``+``.
+
+    Raises:
+        ValueError: no region, or none that exists (ISO 3166-1 alpha-2).
+    """
+    region = (argument or "").strip()
+    if region not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError("needs a region such as phone(ID)")
+
+    @lru_cache(_CACHED)
+    def get(value: str) -> str | None:
+        text = value.strip()
+        if not text:
+            return None
+        try:
+            number = phonenumbers.parse(text, region)
+        except NumberParseException:
+            raise Unreadable from None
+        if not phonenumbers.is_possible_number(number):
+            raise Unreadable
+        spelled = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+        return f"{spelled};ext={number.extension}" if number.extension else spelled
+
+    return Transform(get)
+
+
+def transforms() -> Transforms:
+    """All transforms the hub brings."""
+    return Transforms({"phone": phone})

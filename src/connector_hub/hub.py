@@ -1,0 +1,768 @@
+"""The composition root: one ``Hub``, one method per use case."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets as random_ids
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from connector_hub.adapters import files
+from connector_hub.adapters.clock import SystemClock
+from connector_hub.adapters.http import HttpClient, Ledger
+from connector_hub.adapters.locks import job_lock
+from connector_hub.adapters.plugins import Plugins
+from connector_hub.adapters.secrets import SecretsAdapter
+from connector_hub.adapters.sqlite import SqliteStore
+from connector_hub.adapters.transforms import transforms
+from connector_hub.adapters.vault import Vault, new_key
+from connector_hub.errors import (
+    ConfigError,
+    GuardTripped,
+    HubError,
+    InDoubt,
+    PlanStale,
+    PluginError,
+    StoreError,
+)
+from connector_hub.model.conflict import Conflict, DeadLetter
+from connector_hub.model.job import Job, SideName
+from connector_hub.model.mapping import Spoke, compile_mapping
+from connector_hub.model.plan import Change, FieldChange, Plan, Receipt, Seen, Shown
+from connector_hub.model.record import Record
+from connector_hub.ports import Clock, Progress
+from connector_hub.sdk.connector import Account, Connector, Resource
+from connector_hub.sync import jobs as syncing
+from connector_hub.sync.base import Bases
+from connector_hub.sync.identity import Identities
+from connector_hub.sync.run import JobRun, Options, Route
+from connector_hub.sync.sides import LiveSide, pages
+
+if TYPE_CHECKING:
+    import httpx
+
+TENANT = "main"
+RESERVE = 0.2
+"""Share of a plan's calls kept for retries, besides three."""
+
+
+@dataclass(slots=True)
+class Live:
+    """A connection in use."""
+
+    connector: Connector
+    client: HttpClient
+    account: Account
+
+
+def _silent(phase: str, done: int, total: int | None) -> None:
+    """Progress that nobody watches."""
+
+
+class Hub:
+    """A project at work. Made by ``open_hub``; two hubs in one process are two objects."""
+
+    def __init__(
+        self,
+        project: files.Project,
+        plugins: Plugins,
+        *,
+        environ: Mapping[str, str],
+        clock: Clock,
+        transports: Mapping[str, httpx.AsyncBaseTransport],
+    ) -> None:
+        self.project = project
+        self.plugins = plugins
+        self.clock = clock
+        self.secrets = SecretsAdapter(project.folder, environ)
+        self._transports = transports
+        self._store: SqliteStore | None = None
+        self._vault: Vault | None = None
+        self._live: dict[str, Live] = {}
+        self._ledgers: dict[str, Ledger] = {}
+        self._max_calls: int | None = None
+
+    async def aclose(self) -> None:
+        """Let go of connections and state."""
+        for live in self._live.values():
+            await live.client.aclose()
+        self._live.clear()
+        if self._store:
+            self._store.close()
+            self._store = None
+
+    @property
+    def state_path(self) -> Path | None:
+        """The state's file, None for one in memory.
+
+        Raises:
+            ConfigError: the state's URL is of a kind this version does not know.
+        """
+        scheme, _, path = self.project.state.partition(":///")
+        if scheme != "sqlite" or not path:
+            raise ConfigError(
+                f"state {self.project.state!r} cannot be used",
+                where=str(self.project.file),
+                hint="write sqlite:///hub.db",
+            )
+        return None if path == ":memory:" else self.project.folder / path
+
+    @property
+    def store(self) -> SqliteStore:
+        """The state, opened when it is first needed.
+
+        Raises:
+            StoreError, ConfigError: see ``SqliteStore``.
+        """
+        if self._store is None:
+            path = self.state_path
+            self._vault = Vault(self._key(path))
+            self._store = SqliteStore(path or ":memory:", self._vault)
+        return self._store
+
+    def _key(self, state: Path | None) -> bytes:
+        """The master key; made here only when there is no state yet."""
+        reference = self.project.key
+        if reference.startswith("file:"):
+            path = self.project.folder / reference.removeprefix("file:")
+            if not path.exists():
+                if state is not None and state.exists() and state.stat().st_size:
+                    raise ConfigError(
+                        f"the state {state.name} is there, its key {path.name} is not",
+                        where=str(self.project.file),
+                        hint="give back the key file; without it the state cannot be read",
+                    )
+                write_key(path)
+        text = self.secrets.read(reference).strip()
+        try:
+            return bytes.fromhex(text)
+        except ValueError:
+            raise ConfigError(
+                f"key {reference} is not 64 hexadecimal digits",
+                where=str(self.project.file),
+                hint="make one with `connector-hub init` or `openssl rand -hex 32`",
+            ) from None
+
+    def job(self, name: str) -> Job:
+        """A job by name.
+
+        Raises:
+            ConfigError: the project has no such job.
+        """
+        if name not in self.project.jobs:
+            raise ConfigError(
+                f"there is no job {name!r}",
+                where=str(self.project.file),
+                hint=files.did_you_mean(name, self.project.jobs),
+            )
+        return self.project.jobs[name]
+
+    def jobs_in_order(self) -> list[str]:
+        """All jobs, those first that others' link fields point to."""
+        jobs = self.project.jobs
+        order: list[str] = []
+
+        def visit(name: str, path: tuple[str, ...]) -> None:
+            if name in order or name in path:
+                return
+            for to in self.project.entity(jobs[name].entity).links().values():
+                for other, job in jobs.items():
+                    if job.entity == to:
+                        visit(other, (*path, name))
+            order.append(name)
+
+        for name in jobs:
+            visit(name, ())
+        return order
+
+    async def connect(self, name: str, *, secrets: Any = None) -> Live:
+        """A connection in use: made, checked and pinned once per hub.
+
+        Raises:
+            AuthError: the vendor refuses the credentials.
+            GuardTripped: another account answers than the state knows.
+        """
+        if name in self._live:
+            return self._live[name]
+        connector, client = self._make(name, secrets or self.secrets)
+        try:
+            with _plugin_errors(connector, name):
+                account = await connector.check()
+        except BaseException:
+            await client.aclose()
+            raise
+        live = Live(connector, client, account)
+        self._live[name] = live
+        return live
+
+    def _make(self, name: str, secrets: Any) -> tuple[Connector, HttpClient]:
+        if name not in self.project.connections:
+            raise ConfigError(
+                f"there is no connection {name!r}",
+                where=str(self.project.file),
+                hint=files.did_you_mean(name, self.project.connections),
+            )
+        wanted = self.project.connections[name]
+        kind = self.plugins.connector(wanted.connector)
+        client = HttpClient(
+            kind,
+            wanted.config,
+            connection=name,
+            secrets=secrets,
+            clock=self.clock,
+            ledger=self._ledger(name),
+            transport=self._transports.get(name),
+        )
+        key = kind.key_field if wanted.key_field == "default" else wanted.key_field
+        with _plugin_errors(kind, name):
+            connector = kind(wanted.config, client, clock=self.clock, key_field=key)
+        client.attach(connector)
+        return connector, client
+
+    def _ledger(self, name: str) -> Ledger:
+        if name not in self._ledgers:
+            self._ledgers[name] = Ledger()
+        return self._ledgers[name]
+
+    def _new_ledgers(self, max_calls: int | None) -> None:
+        """A run begins: its calls are counted from here."""
+        shared = Ledger(ceiling=max_calls) if max_calls is not None else None
+        self._ledgers.clear()
+        for name in self.project.connections:
+            self._ledgers[name] = Ledger(parent=shared) if shared else Ledger()
+            if name in self._live:
+                self._live[name].client.ledger = self._ledgers[name]
+
+    def _pin(self, name: str, live: Live) -> None:
+        mine = f"{live.connector.name}:{live.account.id}"
+        known = self.store.pinned(name)
+        if known is None:
+            self.store.pin(name, mine)
+        elif known != mine:
+            raise GuardTripped(
+                f"connection {name} belonged to account {known}, it now answers as {mine}",
+                where=name,
+                hint="give back the old credentials, or use a connection of another name",
+            )
+
+    async def check(self, *, live: bool = True) -> list[str]:
+        """Look at everything that can be seen without writing; one line per thing that is well.
+
+        Raises:
+            ConfigError: with every mistake found in the files.
+            AuthError, VendorError: of the first connection that does not answer.
+        """
+        files.run_tests(self.project).raise_if_any()
+        lines = [f"{len(self.project.jobs)} jobs, their mappings and tests"]
+        if live:
+            for name in self.project.connections:
+                c = await self.connect(name)
+                lines.append(f"{name}: {c.connector.name} account {c.account.id} ({c.account.name})")
+                if c.account.lacks:
+                    lines.append(f"{name}: lacks {', '.join(c.account.lacks)}")
+        for name, job in self.project.jobs.items():
+            _, left = self._routes(job)
+            lines += [f"{name}: {_left_out(f)}" for f in left]
+        return lines
+
+    async def describe(self, connection: str, resource: str) -> Resource:
+        """A resource with its fields, live from the vendor."""
+        live = await self.connect(connection)
+        with _plugin_errors(live.connector, connection):
+            return await live.connector.describe(resource)
+
+    async def prepare(self, connection: str, *, make: bool) -> list[str]:
+        """The record-key fields a connection still lacks; made when ``make`` is set."""
+        live = await self.connect(connection)
+        used = {
+            side.resource
+            for job in self.project.jobs.values()
+            for side in (job.left, job.right)
+            if side.connection == connection
+        } or {r.name for r in live.connector.resources}
+        lines = []
+        for resource in sorted(used):
+            with _plugin_errors(live.connector, connection):
+                line = await live.connector.prepare(resource, make=make)
+            if line:
+                lines.append(line)
+        return lines
+
+    def _routes(self, job: Job) -> tuple[dict[str, Route], list[str]]:
+        """Where the job's link fields lead, and those no job of the project carries."""
+        routes: dict[str, Route] = {}
+        left: list[str] = []
+        pair = {job.left.connection, job.right.connection}
+        for name, to in self.project.entity(job.entity).links().items():
+            carrier = next(
+                (
+                    j
+                    for j in self.project.jobs.values()
+                    if j.entity == to and {j.left.connection, j.right.connection} == pair
+                ),
+                None,
+            )
+            if carrier is None:
+                left.append(name)
+                continue
+            sides = {s.connection: s.resource for s in (carrier.left, carrier.right)}
+            source, target = job.side(job.source), job.side(job.target)
+            routes[name] = Route(sides[source.connection], sides[target.connection])
+        return routes, left
+
+    async def _side(self, job: Job, name: SideName, left_out: Iterable[str]) -> LiveSide:
+        side = job.side(name)
+        live = await self.connect(side.connection)
+        self._pin(side.connection, live)
+        spoke = self._spoke(job.entity, live.connector.name, side.resource, left_out)
+        assert self._vault is not None  # noqa: S101 - _pin has opened the store
+        key, identity = self._vault.derive("base"), self._vault.derive("identity")
+        entity = self.project.entity(job.entity)
+        with _plugin_errors(live.connector, side.connection):
+            resource = live.connector.resource(side.resource)
+        return LiveSide(
+            name=name,
+            connection=side.connection,
+            account=live.account,
+            connector=live.connector,
+            resource=resource,
+            spoke=spoke,
+            want=spoke.want,
+            bases=Bases(self.store, job.name, name, spoke, key),
+            identities=Identities(entity.identity, spoke, identity),
+        )
+
+    def _spoke(
+        self, entity: str, connector: str, resource: str, left_out: Iterable[str] = ()
+    ) -> Spoke:
+        mapping = self.project.mapping(entity, connector, resource)
+        return compile_mapping(
+            mapping, self.project.entity(entity), transforms(), leave_out=left_out
+        )
+
+    @contextlib.asynccontextmanager
+    async def _running(
+        self, name: str, kind: str, options: Options, progress: Progress, plan: str | None = None
+    ) -> AsyncIterator[JobRun]:
+        """A run under its lock, with its number; how it ends is kept, whatever happens."""
+        job = self.job(name)
+        with job_lock(self.state_path, name):
+            number = self.store.begin_run(name, kind, self.clock.now())
+            started = self.clock.monotonic()
+            notes: list[str] = []
+            run: JobRun | None = None
+            try:
+                run = await self._run(job, number, options, progress, plan)
+                run.note = notes.append
+                yield run
+            except BaseException as e:
+                error = _as_hub_error(e)
+                receipt = self._receipt(job.name, number, run, error, notes, started)
+                self._end(receipt)
+                if isinstance(error, HubError):
+                    error.receipt = receipt
+                    raise error from e
+                e.receipt = receipt  # type: ignore[attr-defined]
+                raise
+
+    async def _run(
+        self, job: Job, number: int, options: Options, progress: Progress, plan: str | None
+    ) -> JobRun:
+        routes, left = self._routes(job)
+        source = await self._side(job, job.source, left)
+        target = await self._side(job, job.target, left)
+        assert self._vault is not None  # noqa: S101 - the sides have opened the store
+        self._drop_old_plans(job.name, plan)
+        shown = Plan(
+            plan or random_ids.token_hex(4), job.name, job.entity, source.connection, target.connection
+        )
+        shown.left_out = tuple(left)
+        return JobRun(
+            job=job,
+            number=number,
+            plan=shown,
+            source=source,
+            target=target,
+            store=self.store,
+            clock=self.clock,
+            tenant=TENANT,
+            key=self._vault.derive("changes"),
+            routes={n: r for n, r in routes.items() if n in source.spoke.names},
+            options=options,
+            progress=progress,
+        )
+
+    def _drop_old_plans(self, job: str, keep: str | None) -> None:
+        before = self.clock.now() - timedelta(seconds=self.project.plan_ttl)
+        self.store.drop_plans(job, before, keep=keep or "")
+
+    def _receipt(
+        self,
+        job: str,
+        number: int,
+        run: JobRun | None,
+        error: BaseException | None,
+        notes: Sequence[str],
+        started: float,
+    ) -> Receipt:
+        receipt = Receipt(job, number)
+        receipt.calls = {n: dict(x.calls) for n, x in self._ledgers.items() if x.calls}
+        receipt.seconds = self.clock.monotonic() - started
+        with contextlib.suppress(StoreError):
+            receipt.open = self.store.open_counts(job)
+        if run is not None:
+            t = run.tally
+            for name, n in t.document().items():
+                setattr(receipt, name, n)
+            receipt.read = t.read if error is None else sum(t.outcomes.values())
+            receipt.writes = {run.target.connection: t.writes[run.target.connection]}
+            receipt.new = {
+                "conflicts": t.new_conflicts,
+                "dead_letters": t.new_letters,
+                "stale": t.new_stale,
+            }
+            receipt.unreadable, receipt.drift = dict(t.unreadable), t.drift
+            receipt.notes = (*notes, *(_left_out(f) for f in run.plan.left_out))
+        if error is not None:
+            receipt.status = _status(error)
+            if isinstance(error, HubError):
+                receipt.error = {"code": error.code, "message": str(error)}
+        elif any(receipt.new.values()):
+            receipt.status = "partial"
+        return receipt
+
+    def _end(self, receipt: Receipt) -> None:
+        with contextlib.suppress(StoreError):
+            self.store.end_run(receipt.run, receipt.status, receipt.document(), self.clock.now())
+
+    async def plan(
+        self, job: str, *, options: Options = Options(), progress: Progress = _silent
+    ) -> Plan:
+        """What the job would do now. Writes to no vendor; the plan is kept for ``apply``.
+
+        Raises:
+            HubError: as the vendors and the state have it.
+        """
+        self._new_ledgers(None)
+        async with self._running(job, "plan", options, progress) as run:
+            await syncing.plan(run)
+            self._promise(run)
+            self.store.save_plan(
+                run.plan.id, job, syncing.plan_document(run), self.clock.now()
+            )
+            receipt = self._receipt(job, run.number, run, None, (), self.clock.monotonic())
+            receipt.status = "done"
+            self._end(receipt)
+            return run.plan
+
+    def _promise(self, run: JobRun) -> None:
+        """Calls per connection and bucket that neither ``sync`` nor ``apply`` will exceed."""
+        for side in (run.source, run.target):
+            name = side.connection
+            spent = self._ledgers[name].calls
+            again = run.rereads.get(name, {})
+            costs = run.costs.get(name, {})
+            calls = {}
+            for bucket in sorted({*spent, *again, *costs}):
+                reading = max(spent.get(bucket, 0), again.get(bucket, 0) + 3)
+                exact = reading + costs.get(bucket, 0)
+                calls[bucket] = exact + int(exact * RESERVE) + 3
+            run.plan.calls[name] = calls
+            left = self._live[name].client.left()
+            if left:
+                run.plan.left[name] = left
+            for limit in side.connector.limits():
+                if limit.kind == "rolling" and limit.bucket in calls:
+                    needed = calls[limit.bucket] / limit.amount * limit.per
+                    run.plan.seconds = max(run.plan.seconds, needed)
+
+    async def sync(
+        self,
+        job: str,
+        *,
+        options: Options = Options(),
+        max_calls: int | None = None,
+        progress: Progress = _silent,
+    ) -> Receipt:
+        """Plan and apply one job.
+
+        Raises:
+            HubError: what the run had done by then is its ``receipt``.
+        """
+        self._new_ledgers(max_calls)
+        started = self.clock.monotonic()
+        async with self._running(job, "sync", options, progress) as run:
+            await syncing.sync(run)
+            receipt = self._receipt(job, run.number, run, None, (), started)
+            self._end(receipt)
+            return receipt
+
+    async def apply(self, plan: Plan | str, *, progress: Progress = _silent) -> Receipt:
+        """Carry out a kept plan, exactly: what moved since is stale, nothing else is done.
+
+        Raises:
+            PlanStale: it was applied, is too old, or job, mapping or account changed.
+        """
+        number = plan.id if isinstance(plan, Plan) else plan
+        job, document = self._kept_plan(number)
+        self._new_ledgers(None)
+        started = self.clock.monotonic()
+        async with self._running(job, "apply", Options(), progress, number) as run:
+            mine = syncing.plan_document(run)
+            for name in ("rules", "homes", "job"):
+                if mine[name] != document[name]:
+                    what = {"rules": "a mapping", "homes": "an account", "job": "the job"}[name]
+                    raise PlanStale(f"plan {number} was made before {what} changed", hint="plan again")
+            self.store.plan_applied(number, self.clock.now())
+            run.plan.counts = {k: document["shown"][k] for k in ("create", "update", "delete")}
+            run.plan.counts["clear"] = 0
+            syncing.guard(run)
+            await syncing.apply(run, document)
+            receipt = self._receipt(job, run.number, run, None, (), started)
+            self._end(receipt)
+            return receipt
+
+    def _kept_plan(self, number: str) -> tuple[str, dict[str, Any]]:
+        kept = self.store.plan(number)
+        if kept is None:
+            raise ConfigError(
+                f"there is no plan {number!r}", hint=files.did_you_mean(number, self.store.plan_ids())
+            )
+        job, made, applied, document = kept
+        age = self.clock.now() - datetime.fromisoformat(made)
+        if applied:
+            raise PlanStale(f"plan {number} was applied at {applied}", hint="plan again")
+        if age > timedelta(seconds=self.project.plan_ttl):
+            raise PlanStale(f"plan {number} is {age.total_seconds() / 3600:.0f} hours old", hint="plan again")
+        return job, document
+
+    def changes(self, plan: Plan) -> Iterable[Shown]:
+        """The writes of a kept plan in the hub's words: personal data, for a person's eyes."""
+        job = self.job(plan.job)
+        source = self._offline_spoke(job, job.source)
+        target = self._offline_spoke(job, job.target)
+        for rows in self.store.windows(plan.id):
+            for row in rows:
+                change = Change.of(row)
+                if change.action != "settle":
+                    yield _shown(change, source, target)
+
+    def _offline_spoke(self, job: Job, side: SideName) -> Spoke:
+        _, left = self._routes(job)
+        at = job.side(side)
+        connector = self.project.connections[at.connection].connector
+        return self._spoke(job.entity, connector, at.resource, left)
+
+    def runs(self, job: str | None = None) -> list[dict[str, Any]]:
+        """The latest runs, newest first."""
+        return self.store.runs(job)
+
+    def conflicts(self, job: str | None = None) -> list[Conflict]:
+        """What waits for a person's decision."""
+        return self.store.conflicts(job)
+
+    def conflict(self, number: int) -> Conflict:
+        """One open conflict.
+
+        Raises:
+            ConfigError: there is none of that number.
+        """
+        found = self.store.conflicts(None, number)
+        if not found:
+            raise ConfigError(f"there is no open conflict {number}", hint="see `connector-hub conflicts list`")
+        return found[0]
+
+    async def members(self, conflict: Conflict) -> list[tuple[str, str, Mapping[str, Any]]]:
+        """A conflict's records as they are now, in the hub's words: (connection, id, view)."""
+        job = self.job(conflict.job)
+        found = []
+        for side_name in ("left", "right"):
+            ids = [r for s, r in conflict.members if s == side_name]
+            if not ids:
+                continue
+            side = job.side(side_name)
+            live = await self.connect(side.connection)
+            spoke = self._spoke(job.entity, live.connector.name, side.resource)
+            for record in await live.connector.fetch(side.resource, ids, spoke.want):
+                if isinstance(record, Record):
+                    view, _ = spoke.view(spoke.raws(record.fields, record.links))
+                    found.append((side.connection, record.id, view))
+        return found
+
+    def dead_letters(self, job: str | None = None) -> list[DeadLetter]:
+        """Changes that vendors refused."""
+        return self.store.letters(job)
+
+    def dead_letter(self, number: int) -> DeadLetter:
+        """One open dead letter.
+
+        Raises:
+            ConfigError: there is none of that number.
+        """
+        found = self.store.letters(None, number)
+        if not found:
+            raise ConfigError(
+                f"there is no open dead letter {number}", hint="see `connector-hub dead-letters list`"
+            )
+        return found[0]
+
+    async def replay(
+        self, job: str, numbers: Sequence[int] | None = None, *, progress: Progress = _silent
+    ) -> Receipt:
+        """Try refused changes again, from what the source holds now and today's mapping."""
+        wanted = [d for d in self.store.letters(job) if numbers is None or d.id in set(numbers)]
+        source = self.job(job).source
+        self.store.look_again(job, source, [(d.record, "replay") for d in wanted])
+        return await self.sync(job, options=Options(inbox_only=True), progress=progress)
+
+    async def view(
+        self, connection: str, entity: str, since: str | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Records of a connection in the hub's words, read only.
+
+        Args:
+            connection: a connection of the project.
+            entity: what to read them as.
+            since: an ISO date or instant; records not changed since are left out.
+        """
+        live = await self.connect(connection)
+        mapping = self.project.mapping(entity, live.connector.name, None)
+        spoke = compile_mapping(mapping, self.project.entity(entity), transforms())
+        from_ = datetime.fromisoformat(since) if since else None
+        if from_ is not None and from_.tzinfo is None:
+            from_ = from_.replace(tzinfo=UTC)
+        side = LiveSide(
+            name="left",
+            connection=connection,
+            account=live.account,
+            connector=live.connector,
+            resource=live.connector.resource(mapping.resource),
+            spoke=spoke,
+            want=spoke.want,
+            bases=None,  # type: ignore[arg-type]
+            identities=None,  # type: ignore[arg-type]
+        )
+        async for page in pages(side, "changed", None):
+            for record in page.records:
+                if not isinstance(record, Record):
+                    continue
+                if from_ is not None and record.changed is not None and record.changed < from_:
+                    continue
+                view, _ = spoke.view(spoke.raws(record.fields, record.links))
+                yield {"id": record.id, **view}
+
+
+def _shown(change: Change, source: Spoke, target: Spoke) -> Shown:
+    new = source.view(change.source.raws)[0] if change.source and change.source.raws else {}
+    old = target.view(change.target.raws)[0] if change.target and change.target.raws else {}
+    fields = tuple(
+        FieldChange(n, old.get(n), new.get(n))
+        for n in change.fields
+        if change.action != "create" or new.get(n) not in (None, ())
+    )
+    return Shown(
+        change.action,
+        change.source.id if change.source else None,
+        change.target.id if change.target else None,
+        fields,
+        change.reason,
+    )
+
+
+def _left_out(field: str) -> str:
+    return f"field {field} is left out: no job syncs what it links to"
+
+
+def _status(error: BaseException) -> str:
+    if isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, GuardTripped | PlanStale) or (
+        isinstance(error, HubError) and error.exit_code == GuardTripped.exit_code
+    ):
+        return "refused"
+    return "failed"
+
+
+def _as_hub_error(error: BaseException) -> BaseException:
+    """The error as the hub tells it: what is not its own came out of a plugin, or is a bug."""
+    if isinstance(error, InDoubt) or isinstance(error, HubError):
+        return error
+    if isinstance(error, Exception):
+        return PluginError(
+            f"an unexpected {type(error).__name__} stopped the run",
+            hint="run with --debug for the traceback, and report it",
+        )
+    return error
+
+
+@contextlib.contextmanager
+def _plugin_errors(connector: Any, connection: str) -> Any:
+    """What a plugin raises besides the hub's errors is the plugin's mistake, and says so."""
+    try:
+        yield
+    except (HubError, asyncio.CancelledError):
+        raise
+    except Exception as e:
+        raise PluginError(
+            f"plugin {connector.name} raised {type(e).__name__}", where=connection
+        ) from e
+
+
+def write_key(path: Path) -> None:
+    """Make a new master key in a file only its owner can read.
+
+    Raises:
+        ConfigError: the file is there already.
+    """
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise ConfigError(f"{path} is there already") from None
+    with os.fdopen(handle, "w") as out:
+        out.write(new_key().hex() + "\n")
+
+
+@contextlib.asynccontextmanager
+async def open_hub(
+    path: Path | str = "hub.yaml",
+    *,
+    profile: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    transports: Mapping[str, httpx.AsyncBaseTransport] | None = None,
+    clock: Clock | None = None,
+    plugins: Plugins | None = None,
+) -> AsyncIterator[Hub]:
+    """Open a project.
+
+    Args:
+        path: hub.yaml, or the folder it is in.
+        profile: one of the file's ``profiles``.
+        environ: in place of the process environment.
+        transports: httpx transports by connection, for tests: ``httpx.ASGITransport(app=...)``.
+        clock: in place of the system's.
+        plugins: in place of those installed.
+
+    Raises:
+        ConfigError: every mistake in the files, with file, line and column.
+    """
+    found = plugins or Plugins()
+    env = os.environ if environ is None else environ  # noqa: TID251 - the composition root
+    project = files.load_project(
+        Path(path), profile=profile, environ=env, connectors=found.connector
+    )
+    hub = Hub(
+        project, found, environ=env, clock=clock or SystemClock(), transports=transports or {}
+    )
+    try:
+        yield hub
+    finally:
+        await hub.aclose()
+
+
+__all__ = ["Hub", "Options", "open_hub", "write_key"]
+

@@ -1,0 +1,83 @@
+"""Who is whom: hub ids, and how identity decides."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+NAMESPACE = uuid.UUID("6f1d3b52-6a3e-5a0c-9d0e-2f8f3c1f7a55")
+"""The hub's own UUID namespace (RFC 9562, version 5)."""
+
+
+def hub_id(
+    tenant: str, account: str, resource: str, record: str, generation: int = 0
+) -> uuid.UUID:
+    """The hub id of a thing, from the record it was first seen as.
+
+    Computable again after the state is lost, so that a second create meets the first one's record key.
+    """
+    return uuid.uuid5(
+        NAMESPACE, "\0".join((tenant, account, resource, record, str(generation)))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What the hub knows of one record: the thing it is, and whether it is gone."""
+
+    hub: bytes
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kin:
+    """A record that shares an identity hash with another.
+
+    ``slot`` is the identity set they share, ``filled`` the sets it can fill, as a bit mask.
+    """
+
+    record: str
+    slot: int
+    filled: int
+
+
+def alike(mine: int, kin: Kin) -> bool:
+    """Whether two records sharing ``kin.slot`` are one thing: no earlier set may decide otherwise."""
+    earlier = (1 << kin.slot) - 1
+    return not mine & kin.filled & earlier
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What identity says about a record without a link."""
+
+    kind: Literal["new", "one", "twins", "candidates", "taken", "unknown"]
+    records: tuple[str, ...] = ()
+
+
+def match(
+    record: str,
+    filled: int,
+    same_side: Iterable[Kin],
+    other_side: Sequence[Kin],
+    taken: frozenset[str],
+) -> Match:
+    """Decide for one unlinked record.
+
+    ``taken`` are records of the other side that are linked already.
+    ``twins``: others on its own side are the same thing. ``candidates``: several on the other.
+    ``taken``: its only counterpart belongs to another record. ``unknown``: no identity at all.
+    """
+    if not filled:
+        return Match("unknown")
+    twins = sorted({k.record for k in same_side if k.record != record and alike(filled, k)})
+    if twins:
+        return Match("twins", tuple(twins))
+    there = sorted({k.record for k in other_side if alike(filled, k)})
+    if len(there) > 1:
+        return Match("candidates", tuple(there))
+    if there and there[0] in taken:
+        return Match("taken", tuple(there))
+    return Match("one", tuple(there)) if there else Match("new")

@@ -1,0 +1,412 @@
+"""From staged records to windows of changes. Writes to no vendor.
+
+A window is planned as a whole: one look-up of links, one of identity, one read of the targets.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from connector_hub.model.link import Kin, Match, hub_id, match
+from connector_hub.model.merge import one_way
+from connector_hub.model.plan import Change, Seen
+from connector_hub.model.record import Gone, Ref
+from connector_hub.sync.base import Base, change_hash
+from connector_hub.sync.identity import KEY_SLOT, Marks
+from connector_hub.sync.run import JobRun
+from connector_hub.sync.sides import fetch, pages
+
+WINDOW = 2000
+"""Records planned and written together; memory is proportional to it."""
+
+
+@dataclass(slots=True)
+class Subject:
+    """A source record on its way to a change."""
+
+    seen: Seen
+    view: dict[str, Any]
+    hub: bytes
+    reject: bool = False
+    base: Base | None = None
+    """The source's base, None at the first link of the two."""
+    target_id: str | None = None
+    target: Seen | None = None
+    waits: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+async def plan_windows(run: JobRun) -> int:
+    """Plan everything that was staged; the number of windows kept under the plan's id."""
+    n, buffer = 0, []
+    for rows in run.store.staged(run.plan.id):
+        buffer += [s for s in map(Seen.of, rows) if s]
+        while len(buffer) >= WINDOW:
+            n = _keep(run, n, await plan_seen(run, buffer[:WINDOW]))
+            del buffer[:WINDOW]
+            run.progress("planning", n * WINDOW, run.tally.read)
+    if buffer:
+        n = _keep(run, n, await plan_seen(run, buffer))
+    if run.job.deletes_follow and not run.options.inbox_only:
+        n = await _plan_deletes(run, n)
+    return n
+
+
+def _estimate(run: JobRun, changes: Sequence[Change]) -> None:
+    """Calls that carrying out a window takes: re-reading it, writing it, reading it back."""
+    writes = [c for c in changes if c.action != "settle"]
+    source, target = run.source.resource, run.target.resource
+    run.cost(run.source, source.way("fetch"), len(writes), reading=True)
+    updates = sum(c.action == "update" for c in writes)
+    run.cost(run.target, target.way("fetch"), updates)
+    for op in ("create", "update", "archive"):
+        run.cost(run.target, target.way(op), sum(c.action == op for c in writes))
+    run.cost(run.target, target.way("fetch"), sum(c.action != "archive" for c in writes))
+
+
+def _keep(run: JobRun, n: int, changes: Sequence[Change]) -> int:
+    """Store a window; count what it will do."""
+    kept = _within(run, changes)
+    for c in kept:
+        run.plan.counts[c.action] = run.plan.counts.get(c.action, 0) + 1
+        run.tally.clears += c.clears
+        if c.action != "settle":
+            run.tally.by_reason[c.reason] += 1
+            run.tally.by_field.update(_shown_fields(c))
+    _estimate(run, kept)
+    if kept:
+        run.store.save_window(run.plan.id, n, [c.row() for c in kept])
+        n += 1
+    return n
+
+
+def _shown_fields(change: Change) -> Iterable[str]:
+    return change.fields if change.action == "update" else ()
+
+
+def _within(run: JobRun, changes: Sequence[Change]) -> list[Change]:
+    """Changes that ``--only`` and ``--limit`` let through; the others are left for later."""
+    kept, left = [], []
+    for c in changes:
+        if c.action == "settle":
+            kept.append(c)
+            continue
+        limit = run.options.limit
+        if c.action not in run.options.only or (limit is not None and _planned(run, kept) >= limit):
+            left.append(c)
+        else:
+            kept.append(c)
+    run.tally.add("blocked", len(left))
+    run.look_again([c.source.id for c in left if c.source], "limit")
+    return kept
+
+
+def _planned(run: JobRun, more: Sequence[Change]) -> int:
+    before = sum(n for kind, n in run.plan.counts.items() if kind in {"create", "update", "archive"})
+    return before + sum(c.action != "settle" for c in more)
+
+
+async def plan_seen(run: JobRun, seen: Sequence[Seen]) -> list[Change]:
+    """What is to be done about these source records."""
+    subjects = _subjects(run, seen)
+    _find_links(run, subjects)
+    subjects = _decide(run, subjects)
+    translate(run, subjects)
+    await _read_targets(run, subjects)
+    changes = [c for s in subjects if (c := _change(run, s)) is not None]
+    return _suppress(run, changes)
+
+
+def _subjects(run: JobRun, seen: Sequence[Seen]) -> list[Subject]:
+    found = []
+    for s in seen:
+        view, bad = run.source.spoke.view(s.raws)
+        run.tally.bad(bad)
+        found.append(Subject(s, view, b"", reject=any(b.reject for b in bad)))
+    return found
+
+
+def _find_links(run: JobRun, subjects: Sequence[Subject]) -> None:
+    """Hub ids: an existing link's, the record key's, else one computed from the record."""
+    source, target, store = run.source, run.target, run.store
+    links = store.links(source.home, source.resource.name, [s.seen.id for s in subjects])
+    bases = store.bases(run.job.name, source.name, [k.hub for k in links.values()])
+    for s in subjects:
+        link = links.get(s.seen.id)
+        s.hub = link.hub if link else _new_hub(run, s.seen)
+        if s.hub in bases:
+            s.base = source.bases.unpack(bases[s.hub])
+    there = store.records(target.home, target.resource.name, [s.hub for s in subjects])
+    for s in subjects:
+        if s.hub in there:
+            s.target_id, gone = there[s.hub]
+            if gone:
+                s.target_id = ""
+
+
+def _new_hub(run: JobRun, seen: Seen) -> bytes:
+    if seen.key:
+        try:
+            return uuid.UUID(seen.key).bytes
+        except ValueError:
+            pass
+    side = run.source
+    return hub_id(run.tenant, side.home, side.resource.name, seen.id).bytes
+
+
+def _decide(run: JobRun, subjects: list[Subject]) -> list[Subject]:
+    """Who the unlinked are; those the hub may not decide become conflicts and leave the window."""
+    unknown = [s for s in subjects if s.target_id is None]
+    if not unknown:
+        return subjects
+    held: set[int] = set()
+    marks = {id(s): run.source.identities.marks(s.view, None) for s in unknown}
+    hashes = {h for m in marks.values() for h in m.hashes}
+    keyed = {id(s): (KEY_SLOT, run.target.identities.key_mark(str(uuid.UUID(bytes=s.hub)))) for s in unknown}
+    here = run.store.kin(run.job.name, run.source.name, hashes)
+    there = run.store.kin(run.job.name, run.target.name, hashes | set(keyed.values()))
+    taken = _taken(run, there)
+    doubtful = run.store.doubtful(run.job.name, run.source.name, [s.seen.id for s in unknown])
+    for s in unknown:
+        by_key = there.get(keyed[id(s)])
+        if by_key:
+            s.target_id = by_key[0].record
+            continue
+        found = _match(s, marks[id(s)], here, there, taken)
+        if found.kind == "one":
+            owner = run.claimed.setdefault(found.records[0], s.seen.id)
+            if owner != s.seen.id:
+                found = Match("taken", found.records)
+            else:
+                s.target_id = found.records[0]
+        if found.kind != "one" and s.seen.id in doubtful:
+            run.tally.add("conflicts")
+            held.add(id(s))
+        elif found.kind not in {"new", "one"} and not _may_create(run, found):
+            _conflict(run, s, found, marks[id(s)])
+            held.add(id(s))
+    free = [s for s in unknown if id(s) not in held]
+    _reopen(run, [s.seen.id for s in free])
+    return [s for s in subjects if id(s) not in held]
+
+
+def _taken(run: JobRun, there: Mapping[tuple[int, bytes], list[Kin]]) -> frozenset[str]:
+    records = {k.record for kin in there.values() for k in kin}
+    target = run.target
+    return frozenset(run.store.links(target.home, target.resource.name, records))
+
+
+def _match(
+    s: Subject,
+    marks: Marks,
+    here: Mapping[tuple[int, bytes], list[Kin]],
+    there: Mapping[tuple[int, bytes], list[Kin]],
+    taken: frozenset[str],
+) -> Match:
+    same = [k for h in marks.hashes for k in here.get(h, ())]
+    other = [k for h in marks.hashes for k in there.get(h, ())]
+    return match(s.seen.id, marks.filled, same, other, taken)
+
+
+def _may_create(run: JobRun, found: Match) -> bool:
+    """A record without identity may be created where nothing can be there twice."""
+    if found.kind != "unknown":
+        return False
+    if run.job.create_without_identity:
+        return True
+    return run.store.fact(run.job.name, run.target.name, "first") == "empty"
+
+
+def _conflict(run: JobRun, s: Subject, found: Match, marks: Marks) -> None:
+    kind = "no identity" if found.kind == "unknown" else found.kind
+    mine, other = run.source.name, run.target.name
+    members = [(mine, s.seen.id)]
+    members += [(mine if kind == "twins" else other, r) for r in found.records]
+    group = sorted(r for side, r in members if kind == "twins" or side == mine)
+    subject = change_hash(run.key, ["conflict", kind, group])
+    detail = {"source": run.source.connection, "target": run.target.connection}
+    run.tally.add("conflicts")
+    if run.store.open_conflict(
+        run.job.name, kind, subject, members, run.number, run.clock.now(), detail
+    ):
+        run.tally.new_conflicts += 1
+
+
+def _reopen(run: JobRun, records: Sequence[str]) -> None:
+    """These records are decided: their conflicts close, the others of a group are looked at again."""
+    others = run.store.close_conflicts(run.job.name, run.source.name, records, run.clock.now())
+    if others:
+        run.look_again(others, "twin resolved")
+
+
+def translate(run: JobRun, subjects: Sequence[Subject]) -> None:
+    """Links of the source become links of the target; those without a counterpart are left out."""
+    for name, route in run.routes.items():
+        asked = {v.id for s in subjects if isinstance(v := s.view.get(name), Ref)}
+        if not asked:
+            continue
+        links = run.store.links(run.source.home, route.source, asked)
+        there = run.store.records(run.target.home, route.target, [k.hub for k in links.values()])
+        for s in subjects:
+            ref = s.view.get(name)
+            if not isinstance(ref, Ref):
+                continue
+            link = links.get(ref.id)
+            found = there.get(link.hub) if link else None
+            if found is None or found[1]:
+                del s.view[name]
+                s.waits.append((name, route.source, ref.id))
+            else:
+                s.view[name] = Ref(route.target, found[0])
+
+
+async def _read_targets(run: JobRun, subjects: Sequence[Subject]) -> None:
+    ids = [s.target_id for s in subjects if s.target_id]
+    if not ids:
+        return
+    here, gone = await fetch(run.target, ids)
+    if gone:
+        run.store.lose(run.target.home, run.target.resource.name, list(gone))
+    for s in subjects:
+        if s.target_id:
+            s.target = here.get(s.target_id)
+            if s.target_id in gone:
+                s.target_id = ""
+
+
+def target_view(run: JobRun, seen: Seen) -> dict[str, Any]:
+    """A target record in the hub's words, its links spelled as ``translate`` spells them."""
+    view, _ = run.target.spoke.view(seen.raws)
+    for name, route in run.routes.items():
+        ref = view.get(name)
+        if isinstance(ref, Ref):
+            view[name] = Ref(route.target, ref.id)
+    return view
+
+
+def _change(run: JobRun, s: Subject) -> Change | None:
+    waits = tuple(s.waits)
+    if s.reject:
+        _refuse(run, s)
+        return None
+    if any(name in run.target.resource.needs for name, _, _ in waits):
+        run.tally.add("blocked")
+        wait_for_links(run, [(s.seen, waits)])
+        return None
+    if s.target_id == "":
+        run.tally.add("unchanged")
+        return None
+    if s.target_id is None:
+        fields = tuple(n for n in run.travelling if n in s.view)
+        return Change("create", s.hub, s.seen, None, fields, waits=waits, first=True, reason="new at the source")
+    if s.target is None:
+        run.tally.add("stale")
+        run.tally.new_stale += 1
+        return None
+    return _update(run, s, waits)
+
+
+def _refuse(run: JobRun, s: Subject) -> None:
+    """A value the mapping says to reject on (``bad: reject``) holds its whole record."""
+    _, bad = run.source.spoke.view(s.seen.raws)
+    fields = [b.field for b in bad if b.reject]
+    known = change_hash(run.key, ["unreadable", s.seen.raws, run.rules()])
+    run.tally.add("dead_letters")
+    if run.store.open_letters(run.job.name, [s.seen.id]).get(s.seen.id) != known:
+        run.tally.new_letters += 1
+        message = f"a value of {', '.join(fields)} cannot be read"
+        letter = (s.seen.id, s.hub, "read", "UNREADABLE", fields, known, message)
+        run.store.bury(run.job.name, [letter], run.number, run.clock.now())
+
+
+def _update(run: JobRun, s: Subject, waits: tuple[tuple[str, str, str], ...]) -> Change:
+    assert s.target is not None  # noqa: S101 - decided by the caller
+    base = s.base
+    moved = None if base is None else _moved(run, s, base)
+    flow = one_way(
+        _eligible(run, s, base),
+        s.view,
+        target_view(run, s.target),
+        moved=moved,
+        revert=run.job.revert,
+    )
+    first = base is None
+    blank = sum(s.view[n] in (None, ()) for n in flow.write)
+    if not flow.write:
+        return Change("settle", s.hub, s.seen, s.target, (), flow.agreed, waits, first=first)
+    reason = "linked by identity" if first else "changed at the source"
+    return Change("update", s.hub, s.seen, s.target, flow.write, flow.agreed, waits, blank, first, reason)
+
+
+def _moved(run: JobRun, s: Subject, base: Base) -> set[str]:
+    hashes = run.source.bases.field_hashes(s.hub, s.seen.raws)
+    moved = run.source.bases.moved(base, hashes, s.seen.raws)
+    if s.seen.id in run.replayed:
+        moved |= {n for n in run.travelling if n not in base.fields}
+    return moved
+
+
+def _eligible(run: JobRun, s: Subject, base: Base | None) -> Iterable[str]:
+    """Fields that may travel: a rule that is new or edited waits for its backfill."""
+    if base is None or s.seen.id in run.replayed:
+        return run.travelling
+    return tuple(n for n in run.travelling if n in base.fields)
+
+
+def _suppress(run: JobRun, changes: list[Change]) -> list[Change]:
+    """Leave out what a vendor has refused before and nothing has changed about since."""
+    writes = [c for c in changes if c.action != "settle" and c.source]
+    letters = run.store.open_letters(run.job.name, [c.source.id for c in writes if c.source])
+    if not letters:
+        return changes
+    kept = []
+    for c in changes:
+        known = letters.get(c.source.id) if c.source else None
+        if known is not None and known == refused(run, c) and c.source and c.source.id not in run.replayed:
+            run.tally.add("dead_letters")
+        else:
+            kept.append(c)
+    return kept
+
+
+def refused(run: JobRun, change: Change) -> bytes:
+    """What a dead letter of this change is known by."""
+    raws = change.source.row()[4] if change.source else ()
+    return change_hash(run.key, [change.action, raws, run.rules()])
+
+
+def wait_for_links(run: JobRun, waiting: Iterable[tuple[Seen, Sequence[tuple[str, str, str]]]]) -> None:
+    """Remember whose link fields follow later."""
+    run.store.wait(
+        run.job.name,
+        run.source.name,
+        [(s.id, run.source.home, resource, record) for s, waits in waiting for _, resource, record in waits],
+    )
+
+
+async def _plan_deletes(run: JobRun, n: int) -> int:
+    """Archive at the target what the source says is gone; only on the vendor's own word."""
+    source, target = run.source, run.target
+    if "deleted" not in source.resource.feeds:
+        return n
+    kept = run.store.cursor(run.job.name, source.name, "deleted")
+    changes: list[Change] = []
+    async for page in pages(source, "deleted", kept[0] if kept else None):
+        if page.mark is not None:
+            run.marks.setdefault(f"{source.name}/deleted", page.mark)
+        gone = [g for g in page.records if isinstance(g, Gone) and g.why == "deleted"]
+        links = run.store.links(source.home, source.resource.name, [g.id for g in gone])
+        there = run.store.records(target.home, target.resource.name, [k.hub for k in links.values()])
+        for g in gone:
+            link = links.get(g.id)
+            record = there.get(link.hub) if link else None
+            if link and record and not record[1]:
+                here = Seen(g.id, None, None, None, ())
+                at = Seen(record[0], None, None, None, ())
+                changes.append(Change("archive", link.hub, here, at, reason="gone at the source"))
+    run.tally.read += len(changes)
+    for i in range(0, len(changes), WINDOW):
+        n = _keep(run, n, changes[i : i + WINDOW])
+    return n

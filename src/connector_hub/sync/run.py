@@ -1,0 +1,136 @@
+"""One execution of a job: what it works with and what it has counted so far."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from connector_hub.model.job import Job
+from connector_hub.model.mapping import Bad
+from connector_hub.model.plan import OUTCOMES, Plan
+from connector_hub.ports import Clock, Progress, Store
+from connector_hub.sdk.connector import Way
+from connector_hub.sync.sides import LiveSide
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How far a run may go. ``only`` restricts kinds of writes, ``limit`` their number."""
+
+    full: bool = False
+    limit: int | None = None
+    only: frozenset[str] = frozenset({"create", "update", "archive"})
+    allow_deletes: int | None = None
+    inbox_only: bool = False
+    """Look only at records that are waiting to be looked at again; read no feed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a link field leads: the linked entity's resource on either side."""
+
+    source: str
+    target: str
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the records, and what is new in this run."""
+
+    read: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    by_field: Counter[str] = field(default_factory=Counter)
+    by_reason: Counter[str] = field(default_factory=Counter)
+    unreadable: Counter[str] = field(default_factory=Counter)
+    clears: int = 0
+    drift: int = 0
+    new_conflicts: int = 0
+    new_letters: int = 0
+    new_stale: int = 0
+    writes: Counter[str] = field(default_factory=Counter)
+
+    def add(self, outcome: str, n: int = 1) -> None:
+        """Count records by what became of them."""
+        self.outcomes[outcome] += n
+
+    def bad(self, found: list[Bad]) -> None:
+        """Count values that could not be read, by field."""
+        for b in found:
+            self.unreadable[b.field] += 1
+
+    def document(self) -> dict[str, int]:
+        """Outcomes under the names of the JSON document; they add up to ``read``."""
+        return {name: self.outcomes[name] for name in reversed(OUTCOMES)}
+
+
+@dataclass(slots=True)
+class JobRun:
+    """A job at work."""
+
+    job: Job
+    number: int
+    plan: Plan
+    source: LiveSide
+    target: LiveSide
+    store: Store
+    clock: Clock
+    tenant: str
+    key: bytes
+    """Keys the hashes of changes."""
+    routes: Mapping[str, Route]
+    options: Options = Options()
+    progress: Progress = lambda phase, done, total: None
+    tally: Tally = field(default_factory=Tally)
+    marks: dict[str, Any] = field(default_factory=dict)
+    """Where each feed was read to: {side/feed: mark}; stored when the run is through."""
+    claimed: dict[str, str] = field(default_factory=dict)
+    """Target records this run links, and to whom."""
+    replayed: set[str] = field(default_factory=set)
+    """Source records that are tried again on a person's word."""
+    taken: set[str] = field(default_factory=set)
+    """Source records that came from the inbox."""
+    again: set[str] = field(default_factory=set)
+    """Source records that must be looked at again after this run."""
+    since: dict[str, str | None] = field(default_factory=dict)
+    """Marks to read from in place of the stored ones, by side."""
+    rereads: dict[str, Counter[str]] = field(default_factory=dict)
+    """Calls per connection and bucket to read a plan's source records again."""
+    costs: dict[str, Counter[str]] = field(default_factory=dict)
+    """Calls per connection and bucket to carry the plan out besides."""
+    note: Callable[[str], None] = lambda text: None
+
+    @property
+    def travelling(self) -> tuple[str, ...]:
+        """Fields the source can read and the target can write."""
+        there = self.target.spoke
+        return tuple(n for n in self.source.spoke.names if n in there.writable)
+
+    @property
+    def spelling(self) -> str:
+        """Changes when what the identity index is made of does."""
+        entity = self.source.spoke.entity
+        prints = []
+        for side in (self.source, self.target):
+            rules = side.spoke.mapping.rules
+            names = {n for s in entity.identity for n in s if n in rules}
+            prints.append(sorted((n, rules[n].fingerprint()) for n in names))
+        return repr((entity.identity, prints))
+
+    def look_again(self, records: Iterable[str], why: str) -> None:
+        """Keep source records in the inbox."""
+        listed = list(records)
+        self.again.update(listed)
+        self.store.look_again(self.job.name, self.source.name, [(r, why) for r in listed])
+
+    def cost(self, side: LiveSide, way: Way, rows: int, *, reading: bool = False) -> None:
+        """Add the calls that so many records take on a way."""
+        calls = -(-rows // way.rows) * way.cost
+        if calls:
+            book = self.rereads if reading else self.costs
+            book.setdefault(side.connection, Counter())[way.bucket] += calls
+
+    def rules(self) -> list[str]:
+        """Fingerprints of both mappings."""
+        return [s.spoke.mapping.fingerprint() for s in (self.source, self.target)]

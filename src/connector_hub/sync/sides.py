@@ -1,0 +1,131 @@
+"""The two ends of a job while it runs, and reading from them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+from connector_hub.errors import PluginError, Unavailable
+from connector_hub.model.job import SideName
+from connector_hub.model.mapping import Spoke
+from connector_hub.model.plan import Seen
+from connector_hub.model.record import Gone, Page, Record, Want
+from connector_hub.sdk.connector import Account, Connector, Resource
+from connector_hub.sync.base import Bases
+from connector_hub.sync.identity import Identities
+
+T = TypeVar("T")
+_SAME_NEXT = 2
+
+
+@dataclass(slots=True)
+class LiveSide:
+    """One end of a running job: who is there, and how its records are read."""
+
+    name: SideName
+    connection: str
+    account: Account
+    connector: Connector
+    resource: Resource
+    spoke: Spoke
+    want: Want
+    bases: Bases
+    identities: Identities
+
+    @property
+    def home(self) -> str:
+        """The account as links know it: connector and the vendor's own account id."""
+        return f"{self.connector.name}:{self.account.id}"
+
+    def seen(self, record: Record) -> Seen:
+        """The mapped part of a record."""
+        return Seen(
+            record.id,
+            record.version,
+            record.key,
+            record.by,
+            self.spoke.raws(record.fields, record.links),
+        )
+
+
+async def pages(side: LiveSide, feed: str, at: str | None) -> AsyncIterator[Page]:
+    """A whole pull, the next page being fetched while the last is worked on.
+
+    Raises:
+        PluginError: the vendor's pages run in a circle.
+    """
+    ahead = asyncio.ensure_future(side.connector.read(side.resource.name, feed, at, side.want))
+    last, repeats = at, 0
+    try:
+        while True:
+            page = await ahead
+            if page.next is not None:
+                repeats = repeats + 1 if page.next == last else 0
+                if repeats >= _SAME_NEXT:
+                    raise PluginError(
+                        f"the pages of {side.resource.name} run in a circle", where=side.connection
+                    )
+                last = page.next
+                ahead = asyncio.ensure_future(
+                    side.connector.read(side.resource.name, feed, page.next, side.want)
+                )
+            yield page
+            if page.next is None:
+                return
+    finally:
+        if not ahead.done():
+            ahead.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await ahead
+
+
+async def fetch(side: LiveSide, ids: Sequence[str]) -> tuple[dict[str, Seen], dict[str, Gone]]:
+    """Records by id in the vendor's largest batches; ids that are not answered are in neither."""
+    rows = side.resource.way("fetch").rows
+    here: dict[str, Seen] = {}
+    gone: dict[str, Gone] = {}
+
+    async def one(part: Sequence[str]) -> None:
+        for found in await side.connector.fetch(side.resource.name, part, side.want):
+            if isinstance(found, Gone):
+                gone[found.id] = found
+            else:
+                here[found.id] = side.seen(found)
+
+    await together([part for part in batches(ids, rows)], one)
+    return here, gone
+
+
+def batches(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    """The items in parts of at most ``size``."""
+    return [items[i : i + size] for i in range(0, len(items), size)]
+
+
+async def together(
+    items: Sequence[T], work: Callable[[T], object], most: int = 4
+) -> None:
+    """Work on all items, a few at a time; the first failure cancels the rest and is raised."""
+    todo = iter(items)
+
+    async def worker() -> None:
+        for item in todo:
+            await work(item)  # type: ignore[misc]
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(most, len(items))):
+                group.create_task(worker())
+    except BaseExceptionGroup as e:
+        raise _plain(e) from None
+
+
+def _plain(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of a group that is not a cancellation."""
+    for e in group.exceptions:
+        if isinstance(e, BaseExceptionGroup):
+            return _plain(e)
+        return e
+    return Unavailable()
