@@ -99,7 +99,12 @@ class RateLimited(Unavailable):
     """The vendor asks us to slow down."""
 
     def __init__(
-        self, message: str = "", *, wait: float | None = None, where: str = "", hint: str = ""
+        self,
+        message: str = "",
+        *,
+        wait: float | None = None,
+        where: str = "",
+        hint: str = "",
     ) -> None:
         super().__init__(message, where=where, hint=hint)
         self.wait = wait
@@ -125,7 +130,9 @@ class Exists(VendorError):
     ``there`` is that record's id where the vendor tells it.
     """
 
-    def __init__(self, message: str = "", *, there: str | None = None, where: str = "") -> None:
+    def __init__(
+        self, message: str = "", *, there: str | None = None, where: str = ""
+    ) -> None:
         super().__init__(message, where=where)
         self.there = there
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import secrets as random_ids
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -262,7 +263,9 @@ class Hub:
         if live:
             for name in self.project.connections:
                 c = await self.connect(name)
-                lines.append(f"{name}: {c.connector.name} account {c.account.id} ({c.account.name})")
+                lines.append(
+                    f"{name}: {c.connector.name} account {c.account.id} ({c.account.name})"
+                )
                 if c.account.lacks:
                     lines.append(f"{name}: lacks {', '.join(c.account.lacks)}")
         for name, job in self.project.jobs.items():
@@ -303,7 +306,8 @@ class Hub:
                 (
                     j
                     for j in self.project.jobs.values()
-                    if j.entity == to and {j.left.connection, j.right.connection} == pair
+                    if j.entity == to
+                    and {j.left.connection, j.right.connection} == pair
                 ),
                 None,
             )
@@ -315,7 +319,9 @@ class Hub:
             routes[name] = Route(sides[source.connection], sides[target.connection])
         return routes, left
 
-    async def _side(self, job: Job, name: SideName, left_out: Iterable[str]) -> LiveSide:
+    async def _side(
+        self, job: Job, name: SideName, left_out: Iterable[str]
+    ) -> LiveSide:
         side = job.side(name)
         live = await self.connect(side.connection)
         self._pin(side.connection, live)
@@ -347,7 +353,12 @@ class Hub:
 
     @contextlib.asynccontextmanager
     async def _running(
-        self, name: str, kind: str, options: Options, progress: Progress, plan: str | None = None
+        self,
+        name: str,
+        kind: str,
+        options: Options,
+        progress: Progress,
+        plan: str | None = None,
     ) -> AsyncIterator[JobRun]:
         """A run under its lock, with its number; how it ends is kept, whatever happens."""
         job = self.job(name)
@@ -371,7 +382,12 @@ class Hub:
                 raise
 
     async def _run(
-        self, job: Job, number: int, options: Options, progress: Progress, plan: str | None
+        self,
+        job: Job,
+        number: int,
+        options: Options,
+        progress: Progress,
+        plan: str | None,
     ) -> JobRun:
         routes, left = self._routes(job)
         source = await self._side(job, job.source, left)
@@ -379,7 +395,11 @@ class Hub:
         assert self._vault is not None  # noqa: S101 - the sides have opened the store
         self._drop_old_plans(job.name, plan)
         shown = Plan(
-            plan or random_ids.token_hex(4), job.name, job.entity, source.connection, target.connection
+            plan or random_ids.token_hex(4),
+            job.name,
+            job.entity,
+            source.connection,
+            target.connection,
         )
         shown.left_out = tuple(left)
         return JobRun(
@@ -438,7 +458,9 @@ class Hub:
 
     def _end(self, receipt: Receipt) -> None:
         with contextlib.suppress(StoreError):
-            self.store.end_run(receipt.run, receipt.status, receipt.document(), self.clock.now())
+            self.store.end_run(
+                receipt.run, receipt.status, receipt.document(), self.clock.now()
+            )
 
     async def plan(
         self, job: str, *, options: Options = Options(), progress: Progress = _silent
@@ -455,7 +477,9 @@ class Hub:
             self.store.save_plan(
                 run.plan.id, job, syncing.plan_document(run), self.clock.now()
             )
-            receipt = self._receipt(job, run.number, run, None, (), self.clock.monotonic())
+            receipt = self._receipt(
+                job, run.number, run, None, (), self.clock.monotonic()
+            )
             receipt.status = "done"
             self._end(receipt)
             return run.plan
@@ -465,8 +489,8 @@ class Hub:
         for side in (run.source, run.target):
             name = side.connection
             spent = self._ledgers[name].calls
-            again = run.rereads.get(name, {})
-            costs = run.costs.get(name, {})
+            again = run.rereads.get(name, Counter())
+            costs = run.costs.get(name, Counter())
             calls = {}
             for bucket in sorted({*spent, *again, *costs}):
                 reading = max(spent.get(bucket, 0), again.get(bucket, 0) + 3)
@@ -516,10 +540,19 @@ class Hub:
             mine = syncing.plan_document(run)
             for name in ("rules", "homes", "job"):
                 if mine[name] != document[name]:
-                    what = {"rules": "a mapping", "homes": "an account", "job": "the job"}[name]
-                    raise PlanStale(f"plan {number} was made before {what} changed", hint="plan again")
+                    what = {
+                        "rules": "a mapping",
+                        "homes": "an account",
+                        "job": "the job",
+                    }[name]
+                    raise PlanStale(
+                        f"plan {number} was made before {what} changed",
+                        hint="plan again",
+                    )
             self.store.plan_applied(number, self.clock.now())
-            run.plan.counts = {k: document["shown"][k] for k in ("create", "update", "delete")}
+            run.plan.counts = {
+                k: document["shown"][k] for k in ("create", "update", "delete")
+            }
             run.plan.counts["clear"] = 0
             syncing.guard(run)
             await syncing.apply(run, document)
@@ -531,14 +564,20 @@ class Hub:
         kept = self.store.plan(number)
         if kept is None:
             raise ConfigError(
-                f"there is no plan {number!r}", hint=files.did_you_mean(number, self.store.plan_ids())
+                f"there is no plan {number!r}",
+                hint=files.did_you_mean(number, self.store.plan_ids()),
             )
         job, made, applied, document = kept
         age = self.clock.now() - datetime.fromisoformat(made)
         if applied:
-            raise PlanStale(f"plan {number} was applied at {applied}", hint="plan again")
+            raise PlanStale(
+                f"plan {number} was applied at {applied}", hint="plan again"
+            )
         if age > timedelta(seconds=self.project.plan_ttl):
-            raise PlanStale(f"plan {number} is {age.total_seconds() / 3600:.0f} hours old", hint="plan again")
+            raise PlanStale(
+                f"plan {number} is {age.total_seconds() / 3600:.0f} hours old",
+                hint="plan again",
+            )
         return job, document
 
     def changes(self, plan: Plan) -> Iterable[Shown]:
@@ -574,13 +613,18 @@ class Hub:
         """
         found = self.store.conflicts(None, number)
         if not found:
-            raise ConfigError(f"there is no open conflict {number}", hint="see `connector-hub conflicts list`")
+            raise ConfigError(
+                f"there is no open conflict {number}",
+                hint="see `connector-hub conflicts list`",
+            )
         return found[0]
 
-    async def members(self, conflict: Conflict) -> list[tuple[str, str, Mapping[str, Any]]]:
+    async def members(
+        self, conflict: Conflict
+    ) -> list[tuple[str, str, Mapping[str, Any]]]:
         """A conflict's records as they are now, in the hub's words: (connection, id, view)."""
         job = self.job(conflict.job)
-        found = []
+        found: list[tuple[str, str, Mapping[str, Any]]] = []
         for side_name in ("left", "right"):
             ids = [r for s, r in conflict.members if s == side_name]
             if not ids:
@@ -607,15 +651,24 @@ class Hub:
         found = self.store.letters(None, number)
         if not found:
             raise ConfigError(
-                f"there is no open dead letter {number}", hint="see `connector-hub dead-letters list`"
+                f"there is no open dead letter {number}",
+                hint="see `connector-hub dead-letters list`",
             )
         return found[0]
 
     async def replay(
-        self, job: str, numbers: Sequence[int] | None = None, *, progress: Progress = _silent
+        self,
+        job: str,
+        numbers: Sequence[int] | None = None,
+        *,
+        progress: Progress = _silent,
     ) -> Receipt:
         """Try refused changes again, from what the source holds now and today's mapping."""
-        wanted = [d for d in self.store.letters(job) if numbers is None or d.id in set(numbers)]
+        wanted = [
+            d
+            for d in self.store.letters(job)
+            if numbers is None or d.id in set(numbers)
+        ]
         source = self.job(job).source
         self.store.look_again(job, source, [(d.record, "replay") for d in wanted])
         return await self.sync(job, options=Options(inbox_only=True), progress=progress)
@@ -651,15 +704,27 @@ class Hub:
             for record in page.records:
                 if not isinstance(record, Record):
                     continue
-                if from_ is not None and record.changed is not None and record.changed < from_:
+                if (
+                    from_ is not None
+                    and record.changed is not None
+                    and record.changed < from_
+                ):
                     continue
                 view, _ = spoke.view(spoke.raws(record.fields, record.links))
                 yield {"id": record.id, **view}
 
 
 def _shown(change: Change, source: Spoke, target: Spoke) -> Shown:
-    new = source.view(change.source.raws)[0] if change.source and change.source.raws else {}
-    old = target.view(change.target.raws)[0] if change.target and change.target.raws else {}
+    new = (
+        source.view(change.source.raws)[0]
+        if change.source and change.source.raws
+        else {}
+    )
+    old = (
+        target.view(change.target.raws)[0]
+        if change.target and change.target.raws
+        else {}
+    )
     fields = tuple(
         FieldChange(n, old.get(n), new.get(n))
         for n in change.fields
@@ -756,7 +821,11 @@ async def open_hub(
         Path(path), profile=profile, environ=env, connectors=found.connector
     )
     hub = Hub(
-        project, found, environ=env, clock=clock or SystemClock(), transports=transports or {}
+        project,
+        found,
+        environ=env,
+        clock=clock or SystemClock(),
+        transports=transports or {},
     )
     try:
         yield hub
@@ -765,4 +834,3 @@ async def open_hub(
 
 
 __all__ = ["Hub", "Options", "open_hub", "write_key"]
-

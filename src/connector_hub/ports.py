@@ -134,10 +134,14 @@ class Store(Protocol):
     def pin(self, connection: str, account: str) -> None:
         """Remember the account behind a connection."""
 
-    def links(self, account: str, resource: str, records: Collection[str]) -> dict[str, Link]:
+    def links(
+        self, account: str, resource: str, records: Collection[str]
+    ) -> dict[str, Link]:
         """Links by record id."""
 
-    def records(self, account: str, resource: str, hubs: Collection[bytes]) -> dict[bytes, tuple[str, bool]]:
+    def records(
+        self, account: str, resource: str, hubs: Collection[bytes]
+    ) -> dict[bytes, tuple[str, bool]]:
         """The record of each hub id at one resource, and whether it is gone."""
 
     def link(self, rows: Iterable[tuple[str, str, str, bytes]]) -> None:
@@ -158,11 +162,17 @@ class Store(Protocol):
     def bases(self, job: str, side: str, hubs: Collection[bytes]) -> dict[bytes, bytes]:
         """Packed bases by hub id."""
 
-    def set_bases(self, job: str, side: str, rows: Iterable[tuple[bytes, bytes]]) -> None:
+    def set_bases(
+        self, job: str, side: str, rows: Iterable[tuple[bytes, bytes]]
+    ) -> None:
         """Store packed bases."""
 
     def index(
-        self, job: str, side: str, rows: Iterable[tuple[str, int, Sequence[tuple[int, bytes]]]], number: int
+        self,
+        job: str,
+        side: str,
+        rows: Iterable[tuple[str, int, Sequence[tuple[int, bytes]]]],
+        number: int,
     ) -> None:
         """Identity hashes of records: (record, filled sets, [(set, hash)]); replaces what was known."""
 
@@ -175,13 +185,25 @@ class Store(Protocol):
     def sweep(self, job: str, side: str, number: int) -> None:
         """Drop from the index what a whole pass of that number did not see."""
 
-    def kin(self, job: str, side: str, hashes: Collection[tuple[int, bytes]]) -> dict[tuple[int, bytes], list[Kin]]:
+    def kin(
+        self, job: str, side: str, hashes: Collection[tuple[int, bytes]]
+    ) -> dict[tuple[int, bytes], list[Kin]]:
         """Who else carries these (set, hash) marks on a side."""
 
-    def cursor(self, job: str, side: str, feed: str) -> tuple[str | None, str, str] | None:
+    def cursor(
+        self, job: str, side: str, feed: str
+    ) -> tuple[str | None, str, str] | None:
         """(mark, spelling it was read under, when it was stored)."""
 
-    def set_cursor(self, job: str, side: str, feed: str, mark: str | None, spelling: str, at: datetime) -> None:
+    def set_cursor(
+        self,
+        job: str,
+        side: str,
+        feed: str,
+        mark: str | None,
+        spelling: str,
+        at: datetime,
+    ) -> None:
         """Where the next pull of a feed starts."""
 
     def fact(self, job: str, side: str, name: str) -> str | None:
@@ -199,7 +221,9 @@ class Store(Protocol):
     def looked(self, job: str, side: str, records: Iterable[str]) -> None:
         """Take records out of the inbox."""
 
-    def wait(self, job: str, side: str, rows: Iterable[tuple[str, str, str, str]]) -> None:
+    def wait(
+        self, job: str, side: str, rows: Iterable[tuple[str, str, str, str]]
+    ) -> None:
         """Remember who waits for a link: (record, account, resource, target record)."""
 
     def intend(self, job: str, rows: Iterable[tuple[bytes, bytes, Any]]) -> None:
@@ -226,10 +250,14 @@ class Store(Protocol):
     def doubtful(self, job: str, side: str, records: Collection[str]) -> set[str]:
         """Those whose creation was never answered and cannot be looked up: not to be sent again."""
 
-    def close_conflicts(self, job: str, side: str, records: Collection[str], at: datetime) -> set[str]:
+    def close_conflicts(
+        self, job: str, side: str, records: Collection[str], at: datetime
+    ) -> set[str]:
         """Close what these records were in conflict about; the other members of a group."""
 
-    def conflicts(self, job: str | None = None, number: int | None = None) -> list[Conflict]:
+    def conflicts(
+        self, job: str | None = None, number: int | None = None
+    ) -> list[Conflict]:
         """Open conflicts, oldest first."""
 
     def open_letters(self, job: str, records: Collection[str]) -> dict[str, bytes]:
@@ -247,7 +275,9 @@ class Store(Protocol):
     def exhume(self, job: str, records: Iterable[str], at: datetime) -> None:
         """Close the dead letters of these records."""
 
-    def letters(self, job: str | None = None, number: int | None = None) -> list[DeadLetter]:
+    def letters(
+        self, job: str | None = None, number: int | None = None
+    ) -> list[DeadLetter]:
         """Open dead letters, oldest first."""
 
     def open_counts(self, job: str) -> dict[str, int]:
@@ -256,7 +286,9 @@ class Store(Protocol):
     def begin_run(self, job: str, kind: str, at: datetime) -> int:
         """A number for a run that starts now."""
 
-    def end_run(self, run: int, status: str, document: Mapping[str, Any], at: datetime) -> None:
+    def end_run(
+        self, run: int, status: str, document: Mapping[str, Any], at: datetime
+    ) -> None:
         """How a run ended, as its JSON document."""
 
     def runs(self, job: str | None = None, most: int = 50) -> list[dict[str, Any]]:

@@ -44,7 +44,9 @@ class SqliteStore:
         self.path = path
         self._spellings: dict[int, list[str]] = {}
         with self._errors():
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_MS / 1000)
+            self._db = sqlite3.connect(
+                path, isolation_level=None, timeout=_BUSY_MS / 1000
+            )
             self._db.executescript(
                 "pragma journal_mode=wal; pragma synchronous=full; pragma temp_store=file;"
                 "pragma journal_size_limit=67108864;"
@@ -67,7 +69,9 @@ class SqliteStore:
                 hint="upgrade connector-hub, or restore the state of this version",
             )
         for n, script in enumerate(steps[version:], version + 1):
-            self._db.executescript(f"begin immediate;\n{script}\npragma user_version={n};\ncommit;")
+            self._db.executescript(
+                f"begin immediate;\n{script}\npragma user_version={n};\ncommit;"
+            )
 
     def _check_key(self) -> None:
         mine = self.vault.fingerprint()
@@ -96,7 +100,9 @@ class SqliteStore:
                 hint = "another program holds the state; try again when it is done"
             elif "malformed" in text or "not a database" in text:
                 hint = "restore the state from a backup"
-            raise StoreError(f"the state cannot be used: {text}", where=str(self.path), hint=hint) from e
+            raise StoreError(
+                f"the state cannot be used: {text}", where=str(self.path), hint=hint
+            ) from e
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -144,15 +150,21 @@ class SqliteStore:
     def pinned(self, connection: str) -> str | None:
         """The account a connection belongs to."""
         row = self._one(
-            "select account from account where tenant=? and connection=?", (_TENANT, connection)
+            "select account from account where tenant=? and connection=?",
+            (_TENANT, connection),
         )
         return row[0] if row else None
 
     def pin(self, connection: str, account: str) -> None:
         """Remember the account behind a connection."""
-        self._run("insert or replace into account values(?,?,?)", (_TENANT, connection, account))
+        self._run(
+            "insert or replace into account values(?,?,?)",
+            (_TENANT, connection, account),
+        )
 
-    def links(self, account: str, resource: str, records: Collection[str]) -> dict[str, Link]:
+    def links(
+        self, account: str, resource: str, records: Collection[str]
+    ) -> dict[str, Link]:
         """Links by record id."""
         found = self._in(
             "select record, hub, gone from link where tenant=? and account=? and resource=? "
@@ -162,7 +174,9 @@ class SqliteStore:
         )
         return {r: Link(hub, bool(gone)) for r, hub, gone in found}
 
-    def records(self, account: str, resource: str, hubs: Collection[bytes]) -> dict[bytes, tuple[str, bool]]:
+    def records(
+        self, account: str, resource: str, hubs: Collection[bytes]
+    ) -> dict[bytes, tuple[str, bool]]:
         """The record of each hub id at one resource, and whether it is gone."""
         found = self._in(
             "select hub, record, gone from link where tenant=? and account=? and resource=? "
@@ -179,7 +193,10 @@ class SqliteStore:
             "insert or replace into link values(?,?,?,?,?,0)",
             ((_TENANT, a, r, i, h) for a, r, i, h in listed),
         )
-        if self._one("select 1 from waiting where tenant=? limit 1", (_TENANT,)) is None:
+        if (
+            self._one("select 1 from waiting where tenant=? limit 1", (_TENANT,))
+            is None
+        ):
             return
         for account, resource, record, _ in listed:
             at = (_TENANT, account, resource, record)
@@ -189,7 +206,8 @@ class SqliteStore:
                 at,
             )
             self._run(
-                "delete from waiting where tenant=? and account=? and resource=? and target=?", at
+                "delete from waiting where tenant=? and account=? and resource=? and target=?",
+                at,
             )
 
     def lose(self, account: str, resource: str, records: Collection[str]) -> None:
@@ -212,7 +230,10 @@ class SqliteStore:
     def spelling(self, job: str, side: str, fields: Sequence[tuple[str, str]]) -> int:
         """A number for a list of (field, rule fingerprint): the layout of packed bases."""
         text = orjson.dumps(list(fields)).decode()
-        self._run("insert or ignore into spelling values(null,?,?,?,?)", (_TENANT, job, side, text))
+        self._run(
+            "insert or ignore into spelling values(null,?,?,?,?)",
+            (_TENANT, job, side, text),
+        )
         row = self._one(
             "select id from spelling where tenant=? and job=? and side=? and fields=?",
             (_TENANT, job, side, text),
@@ -233,7 +254,9 @@ class SqliteStore:
         )
         return dict(found)
 
-    def set_bases(self, job: str, side: str, rows: Iterable[tuple[bytes, bytes]]) -> None:
+    def set_bases(
+        self, job: str, side: str, rows: Iterable[tuple[bytes, bytes]]
+    ) -> None:
         """Store packed bases."""
         self._many(
             "insert or replace into base values(?,?,?,?,?)",
@@ -241,7 +264,11 @@ class SqliteStore:
         )
 
     def index(
-        self, job: str, side: str, rows: Iterable[tuple[str, int, Sequence[tuple[int, bytes]]]], number: int
+        self,
+        job: str,
+        side: str,
+        rows: Iterable[tuple[str, int, Sequence[tuple[int, bytes]]]],
+        number: int,
     ) -> None:
         """Identity hashes of records: (record, filled sets, [(set, hash)]); replaces what was known."""
         listed = list(rows)
@@ -262,7 +289,8 @@ class SqliteStore:
             if was != packed:
                 if was:
                     gone += [
-                        (_TENANT, job, side, was[i : i + 17], record) for i in range(0, len(was), 17)
+                        (_TENANT, job, side, was[i : i + 17], record)
+                        for i in range(0, len(was), 17)
                     ]
                 new += [
                     (_TENANT, job, side, packed[i : i + 17], record, filled)
@@ -271,7 +299,8 @@ class SqliteStore:
             seen.append((_TENANT, job, side, record, packed, number))
         if gone:
             self._many(
-                "delete from identity where tenant=? and job=? and side=? and hash=? and record=?", gone
+                "delete from identity where tenant=? and job=? and side=? and hash=? and record=?",
+                gone,
             )
         self._many("insert or replace into identity values(?,?,?,?,?,?)", new)
         self._many("insert or replace into indexed values(?,?,?,?,?,?)", seen)
@@ -300,7 +329,9 @@ class SqliteStore:
         for i in range(0, len(old), _CHUNK):
             self.forget(job, side, [r[0] for r in old[i : i + _CHUNK]])
 
-    def kin(self, job: str, side: str, hashes: Collection[tuple[int, bytes]]) -> dict[tuple[int, bytes], list[Kin]]:
+    def kin(
+        self, job: str, side: str, hashes: Collection[tuple[int, bytes]]
+    ) -> dict[tuple[int, bytes], list[Kin]]:
         """Who else carries these (set, hash) marks on a side."""
         found: dict[tuple[int, bytes], list[Kin]] = {}
         for packed, record, filled in self._in(
@@ -308,10 +339,14 @@ class SqliteStore:
             (_TENANT, job, side),
             {bytes((slot,)) + h for slot, h in hashes},
         ):
-            found.setdefault((packed[0], packed[1:]), []).append(Kin(record, packed[0], filled))
+            found.setdefault((packed[0], packed[1:]), []).append(
+                Kin(record, packed[0], filled)
+            )
         return found
 
-    def cursor(self, job: str, side: str, feed: str) -> tuple[str | None, str, str] | None:
+    def cursor(
+        self, job: str, side: str, feed: str
+    ) -> tuple[str | None, str, str] | None:
         """(mark, spelling it was read under, when it was stored)."""
         row = self._one(
             "select mark, spelling, at from cursor where tenant=? and job=? and side=? and feed=?",
@@ -319,7 +354,15 @@ class SqliteStore:
         )
         return (row[0], row[1], row[2]) if row else None
 
-    def set_cursor(self, job: str, side: str, feed: str, mark: str | None, spelling: str, at: datetime) -> None:
+    def set_cursor(
+        self,
+        job: str,
+        side: str,
+        feed: str,
+        mark: str | None,
+        spelling: str,
+        at: datetime,
+    ) -> None:
         """Where the next pull of a feed starts."""
         self._run(
             "insert or replace into cursor values(?,?,?,?,?,?,?)",
@@ -336,13 +379,17 @@ class SqliteStore:
 
     def set_fact(self, job: str, side: str, name: str, value: str) -> None:
         """Remember something about a side of a job."""
-        self._run("insert or replace into fact values(?,?,?,?,?)", (_TENANT, job, side, name, value))
+        self._run(
+            "insert or replace into fact values(?,?,?,?,?)",
+            (_TENANT, job, side, name, value),
+        )
 
     def inbox(self, job: str, side: str) -> dict[str, str]:
         """Records to look at again, and why."""
         return dict(
             self._run(
-                "select record, why from inbox where tenant=? and job=? and side=?", (_TENANT, job, side)
+                "select record, why from inbox where tenant=? and job=? and side=?",
+                (_TENANT, job, side),
             )
         )
 
@@ -360,7 +407,9 @@ class SqliteStore:
             ((_TENANT, job, side, r) for r in records),
         )
 
-    def wait(self, job: str, side: str, rows: Iterable[tuple[str, str, str, str]]) -> None:
+    def wait(
+        self, job: str, side: str, rows: Iterable[tuple[str, str, str, str]]
+    ) -> None:
         """Remember who waits for a link: (record, account, resource, target record)."""
         self._many(
             "insert or ignore into waiting values(?,?,?,?,?,?,?)",
@@ -383,7 +432,8 @@ class SqliteStore:
         return [
             (i, hub, orjson.loads(self.vault.open(sealed, i)))
             for i, hub, sealed in self._run(
-                "select id, hub, payload from intent where tenant=? and job=?", (_TENANT, job)
+                "select id, hub, payload from intent where tenant=? and job=?",
+                (_TENANT, job),
             )
         ]
 
@@ -409,7 +459,15 @@ class SqliteStore:
         if row is None:
             made = self._run(
                 "insert into conflict values(null,?,?,?,?,?,?,null,?)",
-                (_TENANT, job, kind, subject, run, at.isoformat(), self.vault.seal(orjson.dumps(detail))),
+                (
+                    _TENANT,
+                    job,
+                    kind,
+                    subject,
+                    run,
+                    at.isoformat(),
+                    self.vault.seal(orjson.dumps(detail)),
+                ),
             )
             number = made.lastrowid
         else:
@@ -422,11 +480,14 @@ class SqliteStore:
 
     def doubtful(self, job: str, side: str, records: Collection[str]) -> set[str]:
         """Those whose creation was never answered and cannot be looked up: not to be sent again."""
-        if self._one(
-            "select 1 from conflict where tenant=? and job=? and kind='unknown outcome' "
-            "and closed is null limit 1",
-            (_TENANT, job),
-        ) is None:
+        if (
+            self._one(
+                "select 1 from conflict where tenant=? and job=? and kind='unknown outcome' "
+                "and closed is null limit 1",
+                (_TENANT, job),
+            )
+            is None
+        ):
             return set()
         return {
             r[0]
@@ -439,7 +500,9 @@ class SqliteStore:
             )
         }
 
-    def close_conflicts(self, job: str, side: str, records: Collection[str], at: datetime) -> set[str]:
+    def close_conflicts(
+        self, job: str, side: str, records: Collection[str], at: datetime
+    ) -> set[str]:
         """Close what these records were in conflict about; the other members of a group."""
         numbers = [
             r[0]
@@ -455,13 +518,20 @@ class SqliteStore:
         others = {
             r[0]
             for r in self._in(
-                "select record from conflict_member where side=? and conflict in ({})", (side,), numbers
+                "select record from conflict_member where side=? and conflict in ({})",
+                (side,),
+                numbers,
             )
         }
-        self._many("update conflict set closed=? where id=?", ((at.isoformat(), n) for n in numbers))
+        self._many(
+            "update conflict set closed=? where id=?",
+            ((at.isoformat(), n) for n in numbers),
+        )
         return others - set(records)
 
-    def conflicts(self, job: str | None = None, number: int | None = None) -> list[Conflict]:
+    def conflicts(
+        self, job: str | None = None, number: int | None = None
+    ) -> list[Conflict]:
         """Open conflicts, oldest first."""
         rows = self._run(
             "select id, job, kind, run, opened, payload from conflict where tenant=? and closed is null "
@@ -531,7 +601,9 @@ class SqliteStore:
             ((at.isoformat(), _TENANT, job, r) for r in records),
         )
 
-    def letters(self, job: str | None = None, number: int | None = None) -> list[DeadLetter]:
+    def letters(
+        self, job: str | None = None, number: int | None = None
+    ) -> list[DeadLetter]:
         """Open dead letters, oldest first."""
         rows = self._run(
             "select id, job, record, op, reason, fields, run, opened, payload from dead_letter "
@@ -539,7 +611,17 @@ class SqliteStore:
             (_TENANT, job, job, number, number),
         )
         return [
-            DeadLetter(i, j, record, op, reason, tuple(orjson.loads(fields)), run, opened, self.vault.open(p).decode())
+            DeadLetter(
+                i,
+                j,
+                record,
+                op,
+                reason,
+                tuple(orjson.loads(fields)),
+                run,
+                opened,
+                self.vault.open(p).decode(),
+            )
             for i, j, record, op, reason, fields, run, opened, p in rows
         ]
 
@@ -547,21 +629,26 @@ class SqliteStore:
         """How many conflicts and dead letters are open."""
         return {
             "conflicts": self._one(
-                "select count(*) from conflict where tenant=? and job=? and closed is null", (_TENANT, job)
+                "select count(*) from conflict where tenant=? and job=? and closed is null",
+                (_TENANT, job),
             )[0],
             "dead_letters": self._one(
-                "select count(*) from dead_letter where tenant=? and job=? and closed is null", (_TENANT, job)
+                "select count(*) from dead_letter where tenant=? and job=? and closed is null",
+                (_TENANT, job),
             )[0],
         }
 
     def begin_run(self, job: str, kind: str, at: datetime) -> int:
         """A number for a run that starts now."""
         made = self._run(
-            "insert into run values(null,?,?,?,?,null,'running',null)", (_TENANT, job, kind, at.isoformat())
+            "insert into run values(null,?,?,?,?,null,'running',null)",
+            (_TENANT, job, kind, at.isoformat()),
         )
         return int(made.lastrowid or 0)
 
-    def end_run(self, run: int, status: str, document: Mapping[str, Any], at: datetime) -> None:
+    def end_run(
+        self, run: int, status: str, document: Mapping[str, Any], at: datetime
+    ) -> None:
         """How a run ended, as its JSON document."""
         self._run(
             "update run set ended=?, status=?, document=? where id=?",
@@ -590,7 +677,12 @@ class SqliteStore:
 
     def first_look(self, records: Sequence[str]) -> set[str]:
         """Which of these records this reading has not met before; ``start_look`` forgets them."""
-        known = {r[0] for r in self._in("select record from temp.looked where record in ({})", (), records)}
+        known = {
+            r[0]
+            for r in self._in(
+                "select record from temp.looked where record in ({})", (), records
+            )
+        }
         new = dict.fromkeys(r for r in records if r not in known)
         self._many("insert or ignore into temp.looked values(?)", ((r,) for r in new))
         return set(new)
@@ -603,21 +695,38 @@ class SqliteStore:
         """Keep what a plan needs besides its windows, sealed."""
         self._run(
             "insert or replace into plan values(?,?,?,?,null,?)",
-            (plan, _TENANT, job, at.isoformat(), self.vault.seal(orjson.dumps(document), plan.encode())),
+            (
+                plan,
+                _TENANT,
+                job,
+                at.isoformat(),
+                self.vault.seal(orjson.dumps(document), plan.encode()),
+            ),
         )
 
     def plan(self, plan: str) -> tuple[str, str, str | None, Any] | None:
         """(job, made, applied, document)."""
         row = self._one(
-            "select job, made, applied, document from plan where tenant=? and id=?", (_TENANT, plan)
+            "select job, made, applied, document from plan where tenant=? and id=?",
+            (_TENANT, plan),
         )
         if row is None:
             return None
-        return row[0], row[1], row[2], orjson.loads(self.vault.open(row[3], plan.encode()))
+        return (
+            row[0],
+            row[1],
+            row[2],
+            orjson.loads(self.vault.open(row[3], plan.encode())),
+        )
 
     def plan_ids(self) -> list[str]:
         """Plans that are kept, newest first."""
-        return [r[0] for r in self._run("select id from plan where tenant=? order by made desc", (_TENANT,))]
+        return [
+            r[0]
+            for r in self._run(
+                "select id from plan where tenant=? order by made desc", (_TENANT,)
+            )
+        ]
 
     def plan_applied(self, plan: str, at: datetime) -> None:
         """A plan is applied once."""

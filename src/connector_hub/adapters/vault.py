@@ -33,9 +33,9 @@ class Vault:
 
     def derive(self, domain: str) -> bytes:
         """32 bytes of key for one domain: base, identity, payloads, tokens."""
-        return HKDF(SHA256(), KEY_BYTES, salt=None, info=f"connector-hub {domain}".encode()).derive(
-            self._master
-        )
+        return HKDF(
+            SHA256(), KEY_BYTES, salt=None, info=f"connector-hub {domain}".encode()
+        ).derive(self._master)
 
     def fingerprint(self) -> bytes:
         """Tells two keys apart without telling either."""

@@ -72,7 +72,9 @@ def match(
     """
     if not filled:
         return Match("unknown")
-    twins = sorted({k.record for k in same_side if k.record != record and alike(filled, k)})
+    twins = sorted(
+        {k.record for k in same_side if k.record != record and alike(filled, k)}
+    )
     if twins:
         return Match("twins", tuple(twins))
     there = sorted({k.record for k in other_side if alike(filled, k)})

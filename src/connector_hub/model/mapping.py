@@ -102,9 +102,7 @@ class Problem:
     code: str = "mapping"
 
 
-def check(
-    mapping: Mapping, entity: Entity, transforms: Transforms
-) -> list[Problem]:
+def check(mapping: Mapping, entity: Entity, transforms: Transforms) -> list[Problem]:
     """Every mistake that can be seen without asking the vendor."""
     found: list[Problem] = []
     for name, rule in mapping.rules.items():
@@ -125,13 +123,16 @@ def check(
     return found
 
 
-def _check_rule(rule: Rule, spec: FieldSpec, transforms: Transforms) -> Iterable[Problem]:
+def _check_rule(
+    rule: Rule, spec: FieldSpec, transforms: Transforms
+) -> Iterable[Problem]:
     at: tuple[str | int, ...] = ("fields", rule.field)
     if (rule.path is None) == (rule.link is None):
         yield Problem(at, "a rule has either a path or a link")
     if (rule.link is not None) != (spec.kind == "link"):
         yield Problem(
-            at, f"field {rule.field!r} is of kind {spec.kind}: a link goes with kind link only"
+            at,
+            f"field {rule.field!r} is of kind {spec.kind}: a link goes with kind link only",
         )
     if rule.link and (rule.link.path is None) == (rule.link.association is None):
         yield Problem((*at, "link"), "a link has either a path or an association")
@@ -152,7 +153,9 @@ def _check_via(
         yield Problem(
             at,
             f"no transform is called {spelled!r}",
-            f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(transforms))}",
+            f"did you mean {near[0]!r}?"
+            if near
+            else f"there are: {', '.join(sorted(transforms))}",
         )
     except ValueError as e:
         yield Problem(at, f"transform {spelled!r}: {e}")
@@ -175,16 +178,21 @@ def _check_table(
             yield Problem(
                 (*at, "table", word),
                 f"{word!r} is not a word of {rule.field!r}",
-                f"did you mean {near[0]!r}?" if near else f"its words: {', '.join(spec.of)}",
+                f"did you mean {near[0]!r}?"
+                if near
+                else f"its words: {', '.join(spec.of)}",
             )
         for v in vendor:
             if v in seen:
                 yield Problem(
-                    (*at, "table", word), f"{v!r} stands for both {seen[v]!r} and {word!r}"
+                    (*at, "table", word),
+                    f"{v!r} stands for both {seen[v]!r} and {word!r}",
                 )
             seen[v] = word
     if rule.other not in {"leave", "reject"} | words:
-        yield Problem((*at, "other"), "other is leave, reject or one of the field's words")
+        yield Problem(
+            (*at, "other"), "other is leave, reject or one of the field's words"
+        )
     for word in rule.order:
         if word not in rule.table:
             yield Problem((*at, "order"), f"{word!r} is not in the table")
@@ -237,7 +245,9 @@ class Spoke:
         for name in view:
             rule = self.mapping.rules[name]
             if rule.link and rule.link.association:
-                links[rule.link.association] = _relink(rule.link, view[name], was.get(name))
+                links[rule.link.association] = _relink(
+                    rule.link, view[name], was.get(name)
+                )
         return Patch(self.put(view), links)
 
 
@@ -306,7 +316,9 @@ class _Source:
         return name
 
     def make(self, signature: str) -> Any:
-        text = f"def generated({signature}):\n" + "\n".join(f"    {x}" for x in self.lines)
+        text = f"def generated({signature}):\n" + "\n".join(
+            f"    {x}" for x in self.lines
+        )
         space = dict(self.names)
         exec(compile(text, "<mapping>", "exec"), space)  # noqa: S102 - from this file's tables only
         return space["generated"]
@@ -373,7 +385,9 @@ def _compile_view(
         put(f"    view[{name}] = {_blank(rule, entity)}")
         put(f"elif r{i} is not {absent}:")
         put("    try:")
-        for line in _reading(src, rule, entity.fields[rule.field], made[rule.field], f"r{i}"):
+        for line in _reading(
+            src, rule, entity.fields[rule.field], made[rule.field], f"r{i}"
+        ):
             put(f"        {line}")
         put(f"        view[{name}] = v if v != '' else None")
         put(f"    except {unreadable}:")
@@ -405,7 +419,11 @@ def _reading(
         yield f"v = {raw}"
     for t in transforms:
         step = t.inline.format(v="v") if t.inline else f"{src.bind(t.get)}(v)"
-        yield f"v = {step} if v is not None else None" if t is not transforms[0] else f"v = {step}"
+        yield (
+            f"v = {step} if v is not None else None"
+            if t is not transforms[0]
+            else f"v = {step}"
+        )
     parse = _PARSE.get(spec.kind)
     if spec.kind == "choice":
         parse = _table_reader({w: w for w in spec.of}, "leave")
@@ -514,7 +532,9 @@ def _compile_put(
             src.lines.append(f"    v = {src.bind(rule.default)} if v is None else v")
         if rule.table is not None:
             first = {word: vendor[0] for word, vendor in rule.table.items() if vendor}
-            src.lines.append(f"    v = {src.bind(first)}.get(v, {absent} if v else None)")
+            src.lines.append(
+                f"    v = {src.bind(first)}.get(v, {absent} if v else None)"
+            )
         for t in reversed(made[rule.field]):
             if t.put is not same and t.put is not None:
                 src.lines.append(f"    v = {src.bind(t.put)}(v)")
@@ -538,7 +558,9 @@ def differs(spoke: Spoke, test: MappingTest) -> dict[str, tuple[Any, Any]]:
 
 
 def _equal(wanted: Any, got: Any) -> bool:
-    if isinstance(got, Decimal | date | datetime) and isinstance(wanted, str | int | float):
+    if isinstance(got, Decimal | date | datetime) and isinstance(
+        wanted, str | int | float
+    ):
         return str(wanted) == (got.isoformat() if isinstance(got, date) else str(got))
     if isinstance(got, tuple) and isinstance(wanted, list):
         return tuple(sorted(wanted)) == got

@@ -171,7 +171,11 @@ class Plan:
             f"Plan: {self.count('create'):,} to create, {self.count('update'):,} to update, "
             f"{self.count('delete'):,} to delete, {self.count('unchanged'):,} unchanged"
         )
-        for name, word in (("conflicts", "in conflict"), ("blocked", "blocked"), ("dead_letters", "dead letters")):
+        for name, word in (
+            ("conflicts", "in conflict"),
+            ("blocked", "blocked"),
+            ("dead_letters", "dead letters"),
+        ):
             if self.count(name):
                 line += f", {self.count(name):,} {word}"
         return line + "."
@@ -228,9 +232,12 @@ class Receipt:
 
     def document(self) -> dict[str, Any]:
         """The receipt as one JSON document, without any value of a record."""
-        names = ("job", "run", "status", "read", "created", "updated", "deleted", "unchanged")
-        names += ("not_taken", "stale", "blocked", "conflicts", "dead_letters")
-        found = {n: getattr(self, n) for n in (*names, "open", "writes", "calls")}
+        names = (
+            *("job", "run", "status", "read", "created", "updated", "deleted"),
+            *("unchanged", "not_taken", "stale", "blocked", "conflicts"),
+            *("dead_letters", "open", "writes", "calls"),
+        )
+        found: dict[str, Any] = {n: getattr(self, n) for n in names}
         if self.error is not None:
             found["error"] = self.error
         return found

@@ -31,7 +31,14 @@ from connector_hub.model.record import (
     Write,
 )
 from connector_hub.ports import Answer, Clock, Http
-from connector_hub.sdk.auth import ApiKey, Auth, Basic, Bearer, ClientCredentials, FirstOf
+from connector_hub.sdk.auth import (
+    ApiKey,
+    Auth,
+    Basic,
+    Bearer,
+    ClientCredentials,
+    FirstOf,
+)
 from connector_hub.sdk.connector import (
     Account,
     Can,

@@ -65,7 +65,9 @@ class Way:
     ``deleted`` (a page of the deleted feed), ``fetch``, ``find``, ``create``, ``update``, ``archive``.
     """
 
-    op: Literal["list", "changed", "deleted", "fetch", "find", "create", "update", "archive"]
+    op: Literal[
+        "list", "changed", "deleted", "fetch", "find", "create", "update", "archive"
+    ]
     rows: int
     cost: int = 1
     bucket: str = "calls"
@@ -192,7 +194,9 @@ class Connector:
     class Config(BaseModel):
         """A connection's own keys. ``SecretStr`` fields take references only."""
 
-        model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
+        model_config = ConfigDict(
+            extra="forbid", hide_input_in_errors=True, frozen=True
+        )
 
         base_url: str | None = None
 
@@ -204,8 +208,6 @@ class Connector:
         self.clock = clock
         self.key = key_field
         """The key field in use, None where the account may not be altered."""
-
-
 
     async def check(self) -> Account:
         """Who we are at the vendor. One cheap call.
@@ -289,8 +291,6 @@ class Connector:
         """The key field a resource still lacks, in one line, or None; made when ``make`` is set."""
         return None
 
-
-
     def limits(self) -> Sequence[Limit]:
         """The vendor's limits for this account."""
         return ()
@@ -302,8 +302,6 @@ class Connector:
     def heed(self, answer: Answer) -> Mapping[str, float]:
         """What the answer's headers say is left, per bucket."""
         return {}
-
-
 
     @classmethod
     def resource(cls, name: str) -> Resource:

@@ -26,7 +26,13 @@ from connector_hub.model.plan import Change, Seen
 from connector_hub.model.record import Done, Op, Outcome, Pending, Record, Ref, Write
 from connector_hub.sdk.connector import Way
 from connector_hub.sync.base import NEVER, merged
-from connector_hub.sync.planner import Subject, refused, target_view, translate, wait_for_links
+from connector_hub.sync.planner import (
+    Subject,
+    refused,
+    target_view,
+    translate,
+    wait_for_links,
+)
 from connector_hub.sync.reading import index
 from connector_hub.sync.run import JobRun
 from connector_hub.sync.sides import batches, fetch, together
@@ -58,9 +64,21 @@ async def apply_window(run: JobRun, changes: Sequence[Change]) -> None:
     """
     subjects = _subjects(run, changes)
     writes = [c for c in changes if c.action != "settle"]
-    items = [_item(run, c, s) for c, s in zip(changes, subjects, strict=True) if c in writes] if writes else []
-    run.store.intend(run.job.name, [(i.intent, i.change.hub, i.change.row()) for i in items])
-    settles = [(c, s) for c, s in zip(changes, subjects, strict=True) if c.action == "settle"]
+    items = (
+        [
+            _item(run, c, s)
+            for c, s in zip(changes, subjects, strict=True)
+            if c in writes
+        ]
+        if writes
+        else []
+    )
+    run.store.intend(
+        run.job.name, [(i.intent, i.change.hub, i.change.row()) for i in items]
+    )
+    settles = [
+        (c, s) for c, s in zip(changes, subjects, strict=True) if c.action == "settle"
+    ]
     try:
         await _write_all(run, items)
         await _read_back(run, items)
@@ -74,14 +92,20 @@ async def apply_window(run: JobRun, changes: Sequence[Change]) -> None:
 
 
 def _written(run: JobRun) -> int:
-    return sum(run.tally.outcomes[k] for k in ("created", "updated", "deleted", "not_taken"))
+    return sum(
+        run.tally.outcomes[k] for k in ("created", "updated", "deleted", "not_taken")
+    )
 
 
 def _subjects(run: JobRun, changes: Sequence[Change]) -> list[Subject]:
     """What each change wants, in the hub's words, links translated by what is linked now."""
     found = []
     for c in changes:
-        view = run.source.spoke.view(c.source.raws)[0] if c.source and c.action != "archive" else {}
+        view = (
+            run.source.spoke.view(c.source.raws)[0]
+            if c.source and c.action != "archive"
+            else {}
+        )
         found.append(Subject(c.source or Seen("", None, None, None, ()), view, c.hub))
     translate(run, found)
     return found
@@ -99,7 +123,13 @@ def _item(run: JobRun, c: Change, s: Subject) -> Item:
     if c.action == "update" and c.target:
         patch = spoke.patch(wanted, target_view(run, c.target))
         write = Write(
-            "update", trace, key, c.target.id, patch.fields, patch.links, version=c.target.version
+            "update",
+            trace,
+            key,
+            c.target.id,
+            patch.fields,
+            patch.links,
+            version=c.target.version,
         )
         return Item(c, s, intent.bytes, write)
     patch = spoke.patch(wanted)
@@ -116,7 +146,11 @@ async def _write_all(run: JobRun, items: Sequence[Item]) -> None:
 
         async def one(part: Sequence[Item], op: Op = op, way: Way = way) -> None:
             await _write_batch(run, part, way)
-            run.progress("writing", _written(run) + sum(i.outcome is not None for i in items), None)
+            run.progress(
+                "writing",
+                _written(run) + sum(i.outcome is not None for i in items),
+                None,
+            )
 
         await together(batches(todo, way.rows), one, _WRITERS)
 
@@ -149,10 +183,14 @@ async def _send(run: JobRun, items: Sequence[Item], way: Way) -> Sequence[Outcom
     """One call. A refusal of the whole call is narrowed down to the rows it is about."""
     side = run.target
     try:
-        found = await side.connector.write(side.resource.name, [i.write for i in items], way=way)
+        found = await side.connector.write(
+            side.resource.name, [i.write for i in items], way=way
+        )
         while isinstance(found, Pending):
             await run.clock.sleep(found.again_in)
-            found = await side.connector.outcomes(side.resource.name, [i.write for i in items], found.ticket)
+            found = await side.connector.outcomes(
+                side.resource.name, [i.write for i in items], found.ticket
+            )
     except InDoubt as e:
         return [e] * len(items)
     except (Rejected, Exists, Missing, Stale) as e:
@@ -199,7 +237,9 @@ async def by_key(run: JobRun, keys: Sequence[str]) -> dict[str, Seen]:
     side = run.target
     found: dict[str, Seen] = {}
     for part in batches(keys, side.resource.way("find").rows):
-        answer = await side.connector.find(side.resource.name, side.connector.key or "", part, side.want)
+        answer = await side.connector.find(
+            side.resource.name, side.connector.key or "", part, side.want
+        )
         for key, records in answer.items():
             if records:
                 found[key] = side.seen(records[0])
@@ -211,7 +251,11 @@ async def _read_back(run: JobRun, items: Sequence[Item]) -> None:
     side = run.target
     ask: list[Item] = []
     for i in items:
-        if not isinstance(i.outcome, Done) or i.write.op == "archive" or i.now is not None:
+        if (
+            not isinstance(i.outcome, Done)
+            or i.write.op == "archive"
+            or i.now is not None
+        ):
             continue
         if i.outcome.fields is None:
             ask.append(i)
@@ -219,7 +263,9 @@ async def _read_back(run: JobRun, items: Sequence[Item]) -> None:
             i.now = _answered(run, i, i.outcome)
     if not ask:
         return
-    here, _ = await fetch(side, [i.outcome.id for i in ask if isinstance(i.outcome, Done)])
+    here, _ = await fetch(
+        side, [i.outcome.id for i in ask if isinstance(i.outcome, Done)]
+    )
     for i in ask:
         if isinstance(i.outcome, Done):
             i.now = here.get(i.outcome.id)
@@ -231,7 +277,14 @@ def _answered(run: JobRun, item: Item, done: Done) -> Seen:
     if done.links is None:
         for name, patch in item.write.links.items():
             links[name] = patch.add
-    record = Record(done.id, done.fields or {}, done.version, links, item.write.key, by=side.account.user)
+    record = Record(
+        done.id,
+        done.fields or {},
+        done.version,
+        links,
+        item.write.key,
+        by=side.account.user,
+    )
     return side.seen(record)
 
 
@@ -281,7 +334,9 @@ def settle(run: JobRun, items: Sequence[Item]) -> None:
     store.settled([i.intent for i in items])
 
 
-def _both(run: JobRun, mine: str, there: str, hub: bytes) -> list[tuple[str, str, str, bytes]]:
+def _both(
+    run: JobRun, mine: str, there: str, hub: bytes
+) -> list[tuple[str, str, str, bytes]]:
     return [
         (run.source.home, run.source.resource.name, mine, hub),
         (run.target.home, run.target.resource.name, there, hub),
@@ -299,7 +354,9 @@ def _old_bases(run: JobRun, changes: Iterable[Change]) -> _Old:
     if not hubs:
         return _Old()
     store, job = run.store, run.job.name
-    return _Old(store.bases(job, run.source.name, hubs), store.bases(job, run.target.name, hubs))
+    return _Old(
+        store.bases(job, run.source.name, hubs), store.bases(job, run.target.name, hubs)
+    )
 
 
 def _add_bases(
@@ -316,17 +373,26 @@ def _add_bases(
     if i.change.first and before is None:
         agreed |= set(source.spoke.names) - set(never)
     bases[source.name].append(
-        (hub, source.bases.pack(i.subject.seen.raws, merged(before, mine, agreed, never)))
+        (
+            hub,
+            source.bases.pack(i.subject.seen.raws, merged(before, mine, agreed, never)),
+        )
     )
     theirs = target.bases.field_hashes(hub, i.now.raws)
     view = target_view(run, i.now)
-    differs = [n for n in i.change.fields if n in i.subject.view and view.get(n) != i.subject.view[n]]
+    differs = [
+        n
+        for n in i.change.fields
+        if n in i.subject.view and view.get(n) != i.subject.view[n]
+    ]
     edited = differs and not _ours(run, i)
     packed = old.target.get(hub)
     before = target.bases.unpack(packed) if packed else None
     if i.change.first and before is None:
         agreed |= set(target.spoke.names)
-    fields = merged(before, theirs, agreed & set(target.spoke.names), differs if edited else ())
+    fields = merged(
+        before, theirs, agreed & set(target.spoke.names), differs if edited else ()
+    )
     bases[target.name].append((hub, target.bases.pack(i.now.raws, fields)))
     run.tally.add(_outcome(i, differs if not edited else []))
     run.tally.writes[target.connection] += 1
@@ -382,7 +448,13 @@ def _refused(run: JobRun, i: Item) -> None:
         )
         run.store.bury(run.job.name, [letter], run.number, run.clock.now())
     else:
-        raise outcome or PluginError("a write has no outcome", where=run.target.connection)
+        raise _unsorted(run, outcome)
+
+
+def _unsorted(run: JobRun, outcome: Outcome | None) -> Exception:
+    if isinstance(outcome, Exception):
+        return outcome
+    return PluginError("a write has no outcome", where=run.target.connection)
 
 
 def _exists(run: JobRun, i: Item, outcome: Exists) -> None:
@@ -433,11 +505,18 @@ def _settle_agreed(run: JobRun, settles: Sequence[tuple[Change, Subject]]) -> No
             agreed = set(c.agreed) & set(side.spoke.names)
             if c.first and before is None:
                 agreed = set(side.spoke.names) - set(waiting)
-            rows.append((c.hub, side.bases.pack(seen.raws, merged(before, hashes, agreed, waiting))))
+            rows.append(
+                (
+                    c.hub,
+                    side.bases.pack(seen.raws, merged(before, hashes, agreed, waiting)),
+                )
+            )
     store.link(links)
     store.set_bases(job, source.name, mine)
     store.set_bases(job, target.name, theirs)
-    wait_for_links(run, [(c.source, c.waits) for c, _ in settles if c.source and c.waits])
+    wait_for_links(
+        run, [(c.source, c.waits) for c, _ in settles if c.source and c.waits]
+    )
     run.tally.add("unchanged", len(settles))
 
 

@@ -46,6 +46,7 @@ class Bases:
     spoke: Spoke
     key: bytes
     layout: int = 0
+    _head: bytes = b""
     _layouts: dict[int, list[str | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -60,7 +61,11 @@ class Bases:
 
     def unchanged(self, packed: bytes | None, record_hash: bytes) -> bool:
         """Whether the vendor moved nothing since this row was written, under the same rules."""
-        return packed is not None and packed[_LAYOUT:_HEAD] == record_hash and packed[:_LAYOUT] == self._head
+        return (
+            packed is not None
+            and packed[_LAYOUT:_HEAD] == record_hash
+            and packed[:_LAYOUT] == self._head
+        )
 
     def field_hashes(self, hub: bytes, raws: Raws) -> dict[str, bytes]:
         """A keyed hash per field, bound to job, side and hub id."""
@@ -89,7 +94,9 @@ class Bases:
         names = self._layouts.get(layout)
         if names is None:
             prints = dict(zip(self.spoke.names, self.spoke.prints, strict=True))
-            names = [f if prints.get(f) == p else None for f, p in self.store.spelled(layout)]
+            names = [
+                f if prints.get(f) == p else None for f, p in self.store.spelled(layout)
+            ]
             self._layouts[layout] = names
         fields = {}
         for i, name in enumerate(names):
@@ -103,12 +110,17 @@ class Bases:
         return {
             name
             for name, raw in zip(self.spoke.names, raws, strict=True)
-            if raw is not ABSENT and name in base.fields and base.fields[name] != hashes[name]
+            if raw is not ABSENT
+            and name in base.fields
+            and base.fields[name] != hashes[name]
         }
 
 
 def merged(
-    old: Base | None, hashes: Mapping[str, bytes], agreed: Collection[str], never: Collection[str] = ()
+    old: Base | None,
+    hashes: Mapping[str, bytes],
+    agreed: Collection[str],
+    never: Collection[str] = (),
 ) -> dict[str, bytes]:
     """The base after some fields were agreed on: the others keep what they had.
 
@@ -128,4 +140,6 @@ def merged(
 
 def change_hash(key: bytes, what: Any) -> bytes:
     """A keyed hash of a change, so that the same refused change is known again."""
-    return blake2b(orjson.dumps(what, default=str), key=key, digest_size=_RECORD).digest()
+    return blake2b(
+        orjson.dumps(what, default=str), key=key, digest_size=_RECORD
+    ).digest()

@@ -95,7 +95,11 @@ def finish(run: JobRun) -> None:
 
 async def _again_where_moved(run: JobRun, changes: list[Change]) -> list[Change]:
     """Targets of this window are read anew; what moved since it was planned is planned again."""
-    moved = await _moved(run, run.target, [c.target for c in changes if c.action == "update" and c.target])
+    moved = await _moved(
+        run,
+        run.target,
+        [c.target for c in changes if c.action == "update" and c.target],
+    )
     if not moved:
         return changes
     kept = [c for c in changes if not (c.target and c.target.id in moved)]
@@ -185,7 +189,9 @@ def _there_by_now(run: JobRun, creates: Sequence[Change]) -> set[str]:
             view, _ = source.spoke.view(c.source.raws)
             own = (KEY_SLOT, target.identities.key_mark(_key(c)))
             marks[record] = [*source.identities.marks(view, None).hashes, own]
-    kin = run.store.kin(run.job.name, target.name, {h for m in marks.values() for h in m})
+    kin = run.store.kin(
+        run.job.name, target.name, {h for m in marks.values() for h in m}
+    )
     return found | {record for record, m in marks.items() if any(h in kin for h in m)}
 
 

@@ -63,7 +63,9 @@ def _estimate(run: JobRun, changes: Sequence[Change]) -> None:
     run.cost(run.target, target.way("fetch"), updates)
     for op in ("create", "update", "archive"):
         run.cost(run.target, target.way(op), sum(c.action == op for c in writes))
-    run.cost(run.target, target.way("fetch"), sum(c.action != "archive" for c in writes))
+    run.cost(
+        run.target, target.way("fetch"), sum(c.action != "archive" for c in writes)
+    )
 
 
 def _keep(run: JobRun, n: int, changes: Sequence[Change]) -> int:
@@ -94,7 +96,9 @@ def _within(run: JobRun, changes: Sequence[Change]) -> list[Change]:
             kept.append(c)
             continue
         limit = run.options.limit
-        if c.action not in run.options.only or (limit is not None and _planned(run, kept) >= limit):
+        if c.action not in run.options.only or (
+            limit is not None and _planned(run, kept) >= limit
+        ):
             left.append(c)
         else:
             kept.append(c)
@@ -104,7 +108,11 @@ def _within(run: JobRun, changes: Sequence[Change]) -> list[Change]:
 
 
 def _planned(run: JobRun, more: Sequence[Change]) -> int:
-    before = sum(n for kind, n in run.plan.counts.items() if kind in {"create", "update", "archive"})
+    before = sum(
+        n
+        for kind, n in run.plan.counts.items()
+        if kind in {"create", "update", "archive"}
+    )
     return before + sum(c.action != "settle" for c in more)
 
 
@@ -131,7 +139,9 @@ def _subjects(run: JobRun, seen: Sequence[Seen]) -> list[Subject]:
 def _find_links(run: JobRun, subjects: Sequence[Subject]) -> None:
     """Hub ids: an existing link's, the record key's, else one computed from the record."""
     source, target, store = run.source, run.target, run.store
-    links = store.links(source.home, source.resource.name, [s.seen.id for s in subjects])
+    links = store.links(
+        source.home, source.resource.name, [s.seen.id for s in subjects]
+    )
     bases = store.bases(run.job.name, source.name, [k.hub for k in links.values()])
     for s in subjects:
         link = links.get(s.seen.id)
@@ -164,11 +174,16 @@ def _decide(run: JobRun, subjects: list[Subject]) -> list[Subject]:
     held: set[int] = set()
     marks = {id(s): run.source.identities.marks(s.view, None) for s in unknown}
     hashes = {h for m in marks.values() for h in m.hashes}
-    keyed = {id(s): (KEY_SLOT, run.target.identities.key_mark(str(uuid.UUID(bytes=s.hub)))) for s in unknown}
+    keyed = {
+        id(s): (KEY_SLOT, run.target.identities.key_mark(str(uuid.UUID(bytes=s.hub))))
+        for s in unknown
+    }
     here = run.store.kin(run.job.name, run.source.name, hashes)
     there = run.store.kin(run.job.name, run.target.name, hashes | set(keyed.values()))
     taken = _taken(run, there)
-    doubtful = run.store.doubtful(run.job.name, run.source.name, [s.seen.id for s in unknown])
+    doubtful = run.store.doubtful(
+        run.job.name, run.source.name, [s.seen.id for s in unknown]
+    )
     for s in unknown:
         by_key = there.get(keyed[id(s)])
         if by_key:
@@ -236,7 +251,9 @@ def _conflict(run: JobRun, s: Subject, found: Match, marks: Marks) -> None:
 
 def _reopen(run: JobRun, records: Sequence[str]) -> None:
     """These records are decided: their conflicts close, the others of a group are looked at again."""
-    others = run.store.close_conflicts(run.job.name, run.source.name, records, run.clock.now())
+    others = run.store.close_conflicts(
+        run.job.name, run.source.name, records, run.clock.now()
+    )
     if others:
         run.look_again(others, "twin resolved")
 
@@ -248,7 +265,9 @@ def translate(run: JobRun, subjects: Sequence[Subject]) -> None:
         if not asked:
             continue
         links = run.store.links(run.source.home, route.source, asked)
-        there = run.store.records(run.target.home, route.target, [k.hub for k in links.values()])
+        there = run.store.records(
+            run.target.home, route.target, [k.hub for k in links.values()]
+        )
         for s in subjects:
             ref = s.view.get(name)
             if not isinstance(ref, Ref):
@@ -300,7 +319,16 @@ def _change(run: JobRun, s: Subject) -> Change | None:
         return None
     if s.target_id is None:
         fields = tuple(n for n in run.travelling if n in s.view)
-        return Change("create", s.hub, s.seen, None, fields, waits=waits, first=True, reason="new at the source")
+        return Change(
+            "create",
+            s.hub,
+            s.seen,
+            None,
+            fields,
+            waits=waits,
+            first=True,
+            reason="new at the source",
+        )
     if s.target is None:
         run.tally.add("stale")
         run.tally.new_stale += 1
@@ -335,9 +363,22 @@ def _update(run: JobRun, s: Subject, waits: tuple[tuple[str, str, str], ...]) ->
     first = base is None
     blank = sum(s.view[n] in (None, ()) for n in flow.write)
     if not flow.write:
-        return Change("settle", s.hub, s.seen, s.target, (), flow.agreed, waits, first=first)
+        return Change(
+            "settle", s.hub, s.seen, s.target, (), flow.agreed, waits, first=first
+        )
     reason = "linked by identity" if first else "changed at the source"
-    return Change("update", s.hub, s.seen, s.target, flow.write, flow.agreed, waits, blank, first, reason)
+    return Change(
+        "update",
+        s.hub,
+        s.seen,
+        s.target,
+        flow.write,
+        flow.agreed,
+        waits,
+        blank,
+        first,
+        reason,
+    )
 
 
 def _moved(run: JobRun, s: Subject, base: Base) -> set[str]:
@@ -358,13 +399,20 @@ def _eligible(run: JobRun, s: Subject, base: Base | None) -> Iterable[str]:
 def _suppress(run: JobRun, changes: list[Change]) -> list[Change]:
     """Leave out what a vendor has refused before and nothing has changed about since."""
     writes = [c for c in changes if c.action != "settle" and c.source]
-    letters = run.store.open_letters(run.job.name, [c.source.id for c in writes if c.source])
+    letters = run.store.open_letters(
+        run.job.name, [c.source.id for c in writes if c.source]
+    )
     if not letters:
         return changes
     kept = []
     for c in changes:
         known = letters.get(c.source.id) if c.source else None
-        if known is not None and known == refused(run, c) and c.source and c.source.id not in run.replayed:
+        if (
+            known is not None
+            and known == refused(run, c)
+            and c.source
+            and c.source.id not in run.replayed
+        ):
             run.tally.add("dead_letters")
         else:
             kept.append(c)
@@ -377,12 +425,18 @@ def refused(run: JobRun, change: Change) -> bytes:
     return change_hash(run.key, [change.action, raws, run.rules()])
 
 
-def wait_for_links(run: JobRun, waiting: Iterable[tuple[Seen, Sequence[tuple[str, str, str]]]]) -> None:
+def wait_for_links(
+    run: JobRun, waiting: Iterable[tuple[Seen, Sequence[tuple[str, str, str]]]]
+) -> None:
     """Remember whose link fields follow later."""
     run.store.wait(
         run.job.name,
         run.source.name,
-        [(s.id, run.source.home, resource, record) for s, waits in waiting for _, resource, record in waits],
+        [
+            (s.id, run.source.home, resource, record)
+            for s, waits in waiting
+            for _, resource, record in waits
+        ],
     )
 
 
@@ -398,14 +452,18 @@ async def _plan_deletes(run: JobRun, n: int) -> int:
             run.marks.setdefault(f"{source.name}/deleted", page.mark)
         gone = [g for g in page.records if isinstance(g, Gone) and g.why == "deleted"]
         links = run.store.links(source.home, source.resource.name, [g.id for g in gone])
-        there = run.store.records(target.home, target.resource.name, [k.hub for k in links.values()])
+        there = run.store.records(
+            target.home, target.resource.name, [k.hub for k in links.values()]
+        )
         for g in gone:
             link = links.get(g.id)
             record = there.get(link.hub) if link else None
             if link and record and not record[1]:
                 here = Seen(g.id, None, None, None, ())
                 at = Seen(record[0], None, None, None, ())
-                changes.append(Change("archive", link.hub, here, at, reason="gone at the source"))
+                changes.append(
+                    Change("archive", link.hub, here, at, reason="gone at the source")
+                )
     run.tally.read += len(changes)
     for i in range(0, len(changes), WINDOW):
         n = _keep(run, n, changes[i : i + WINDOW])

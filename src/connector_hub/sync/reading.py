@@ -36,7 +36,9 @@ async def read_target(run: JobRun) -> None:
     if mark is None and whole:
         run.store.sweep(run.job.name, side.name, run.number)
         if run.store.fact(run.job.name, side.name, "first") is None:
-            run.store.set_fact(run.job.name, side.name, "first", "empty" if not count else "filled")
+            run.store.set_fact(
+                run.job.name, side.name, "first", "empty" if not count else "filled"
+            )
     return None
 
 
@@ -60,7 +62,9 @@ def _lose_mark(run: JobRun, side: LiveSide) -> None:
     run.marks[f"{side.name}/lost"] = True
     run.since.pop(side.name, None)
     run.marks.pop(f"{side.name}/changed", None)
-    run.note(f"{side.connection}: the vendor has forgotten where we were; reading everything")
+    run.note(
+        f"{side.connection}: the vendor has forgotten where we were; reading everything"
+    )
 
 
 def _index_target(run: JobRun, found: Sequence[Record | Gone]) -> None:
@@ -73,7 +77,9 @@ def _index_target(run: JobRun, found: Sequence[Record | Gone]) -> None:
     for s in seen:
         link = links.get(s.id)
         packed = bases.get(link.hub) if link else None
-        if packed is not None and side.bases.unchanged(packed, side.bases.record_hash(s.raws)):
+        if packed is not None and side.bases.unchanged(
+            packed, side.bases.record_hash(s.raws)
+        ):
             same.append(s.id)
             continue
         moved.append(s)
@@ -96,7 +102,9 @@ def _drifted(run: JobRun, hub: bytes, packed: bytes, seen: Seen) -> None:
     if moved & run.job.revert:
         there = run.store.records(run.source.home, run.source.resource.name, [hub])
         run.store.look_again(
-            run.job.name, run.source.name, [(record, "drift") for record, gone in there.values() if not gone]
+            run.job.name,
+            run.source.name,
+            [(record, "drift") for record, gone in there.values() if not gone],
         )
 
 
@@ -120,7 +128,11 @@ def _bury(run: JobRun, side: LiveSide, gone: Sequence[Gone]) -> None:
         store.forget(run.job.name, side.name, [g.id for g in gone])
         store.lose(home, resource, [g.id for g in gone])
         for g in gone:
-            if g.into and g.id in links and not store.links(home, g.into.resource, [g.into.id]):
+            if (
+                g.into
+                and g.id in links
+                and not store.links(home, g.into.resource, [g.into.id])
+            ):
                 store.link([(home, g.into.resource, g.into.id, links[g.id].hub)])
                 store.look_again(run.job.name, side.name, [(g.into.id, "merged")])
 
@@ -155,7 +167,9 @@ async def _read_feed(run: JobRun) -> None:
             _first_mark(run, side, page.mark)
             whole = whole or page.whole
             _bury(run, side, [g for g in page.records if isinstance(g, Gone)])
-            _stage(run, [side.seen(r) for r in page.records if isinstance(r, Record)], n=n)
+            _stage(
+                run, [side.seen(r) for r in page.records if isinstance(r, Record)], n=n
+            )
             run.progress(f"reading {side.connection}", run.tally.read, None)
     except MarkLost:
         _lose_mark(run, side)
@@ -176,12 +190,18 @@ def _stage(run: JobRun, found: list[Seen], *, n: int, forced: bool = False) -> N
     seen = list({s.id: s for s in found if s.id in new}.values())
     run.tally.read += len(seen)
     links = store.links(side.home, side.resource.name, [s.id for s in seen])
-    bases = store.bases(job, side.name, [k.hub for k in links.values()]) if links else {}
+    bases = (
+        store.bases(job, side.name, [k.hub for k in links.values()]) if links else {}
+    )
     same, rest = [], []
     for s in seen:
         link = links.get(s.id)
         packed = bases.get(link.hub) if link and not link.gone else None
-        if packed and not forced and side.bases.unchanged(packed, side.bases.record_hash(s.raws)):
+        if (
+            packed
+            and not forced
+            and side.bases.unchanged(packed, side.bases.record_hash(s.raws))
+        ):
             same.append(s.id)
         else:
             rest.append(s)
@@ -198,5 +218,7 @@ def store_marks(run: JobRun) -> None:
     for name, mark in run.marks.items():
         side, _, feed = name.partition("/")
         if feed != "lost":
-            run.store.set_cursor(run.job.name, side, feed, mark, run.spelling, run.clock.now())
+            run.store.set_cursor(
+                run.job.name, side, feed, mark, run.spelling, run.clock.now()
+            )
     run.store.looked(run.job.name, run.source.name, run.taken - run.again)

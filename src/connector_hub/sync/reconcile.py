@@ -22,7 +22,9 @@ from connector_hub.sync.sides import fetch
 
 async def reconcile(run: JobRun) -> int:
     """Settle or drop every open intent of the job; how many there were."""
-    items = [_item(run, i, Change.of(row)) for i, _, row in run.store.intents(run.job.name)]
+    items = [
+        _item(run, i, Change.of(row)) for i, _, row in run.store.intents(run.job.name)
+    ]
     if not items:
         return 0
     run.progress("looking up unsettled writes", 0, len(items))
@@ -40,13 +42,20 @@ async def reconcile(run: JobRun) -> int:
 
 
 def _item(run: JobRun, intent: bytes, change: Change) -> Item:
-    view = run.source.spoke.view(change.source.raws)[0] if change.source and change.action != "archive" else {}
+    view = (
+        run.source.spoke.view(change.source.raws)[0]
+        if change.source and change.action != "archive"
+        else {}
+    )
     subject = Subject(change.source or Seen("", None, None, None, ()), view, change.hub)
     translate(run, [subject])
     key = str(uuid.UUID(bytes=change.hub))
     op = "create" if change.action == "settle" else change.action
     return Item(
-        change, subject, intent, Write(op, "", key, change.target.id if change.target else None)
+        change,
+        subject,
+        intent,
+        Write(op, "", key, change.target.id if change.target else None),
     )
 
 

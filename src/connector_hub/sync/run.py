@@ -53,7 +53,8 @@ class Tally:
 
     def add(self, outcome: str, n: int = 1) -> None:
         """Count records by what became of them."""
-        self.outcomes[outcome] += n
+        if n:
+            self.outcomes[outcome] += n
 
     def bad(self, found: list[Bad]) -> None:
         """Count values that could not be read, by field."""
@@ -122,9 +123,13 @@ class JobRun:
         """Keep source records in the inbox."""
         listed = list(records)
         self.again.update(listed)
-        self.store.look_again(self.job.name, self.source.name, [(r, why) for r in listed])
+        self.store.look_again(
+            self.job.name, self.source.name, [(r, why) for r in listed]
+        )
 
-    def cost(self, side: LiveSide, way: Way, rows: int, *, reading: bool = False) -> None:
+    def cost(
+        self, side: LiveSide, way: Way, rows: int, *, reading: bool = False
+    ) -> None:
         """Add the calls that so many records take on a way."""
         calls = -(-rows // way.rows) * way.cost
         if calls:

@@ -57,7 +57,9 @@ async def pages(side: LiveSide, feed: str, at: str | None) -> AsyncIterator[Page
     Raises:
         PluginError: the vendor's pages run in a circle.
     """
-    ahead = asyncio.ensure_future(side.connector.read(side.resource.name, feed, at, side.want))
+    ahead = asyncio.ensure_future(
+        side.connector.read(side.resource.name, feed, at, side.want)
+    )
     last, repeats = at, 0
     try:
         while True:
@@ -66,7 +68,8 @@ async def pages(side: LiveSide, feed: str, at: str | None) -> AsyncIterator[Page
                 repeats = repeats + 1 if page.next == last else 0
                 if repeats >= _SAME_NEXT:
                     raise PluginError(
-                        f"the pages of {side.resource.name} run in a circle", where=side.connection
+                        f"the pages of {side.resource.name} run in a circle",
+                        where=side.connection,
                     )
                 last = page.next
                 ahead = asyncio.ensure_future(
@@ -82,7 +85,9 @@ async def pages(side: LiveSide, feed: str, at: str | None) -> AsyncIterator[Page
             await ahead
 
 
-async def fetch(side: LiveSide, ids: Sequence[str]) -> tuple[dict[str, Seen], dict[str, Gone]]:
+async def fetch(
+    side: LiveSide, ids: Sequence[str]
+) -> tuple[dict[str, Seen], dict[str, Gone]]:
     """Records by id in the vendor's largest batches; ids that are not answered are in neither."""
     rows = side.resource.way("fetch").rows
     here: dict[str, Seen] = {}
