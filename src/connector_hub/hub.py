@@ -22,6 +22,7 @@ from connector_hub.adapters.secrets import SecretsAdapter
 from connector_hub.adapters.sqlite import SqliteStore
 from connector_hub.adapters.transforms import transforms
 from connector_hub.adapters.vault import Vault, new_key
+from connector_hub.diagnostics import did_you_mean
 from connector_hub.errors import (
     ConfigError,
     GuardTripped,
@@ -159,7 +160,7 @@ class Hub:
             raise ConfigError(
                 f"there is no job {name!r}",
                 where=str(self.project.file),
-                hint=files.did_you_mean(name, self.project.jobs),
+                hint=did_you_mean(name, self.project.jobs),
             )
         return self.project.jobs[name]
 
@@ -206,7 +207,7 @@ class Hub:
             raise ConfigError(
                 f"there is no connection {name!r}",
                 where=str(self.project.file),
-                hint=files.did_you_mean(name, self.project.connections),
+                hint=did_you_mean(name, self.project.connections),
             )
         wanted = self.project.connections[name]
         kind = self.plugins.connector(wanted.connector)
@@ -565,7 +566,7 @@ class Hub:
         if kept is None:
             raise ConfigError(
                 f"there is no plan {number!r}",
-                hint=files.did_you_mean(number, self.store.plan_ids()),
+                hint=did_you_mean(number, self.store.plan_ids()),
             )
         job, made, applied, document = kept
         age = self.clock.now() - datetime.fromisoformat(made)

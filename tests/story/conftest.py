@@ -72,11 +72,21 @@ class Project:
 
     left: World = field(default_factory=lambda: World("a"))
     right: World = field(default_factory=lambda: World("b"))
-    job: Job = Job("people", "person", Side("sales", "people"), Side("billing", "people"), "left-to-right")
-    maps: dict[str, Mapping] = field(default_factory=lambda: {"left": mapping(), "right": mapping()})
+    job: Job = Job(
+        "people",
+        "person",
+        Side("sales", "people"),
+        Side("billing", "people"),
+        "left-to-right",
+    )
+    maps: dict[str, Mapping] = field(
+        default_factory=lambda: {"left": mapping(), "right": mapping()}
+    )
     keyless: bool = False
     clock: HandClock = field(default_factory=HandClock)
-    store: SqliteStore = field(default_factory=lambda: SqliteStore(":memory:", Vault(b"k" * 32)))
+    store: SqliteStore = field(
+        default_factory=lambda: SqliteStore(":memory:", Vault(b"k" * 32))
+    )
     hook: Callable[[JobRun], None] = lambda run: None
 
     def run(self, **options: Any) -> JobRun:

@@ -103,7 +103,9 @@ async def settle(project: Project) -> None:
         await project.sync()
     left, right = project.both()
     assert left == right
-    assert len({r["email"] for r in project.right.rows.values()}) == len(project.right.rows)
+    assert len({r["email"] for r in project.right.rows.values()}) == len(
+        project.right.rows
+    )
     writes = project.right.writes
     await project.sync(full=True)
     assert project.right.writes == writes
@@ -117,7 +119,11 @@ async def attempt(at: int, *, after: bool, where: str, edited: bool) -> bool:
         await project.sync()
         edit(project)
     mine = Mine(at, after=after)
-    fair_left, fair_right, fair_run = project.left.meet, project.right.meet, project.store._run
+    fair_left, fair_right, fair_run = (
+        project.left.meet,
+        project.right.meet,
+        project.store._run,
+    )
     if where == "vendor":
         mine_vendor(project.left, mine)
         mine_vendor(project.right, mine)
@@ -129,7 +135,11 @@ async def attempt(at: int, *, after: bool, where: str, edited: bool) -> bool:
         await jobs.sync(run)
     except Killed:
         pass
-    project.left.meet, project.right.meet, project.store._run = fair_left, fair_right, fair_run
+    project.left.meet, project.right.meet, project.store._run = (
+        fair_left,
+        fair_right,
+        fair_run,
+    )
     if project.store._db.in_transaction:
         project.store._db.rollback()
     await settle(project)
@@ -146,8 +156,12 @@ async def test_killed_at_every_step_nothing_is_lost_or_doubled(after, edited, wh
     assert schedules >= 5
 
 
-@pytest.mark.parametrize("answers", [False, True], ids=["read back", "values in the answer"])
-async def test_a_person_who_edits_between_write_and_read_back_is_not_overwritten(answers):
+@pytest.mark.parametrize(
+    "answers", [False, True], ids=["read back", "values in the answer"]
+)
+async def test_a_person_who_edits_between_write_and_read_back_is_not_overwritten(
+    answers,
+):
     project = build()
     project.right.answers_values = answers
     await project.sync()

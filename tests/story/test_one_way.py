@@ -12,7 +12,9 @@ from connector_hub.model.job import Guard
 
 async def test_everything_is_copied_once_and_a_second_run_writes_nothing(project):
     for i in range(250):
-        project.left.person(email=f" P{i}@X.org", name=f"N{i}", phone=f"0812 000 {i:04}")
+        project.left.person(
+            email=f" P{i}@X.org", name=f"N{i}", phone=f"0812 000 {i:04}"
+        )
     first = await project.sync()
     assert first.tally.outcomes["created"] == 250
     left, right = project.both()
@@ -143,7 +145,9 @@ async def test_a_lost_answer_makes_no_twin(project):
     assert len(project.right.rows) == 1
 
 
-async def test_a_vendor_that_stays_silent_stops_the_run_and_the_next_looks_first(project):
+async def test_a_vendor_that_stays_silent_stops_the_run_and_the_next_looks_first(
+    project,
+):
     project.left.person(email="a@x.org", name="A")
     silent = [InDoubt("no answer"), None] * 3
     project.right.weather = [None, *silent]

@@ -89,10 +89,21 @@ class Memory(Connector):
             feeds=("changed", "deleted"),
             lag=0,
             ways=tuple(
-                Way(op, 100) for op in ("list", "changed", "fetch", "find", "create", "update", "archive")
+                Way(op, 100)
+                for op in (
+                    "list",
+                    "changed",
+                    "fetch",
+                    "find",
+                    "create",
+                    "update",
+                    "archive",
+                )
             ),
         ),
-        Resource("firms", Can.READ | Can.CREATE | Can.UPDATE, effect=Effect.VENDOR_KEY, lag=0),
+        Resource(
+            "firms", Can.READ | Can.CREATE | Can.UPDATE, effect=Effect.VENDOR_KEY, lag=0
+        ),
     )
 
     def __init__(self, world: World, key_field: str | None = "hub_key") -> None:
@@ -107,7 +118,12 @@ class Memory(Connector):
         for f in want.fields:
             row.setdefault(f, None)
         return Record(
-            i, row, str(self.world.version[i]), {}, self.world.keys.get(i), by=self.world.by.get(i)
+            i,
+            row,
+            str(self.world.version[i]),
+            {},
+            self.world.keys.get(i),
+            by=self.world.by.get(i),
         )
 
     async def read(self, resource: str, feed: str, at: str | None, want: Want) -> Page:
@@ -117,7 +133,9 @@ class Memory(Connector):
         if feed == "deleted":
             found = [Gone(i) for i in sorted(w.gone) if w.version[i] > since]
             return Page(found, mark=f"{w.tick}:0")
-        ids = sorted((i for i in w.rows if w.version[i] > since), key=lambda i: w.version[i])
+        ids = sorted(
+            (i for i in w.rows if w.version[i] > since), key=lambda i: w.version[i]
+        )
         part = ids[offset : offset + w.page]
         more = offset + w.page < len(ids)
         return Page(
@@ -127,7 +145,9 @@ class Memory(Connector):
             whole=since == 0,
         )
 
-    async def fetch(self, resource: str, ids: Sequence[str], want: Want) -> Sequence[Record | Gone]:
+    async def fetch(
+        self, resource: str, ids: Sequence[str], want: Want
+    ) -> Sequence[Record | Gone]:
         self.world.meet("fetch")
         return [
             self._record(i, want) if i in self.world.rows else Gone(i)
@@ -179,7 +199,9 @@ class Memory(Connector):
             world.put(there, w.fields, ME)
         world.writes += 1
         version = str(world.version[there])
-        return Done(there, version, dict(world.rows[there]) if world.answers_values else None)
+        return Done(
+            there, version, dict(world.rows[there]) if world.answers_values else None
+        )
 
 
 __all__ = ["Exists", "InDoubt", "Memory", "Unavailable", "World"]

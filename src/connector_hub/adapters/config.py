@@ -1,0 +1,159 @@
+"""The shapes of hub.yaml and of mapping files, as pydantic models at the border."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from connector_hub.model.entity import Kind
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
+
+
+class SideModel(_Strict):
+    """One end of a job."""
+
+    connection: Name
+    resource: str
+
+
+class GuardModel(_Strict):
+    """What one run may do at the most: numbers of records, or a share such as 10%."""
+
+    create: int | str | None = None
+    update: int | str | None = None
+    clear: int | str | None = None
+    delete: int | str | None = 0
+
+
+class DeletesModel(_Strict):
+    """Whether deletes at the source are followed."""
+
+    follow: bool = False
+
+
+class FieldPolicyModel(_Strict):
+    """What happens to a field's drift at the target."""
+
+    drift: Literal["leave", "revert"] = "leave"
+
+
+class JobModel(_Strict):
+    """A standing order between two sides for one entity."""
+
+    entity: Name
+    left: SideModel
+    right: SideModel
+    direction: Literal["left-to-right", "right-to-left", "both"]
+    guard: GuardModel = GuardModel()
+    deletes: DeletesModel = DeletesModel()
+    create_without_identity: bool = False
+    fields: dict[str, FieldPolicyModel] = Field(default_factory=dict)
+
+
+class ProfileModel(_Strict):
+    """What is different under a profile."""
+
+    state: str | None = None
+    key: str | None = None
+    connections: dict[str, str] = Field(
+        default_factory=dict,
+        description="connection used in jobs -> connection to use instead",
+    )
+
+
+class ConnectionModel(BaseModel):
+    """An account at a vendor. The keys besides these belong to the connector."""
+
+    model_config = ConfigDict(extra="allow", hide_input_in_errors=True, frozen=True)
+
+    connector: Name
+    key_field: str | None = None
+    zone: str | None = None
+    currency: str | None = None
+
+
+class ProjectModel(_Strict):
+    """hub.yaml."""
+
+    state: str = "sqlite:///hub.db"
+    key: str = "file:hub.key"
+    mappings: str | list[str] = Field(default_factory=lambda: ["shipped", "mappings"])
+    plan_ttl: str = "24h"
+    connections: dict[Name, ConnectionModel]
+    jobs: dict[Name, JobModel] = Field(default_factory=dict)
+    profiles: dict[Name, ProfileModel] = Field(default_factory=dict)
+
+
+class EntityFieldModel(_Strict):
+    """A field of the hub's vocabulary."""
+
+    kind: Kind
+    of: list[str] = Field(default_factory=list)
+    to: str | None = None
+    class_: Literal["public", "internal", "pii", "sensitive"] = Field(
+        "internal", alias="class"
+    )
+
+
+class EntityModel(_Strict):
+    """entity.yaml."""
+
+    entity: Name
+    identity: list[list[str]] = Field(default_factory=list)
+    fields: dict[str, EntityFieldModel]
+
+
+class LinkModel(_Strict):
+    """Where a link is kept."""
+
+    path: str | None = None
+    association: str | None = None
+    label: str | None = None
+
+
+class RuleModel(_Strict):
+    """How a field is kept at the vendor."""
+
+    path: str | None = None
+    via: list[str] = Field(default_factory=list)
+    table: dict[str, list[str]] | None = None
+    other: str = "leave"
+    order: list[str] = Field(default_factory=list)
+    link: LinkModel | None = None
+    also: str | list[str] = Field(default_factory=list)
+    default: Any = None
+    bad: Literal["leave", "reject"] = "leave"
+    one_way: bool = False
+
+
+class MappingTestModel(_Strict):
+    """A vendor's row and what it is in the hub's words."""
+
+    vendor: dict[str, Any]
+    hub: dict[str, Any]
+
+
+class MappingModel(_Strict):
+    """A mapping file."""
+
+    entity: Name
+    connector: Name
+    resource: str
+    extends: Literal["shipped"] | None = None
+    fields: dict[str, RuleModel] = Field(default_factory=dict)
+    set_on_create: dict[str, Any] = Field(default_factory=dict)
+    tests: list[MappingTestModel] = Field(default_factory=list)
+
+
+SCHEMAS: dict[str, type[BaseModel]] = {
+    "hub": ProjectModel,
+    "mapping": MappingModel,
+    "entity": EntityModel,
+}
+"""The JSON Schemas that editors read, by file name."""

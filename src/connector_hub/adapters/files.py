@@ -1,0 +1,625 @@
+"""A project's files: hub.yaml, entities and mappings, read into the model with every mistake told at its place."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from connector_hub.adapters import yaml
+from connector_hub.adapters.config import (
+    ConnectionModel,
+    EntityModel,
+    JobModel,
+    MappingModel,
+    ProjectModel,
+    RuleModel,
+)
+from connector_hub.adapters.secrets import is_reference
+from connector_hub.adapters.transforms import transforms
+from connector_hub.diagnostics import Diagnostic, Diagnostics, Mistakes, did_you_mean
+from connector_hub.errors import ConfigError, HubError, PluginError
+from connector_hub.model.entity import Entity, FieldSpec
+from connector_hub.model.job import Bound, Guard, Job, Percent, Side
+from connector_hub.model.mapping import (
+    LinkRule,
+    MappingTest,
+    Rule,
+    check,
+    compile_mapping,
+    differs,
+)
+from connector_hub.model.mapping import Mapping as Spec
+from connector_hub.sdk.connector import Connector
+
+Connectors = Callable[[str], type[Connector]]
+_AGE = re.compile(r"(\d+)(s|m|h|d)\Z")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_NO_KEY = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionConfig:
+    """A connection as hub.yaml has it. ``key_field`` is None for an account that may not be altered."""
+
+    name: str
+    connector: str
+    config: Any
+    key_field: str | None = "default"
+
+    def secrets(self) -> dict[str, str]:
+        """The references of its secret options, by option."""
+        held = {n: getattr(self.config, n) for n in type(self.config).model_fields}
+        return {
+            n: v.get_secret_value() for n, v in held.items() if isinstance(v, SecretStr)
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """A mapping and the document it was read from."""
+
+    spec: Spec
+    doc: yaml.Document
+
+
+@dataclass(slots=True)
+class Vocabulary:
+    """Entities and mappings of all mapping folders, later folders first."""
+
+    entities: dict[str, tuple[Entity, yaml.Document]] = field(default_factory=dict)
+    dialects: dict[tuple[str, str, str], Dialect] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Everything the files say."""
+
+    folder: Path
+    file: Path
+    state: str
+    key: str
+    plan_ttl: float
+    connections: Mapping[str, ConnectionConfig]
+    jobs: Mapping[str, Job]
+    words: Vocabulary
+
+    def entity(self, name: str) -> Entity:
+        """An entity by name.
+
+        Raises:
+            ConfigError: the vocabulary has none.
+        """
+        if name not in self.words.entities:
+            raise ConfigError(
+                f"there is no entity {name!r}",
+                hint=did_you_mean(name, self.words.entities),
+            )
+        return self.words.entities[name][0]
+
+    def mapping(self, entity: str, connector: str, resource: str | None) -> Spec:
+        """The mapping between an entity and a connector's resource (any, when None).
+
+        Raises:
+            ConfigError: there is none.
+        """
+        for (e, c, r), found in self.words.dialects.items():
+            if (e, c) == (entity, connector) and resource in (None, r):
+                return found.spec
+        raise ConfigError(
+            f"no mapping says how {connector} {resource or ''} is a {entity}",
+            hint=f"write mappings/{entity}/{connector}.yaml",
+        )
+
+
+def load_project(
+    path: Path,
+    *,
+    profile: str | None,
+    environ: Mapping[str, str],
+    connectors: Connectors,
+) -> Project:
+    """Read a project.
+
+    Raises:
+        ConfigError: with every mistake of hub.yaml, then of the mappings its jobs use.
+        PluginError: a connector that a connection names cannot be loaded.
+    """
+    file = path / "hub.yaml" if path.is_dir() else path
+    if not file.is_file():
+        raise ConfigError(
+            f"there is no project here: {file} is missing",
+            hint="make one with `connector-hub init`, or say where it is with --project DIR",
+        )
+    doc = yaml.load(file, str(file), environ)
+    found = Diagnostics()
+    model = _validated(ProjectModel, doc, (), doc.data, found)
+    found.raise_if_any()
+    reader = _Reader(doc, file.parent.resolve(), connectors, found)
+    return reader.project(model, file, profile)
+
+
+@dataclass(slots=True)
+class _Reader:
+    doc: yaml.Document
+    folder: Path
+    connectors: Connectors
+    found: Diagnostics
+    words: Vocabulary = field(default_factory=Vocabulary)
+
+    def project(self, model: Any, file: Path, profile: str | None) -> Project:
+        state, key, swap = self._profile(model, profile)
+        connections = {
+            name: made
+            for name, c in model.connections.items()
+            if (made := self._connection(name, c)) is not None
+        }
+        self.words = load_words(self._folders(model), self.found)
+        jobs = {
+            name: job
+            for name, j in model.jobs.items()
+            if (job := self._job(name, j, connections, swap)) is not None
+        }
+        ttl = self._seconds(("plan_ttl",), model.plan_ttl)
+        if not is_reference(key):
+            self.add(
+                ("key",),
+                "the key is written out where only a reference may stand",
+                code="secret",
+                hint="write file:PATH, keyring:NAME or env:NAME",
+                secret=True,
+            )
+        self.found.raise_if_any()
+        return Project(
+            self.folder, file, state, key, ttl, connections, jobs, self.words
+        )
+
+    def add(self, at: yaml.Key, message: str, **more: Any) -> None:
+        self.found.add(self.doc.finding(at, message, **more))
+
+    def _profile(
+        self, model: Any, profile: str | None
+    ) -> tuple[str, str, Mapping[str, str]]:
+        if profile is None:
+            return model.state, model.key, {}
+        if profile not in model.profiles:
+            self.add(
+                ("profiles",),
+                f"there is no profile {profile!r}",
+                key=True,
+                hint=did_you_mean(profile, model.profiles),
+            )
+            return model.state, model.key, {}
+        p = model.profiles[profile]
+        for mine, other in p.connections.items():
+            for name in (mine, other):
+                if name not in model.connections:
+                    self.add(
+                        ("profiles", profile, "connections", mine),
+                        f"there is no connection {name!r}",
+                        hint=did_you_mean(name, model.connections),
+                    )
+        return p.state or model.state, p.key or model.key, p.connections
+
+    def _folders(self, model: Any) -> list[Path | None]:
+        """Mapping folders, the project's after the shipped ones; None stands for the shipped."""
+        listed = [model.mappings] if isinstance(model.mappings, str) else model.mappings
+        folders: list[Path | None] = []
+        for i, name in enumerate(listed):
+            if name == "shipped":
+                folders.append(None)
+                continue
+            path = self.folder / name
+            if path.is_dir():
+                folders.append(path)
+            elif name != "mappings":
+                self.add(("mappings", i), f"there is no folder {path}")
+        return folders
+
+    def _seconds(self, at: yaml.Key, text: str) -> float:
+        match = _AGE.match(text)
+        if not match:
+            self.add(
+                at, f"{text!r} is not a length of time", hint="write 30m, 24h or 7d"
+            )
+            return 0.0
+        return float(match.group(1)) * _SECONDS[match.group(2)]
+
+    def _connection(self, name: str, model: ConnectionModel) -> ConnectionConfig | None:
+        at: yaml.Key = ("connections", name)
+        try:
+            kind = self.connectors(model.connector)
+        except PluginError:
+            raise
+        except HubError as e:
+            self.add((*at, "connector"), e.message, code="connector", hint=e.hint)
+            return None
+        options = dict(model.model_extra or {})
+        before = len(self.found)
+        self._no_literals(kind, options, at)
+        if len(self.found) > before:
+            return None
+        config = _validated(
+            kind.Config, self.doc, at, self._absolute(kind, options), self.found
+        )
+        if config is None:
+            return None
+        key = model.key_field or "default"
+        return ConnectionConfig(
+            name, model.connector, config, None if key == _NO_KEY else key
+        )
+
+    def _no_literals(
+        self, kind: type[Connector], options: Mapping[str, Any], at: yaml.Key
+    ) -> None:
+        for name in _secret_options(kind.Config):
+            value = options.get(name)
+            if value is not None and not (
+                isinstance(value, str) and is_reference(value)
+            ):
+                self.add(
+                    (*at, name),
+                    f"{name} is a secret: only a reference may stand here",
+                    code="secret",
+                    secret=True,
+                    hint="write keyring:NAME, env:NAME or file:PATH",
+                )
+
+    def _absolute(
+        self, kind: type[Connector], options: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Paths are relative to the project's folder."""
+        for name, info in kind.Config.model_fields.items():
+            if info.annotation is Path and isinstance(options.get(name), str):
+                options[name] = str(self.folder / options[name])
+        return options
+
+    def _job(
+        self,
+        name: str,
+        model: JobModel,
+        connections: Mapping[str, ConnectionConfig],
+        swap: Mapping[str, str],
+    ) -> Job | None:
+        at: yaml.Key = ("jobs", name)
+        if model.direction == "both":
+            self.add(
+                (*at, "direction"),
+                "two-way jobs are not supported yet",
+                hint="write left-to-right or right-to-left",
+            )
+            return None
+        if model.entity not in self.words.entities:
+            self.add(
+                (*at, "entity"),
+                f"there is no entity {model.entity!r}",
+                hint=did_you_mean(model.entity, self.words.entities),
+            )
+            return None
+        sides = {
+            n: Side(swap.get(s.connection, s.connection), s.resource)
+            for n, s in (("left", model.left), ("right", model.right))
+        }
+        good = [
+            self._side((*at, n), model.entity, s, connections) for n, s in sides.items()
+        ]
+        known = self.words.entities[model.entity][0].fields
+        for f in model.fields:
+            if f not in known:
+                self.add(
+                    (*at, "fields", f),
+                    f"entity {model.entity} has no field {f!r}",
+                    key=True,
+                    hint=did_you_mean(f, known),
+                )
+        if not all(good):
+            return None
+        return Job(
+            name=name,
+            entity=model.entity,
+            left=sides["left"],
+            right=sides["right"],
+            direction=model.direction,
+            guard=Guard(
+                **{
+                    n: self._bound((*at, "guard", n), getattr(model.guard, n))
+                    for n in ("create", "update", "clear", "delete")
+                }
+            ),
+            deletes_follow=model.deletes.follow,
+            create_without_identity=model.create_without_identity,
+            revert=frozenset(f for f, p in model.fields.items() if p.drift == "revert"),
+        )
+
+    def _bound(self, at: yaml.Key, value: int | str | None) -> Bound:
+        if isinstance(value, str):
+            try:
+                return Percent(float(value.removesuffix("%")))
+            except ValueError:
+                self.add(
+                    at,
+                    f"{value!r} is not a bound",
+                    hint="write a number or a share such as 10%",
+                )
+                return None
+        return value
+
+    def _side(
+        self,
+        at: yaml.Key,
+        entity: str,
+        side: Side,
+        connections: Mapping[str, ConnectionConfig],
+    ) -> bool:
+        if side.connection not in connections:
+            if ("connections", side.connection) not in self.doc.keys:
+                self.add(
+                    (*at, "connection"),
+                    f"there is no connection {side.connection!r}",
+                    hint=did_you_mean(side.connection, connections),
+                )
+            return False
+        connector = connections[side.connection].connector
+        resources_ = {
+            r for e, c, r in self.words.dialects if (e, c) == (entity, connector)
+        }
+        if side.resource in resources_:
+            return True
+        hint = (
+            f"write mappings/{entity}/{connector}.yaml with resource: {side.resource}"
+        )
+        if resources_:
+            hint = f"{did_you_mean(side.resource, resources_)} or {hint}"
+        self.add(
+            (*at, "resource"),
+            f"no mapping says how {connector} {side.resource!r} is a {entity}",
+            code="mapping",
+            hint=hint,
+        )
+        return False
+
+
+def _secret_options(config: type[BaseModel]) -> list[str]:
+    """Options of a connector that hold secrets."""
+    return [
+        n
+        for n, info in config.model_fields.items()
+        if info.annotation is SecretStr or SecretStr in get_args(info.annotation)
+    ]
+
+
+def _validated(
+    model: type[BaseModel],
+    doc: yaml.Document,
+    at: yaml.Key,
+    data: Any,
+    found: Diagnostics,
+) -> Any:
+    """Data as a model; each mistake at its place. None when there are any."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as e:
+        for error in e.errors(
+            include_input=False, include_url=False, include_context=False
+        ):
+            loc = tuple(
+                x for x in error["loc"] if x not in {"str", "int", "list[str]", "[key]"}
+            )
+            found.add(_mistake(model, doc, (*at, *loc), loc, error))
+        return None
+
+
+def _mistake(
+    model: type[BaseModel], doc: yaml.Document, at: yaml.Key, loc: yaml.Key, error: Any
+) -> Diagnostic:
+    if error["type"] == "extra_forbidden":
+        name = str(loc[-1])
+        return doc.finding(
+            at,
+            f"unknown key {name!r}",
+            code="unknown-key",
+            key=True,
+            hint=did_you_mean(name, _known(model, loc[:-1])),
+        )
+    if error["type"] == "missing":
+        return doc.finding(
+            at, f"{loc[-1]!r} is missing", code="missing", hint=f"add {loc[-1]}:"
+        )
+    message = error["msg"][:1].lower() + error["msg"][1:]
+    return doc.finding(at, f"{'.'.join(map(str, loc))}: {message}", code="value")
+
+
+def _known(model: type[BaseModel], loc: yaml.Key) -> list[str]:
+    """The keys that may stand where ``loc`` leads inside a model."""
+    here: Any = model
+    for step in loc:
+        fields = getattr(here, "model_fields", None)
+        if fields is not None and step in fields:
+            here = _inner(fields[step].annotation)
+        elif fields is not None:
+            return []
+    fields = getattr(here, "model_fields", {})
+    return [info.alias or n for n, info in fields.items()]
+
+
+def _inner(annotation: Any) -> Any:
+    """The model inside an annotation such as ``dict[Name, JobModel]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for part in reversed(get_args(annotation)):
+        found = _inner(part)
+        if found is not None:
+            return found
+    return None
+
+
+def load_words(folders: Iterable[Path | None], found: Diagnostics) -> Vocabulary:
+    """Entities and mappings of some folders; a later folder's file wins or, with ``extends``, overlays."""
+    words = Vocabulary()
+    for folder in folders:
+        for root in shipped() if folder is None else [folder]:
+            for path in sorted(root.glob("*/*.yaml")):
+                _load_word(words, path, found)
+    for dialect in words.dialects.values():
+        _check_dialect(words, dialect, found)
+    return words
+
+
+def shipped() -> list[Path]:
+    """The folders of mappings that come with the hub and with its plugins."""
+    package = Path(str(resources.files("connector_hub")))
+    inside = package / "mappings"
+    found = [inside if inside.is_dir() else package.parents[1] / "mappings"]
+    return [*found, *_plugin_mappings()]
+
+
+def _plugin_mappings() -> Iterable[Path]:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - half of a bare import's time
+    from importlib.util import find_spec  # noqa: PLC0415
+
+    for point in sorted(entry_points(group="connector_hub"), key=lambda p: p.name):
+        spec = find_spec(point.module.partition(".")[0])
+        for place in (spec.submodule_search_locations or []) if spec else []:
+            folder = Path(place) / "mappings"
+            if folder.is_dir():
+                yield folder
+
+
+def _load_word(words: Vocabulary, path: Path, found: Diagnostics) -> None:
+    try:
+        doc = yaml.load(path, _short(path))
+    except Mistakes as e:
+        for d in e.diagnostics:
+            found.add(d)
+        return
+    if path.name == "entity.yaml":
+        model = _validated(EntityModel, doc, (), doc.data, found)
+        if model is not None:
+            words.entities[model.entity] = (_entity(model, doc, found), doc)
+        return
+    model = _validated(MappingModel, doc, (), doc.data, found)
+    if model is not None:
+        at = (model.entity, model.connector, model.resource)
+        spec = _spec(model)
+        below = words.dialects.get(at)
+        if model.extends and below is None:
+            found.add(doc.finding(("extends",), f"nothing shipped maps {' '.join(at)}"))
+        elif model.extends and below is not None:
+            spec = replace(
+                spec,
+                rules={**below.spec.rules, **spec.rules},
+                set_on_create={**below.spec.set_on_create, **spec.set_on_create},
+            )
+        words.dialects[at] = Dialect(spec, doc)
+
+
+def _short(path: Path) -> str:
+    """A path as people write it: relative where it is below the working folder."""
+    try:
+        return str(path.relative_to(os.getcwd()))  # noqa: PTH109 - a string is wanted
+    except ValueError:
+        return str(path)
+
+
+def _entity(model: Any, doc: yaml.Document, found: Diagnostics) -> Entity:
+    fields = {
+        n: FieldSpec(n, f.kind, tuple(f.of), f.to, f.class_)
+        for n, f in model.fields.items()
+    }
+    for i, names in enumerate(model.identity):
+        for name in names:
+            if name not in fields:
+                found.add(
+                    doc.finding(
+                        ("identity", i),
+                        f"there is no field {name!r}",
+                        hint=did_you_mean(name, fields),
+                    )
+                )
+    for n, f in fields.items():
+        if f.kind == "link" and not f.to:
+            found.add(doc.finding(("fields", n), f"link {n!r} needs `to:`", key=True))
+        if f.kind == "choice" and not f.of:
+            found.add(doc.finding(("fields", n), f"choice {n!r} needs `of:`", key=True))
+    return Entity(model.entity, fields, tuple(tuple(s) for s in model.identity))
+
+
+def _spec(model: Any) -> Spec:
+    return Spec(
+        entity=model.entity,
+        connector=model.connector,
+        resource=model.resource,
+        rules={n: _rule(n, r) for n, r in model.fields.items()},
+        set_on_create=dict(model.set_on_create),
+        tests=tuple(MappingTest(t.vendor, t.hub) for t in model.tests),
+    )
+
+
+def _rule(name: str, model: RuleModel) -> Rule:
+    return Rule(
+        field=name,
+        path=model.path,
+        via=tuple(model.via),
+        table=None
+        if model.table is None
+        else {w: tuple(v) for w, v in model.table.items()},
+        other=model.other,
+        order=tuple(model.order),
+        link=None if model.link is None else LinkRule(**model.link.model_dump()),
+        also=(model.also,) if isinstance(model.also, str) else tuple(model.also),
+        default=model.default,
+        bad=model.bad,
+        one_way=model.one_way,
+    )
+
+
+def _check_dialect(words: Vocabulary, dialect: Dialect, found: Diagnostics) -> None:
+    name = dialect.spec.entity
+    if name not in words.entities:
+        found.add(
+            dialect.doc.finding(
+                ("entity",),
+                f"there is no entity {name!r}",
+                hint=did_you_mean(name, words.entities),
+            )
+        )
+        return
+    entity, _ = words.entities[name]
+    for p in check(dialect.spec, entity, transforms()):
+        found.add(
+            dialect.doc.finding(
+                p.where,
+                p.message,
+                code=p.code,
+                hint=p.hint,
+                key=len(p.where) == 2,  # noqa: PLR2004
+            )
+        )
+
+
+def run_tests(project: Project) -> Diagnostics:
+    """The tests that stand in the mapping files; a finding for each that fails."""
+    found = Diagnostics()
+    for dialect in project.words.dialects.values():
+        entity = project.entity(dialect.spec.entity)
+        spoke = compile_mapping(dialect.spec, entity, transforms())
+        for i, test in enumerate(dialect.spec.tests):
+            for name, (wanted, got) in differs(spoke, test).items():
+                found.add(
+                    dialect.doc.finding(
+                        ("tests", i, "hub", name),
+                        f"test {i + 1}: {name} should be {wanted!r}, it is {_spelled(got)}",
+                        code="mapping-test",
+                    )
+                )
+    return found
+
+
+def _spelled(value: Any) -> str:
+    return "absent" if getattr(value, "name", "") == "ABSENT" else repr(value)

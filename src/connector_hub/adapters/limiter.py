@@ -1,0 +1,207 @@
+"""Keeps requests inside a vendor's windows: a rolling log stamped when the reply arrives.
+
+The vendor saw a request no later than its reply came, so a slot stamped then is free again no earlier
+than the vendor frees it; a log stamped at the sending runs into refusals under jitter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from connector_hub.errors import QuotaSpent
+from connector_hub.ports import Clock
+from connector_hub.sdk.connector import Limit
+
+_EPSILON = 1e-6
+_RECOVERY = 1.0
+"""Seconds without a refusal after which one more request may be in flight."""
+_THROTTLE_WAIT = 1.0
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """One bucket's windows and who waits for it."""
+
+    rolling: list[Limit] = field(default_factory=list)
+    daily: Limit | None = None
+    concurrent: int | None = None
+    log: deque[tuple[float, int]] = field(default_factory=deque)
+    flying: int = 0
+    requests: int = 0
+    waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
+    held_until: float = 0.0
+    narrowed: float | None = None
+    recovered: float = 0.0
+    left: float | None = None
+
+    def room(self, now: float, cost: int) -> float:
+        """Seconds until the cost fits; 0 when it does now, infinite until a reply comes."""
+        if now < self.held_until:
+            return self.held_until - now
+        width = self.width(now)
+        if width is not None and self.requests >= max(1, int(width)):
+            return float("inf")
+        return max((self._until(r, now, cost) for r in self.rolling), default=0.0)
+
+    def _until(self, limit: Limit, now: float, cost: int) -> float:
+        cost = min(cost, limit.amount)
+        used = self.flying
+        since = now - limit.per
+        inside = [(t, c) for t, c in self.log if t > since + _EPSILON]
+        used += sum(c for _, c in inside)
+        if used + cost <= limit.amount:
+            return 0.0
+        for t, c in inside:
+            used -= c
+            if used + cost <= limit.amount:
+                return t + limit.per - now + 2 * _EPSILON
+        return float("inf")
+
+    def width(self, now: float) -> float | None:
+        """How many requests may be in flight: halved by a refusal, one more per clean second."""
+        if self.narrowed is None:
+            return self.concurrent
+        self.narrowed += (now - self.recovered) / _RECOVERY
+        self.recovered = now
+        ceiling = self.concurrent or 16
+        if self.narrowed >= ceiling:
+            self.narrowed = None
+            return self.concurrent
+        return self.narrowed
+
+    def forget(self, now: float) -> None:
+        longest = max((r.per for r in self.rolling), default=0.0)
+        while self.log and self.log[0][0] <= now - longest:
+            self.log.popleft()
+
+
+class WindowLimiter:
+    """Several windows at once per bucket, first come first served.
+
+    Args:
+        limits: the vendor's; a bucket without any is free.
+        clock: whose monotonic seconds the windows count.
+        reserve: share of a daily limit that is left to people.
+    """
+
+    def __init__(
+        self, limits: Sequence[Limit], clock: Clock, *, reserve: float = 0.1
+    ) -> None:
+        self._clock = clock
+        self._reserve = reserve
+        self._buckets: dict[str, _Bucket] = {}
+        for limit in limits:
+            bucket = self._buckets.setdefault(limit.bucket, _Bucket())
+            if limit.kind == "rolling":
+                bucket.rolling.append(limit)
+            elif limit.kind == "daily":
+                bucket.daily = limit
+            else:
+                bucket.concurrent = limit.amount
+
+    @asynccontextmanager
+    async def slot(self, bucket: str, cost: int = 1) -> AsyncIterator[None]:
+        """Wait for room; the slot counts from the end of the block.
+
+        Raises:
+            QuotaSpent: only the reserve of the day's quota is left.
+        """
+        b = self._buckets.get(bucket)
+        if b is None:
+            yield
+            return
+        await self._enter(bucket, b, cost)
+        try:
+            yield
+        finally:
+            b.flying -= cost
+            b.requests -= 1
+            if b.rolling:
+                b.log.append((self._clock.monotonic(), cost))
+            self._wake(b)
+
+    async def _enter(self, name: str, b: _Bucket, cost: int) -> None:
+        self._check_quota(name, b)
+        ticket: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        b.waiting.append(ticket)
+        try:
+            while True:
+                if b.waiting[0] is ticket:
+                    wait = b.room(self._clock.monotonic(), cost)
+                    if wait <= 0:
+                        break
+                    await self._pause(ticket, wait)
+                else:
+                    await ticket
+                ticket = self._renew(b, ticket)
+            b.waiting.popleft()
+        except BaseException:
+            b.waiting.remove(ticket)
+            self._wake(b)
+            raise
+        b.flying += cost
+        b.requests += 1
+        b.forget(self._clock.monotonic())
+        self._wake(b)
+
+    async def _pause(self, ticket: asyncio.Future[None], wait: float) -> None:
+        """Until a reply comes or the time is up."""
+        if wait == float("inf"):
+            await ticket
+            return
+        sleep = asyncio.ensure_future(self._clock.sleep(wait))
+        try:
+            await asyncio.wait({sleep, ticket}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleep.cancel()
+
+    @staticmethod
+    def _renew(b: _Bucket, ticket: asyncio.Future[None]) -> asyncio.Future[None]:
+        """A woken ticket is used up; its holder keeps the place in the queue."""
+        if not ticket.done():
+            return ticket
+        fresh: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        b.waiting[b.waiting.index(ticket)] = fresh
+        return fresh
+
+    @staticmethod
+    def _wake(b: _Bucket) -> None:
+        if b.waiting and not b.waiting[0].done():
+            b.waiting[0].set_result(None)
+
+    def _check_quota(self, name: str, b: _Bucket) -> None:
+        if b.daily is None or b.left is None:
+            return
+        if b.left <= b.daily.amount * self._reserve:
+            raise QuotaSpent(
+                f"{b.left:,.0f} of {b.daily.amount:,} calls are left in bucket {name!r}; "
+                "they are kept for people",
+                hint="run again when the vendor's day is over",
+            )
+
+    def heed(self, left: Mapping[str, float]) -> None:
+        """Take the vendor's own word on what is left, per bucket."""
+        for name, amount in left.items():
+            b = self._buckets.get(name)
+            if b is not None and b.daily is not None:
+                b.left = amount
+
+    def throttled(self, bucket: str, wait: float | None) -> None:
+        """The vendor refused a call: hold the bucket back, and have fewer requests in flight."""
+        b = self._buckets.get(bucket)
+        if b is None:
+            return
+        now = self._clock.monotonic()
+        b.held_until = max(
+            b.held_until, now + (_THROTTLE_WAIT if wait is None else wait)
+        )
+        b.narrowed = max(1.0, (b.width(now) or max(b.requests, 2)) / 2)
+        b.recovered = now
+
+    def left(self) -> dict[str, float]:
+        """What the vendor said is left, per bucket."""
+        return {n: b.left for n, b in self._buckets.items() if b.left is not None}

@@ -1,0 +1,143 @@
+"""Connector plugins: found by metadata, imported one by one, a broken one named and kept apart."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import pluggy
+
+from connector_hub.diagnostics import did_you_mean
+from connector_hub.errors import ConfigError, HubError, PluginError
+from connector_hub.sdk import hooks
+from connector_hub.sdk.connector import Connector
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A connector plugin as its distribution's metadata tells it; nothing was imported."""
+
+    name: str
+    distribution: str
+    version: str
+
+
+class Plugins:
+    """The plugins of one hub.
+
+    Args:
+        extra: modules or objects with hooks, besides those installed; for tests and library callers.
+    """
+
+    def __init__(self, extra: Iterable[Any] = ()) -> None:
+        self._points: dict[str, EntryPoint] = {
+            p.name: p for p in entry_points(group=hooks.PROJECT)
+        }
+        self._connectors: dict[str, type[Connector]] = {}
+        self._sandboxes: dict[str, Any] = {}
+        for plugin in extra:
+            self._register(plugin, getattr(plugin, "__name__", "an extra plugin"))
+
+    def installed(self) -> list[Installed]:
+        """What is there, by name."""
+        found = []
+        for name, point in sorted(self._points.items()):
+            dist = point.dist
+            found.append(
+                Installed(name, dist.name if dist else "", dist.version if dist else "")
+            )
+        extra = set(self._connectors) - set(self._points)
+        return found + [
+            Installed(n, "(given by the caller)", "") for n in sorted(extra)
+        ]
+
+    def connector(self, name: str) -> type[Connector]:
+        """A connector class, its plugin imported when it is first asked for.
+
+        Raises:
+            ConfigError: no plugin brings it.
+            PluginError: the plugin cannot be imported or breaks the rules.
+        """
+        if name not in self._connectors:
+            self._load(name)
+        if name not in self._connectors:
+            raise PluginError(
+                f"plugin {name} brings no connector of that name, only "
+                f"{', '.join(sorted(self._connectors)) or 'none'}"
+            )
+        return self._connectors[name]
+
+    def sandbox(self, name: str) -> Any:
+        """The sandbox class a plugin brings.
+
+        Raises:
+            ConfigError: the plugin has none.
+        """
+        self.connector(name)
+        if name not in self._sandboxes:
+            raise ConfigError(
+                f"plugin {name} brings no sandbox",
+                hint=did_you_mean(name, self._sandboxes),
+            )
+        return self._sandboxes[name]
+
+    def _load(self, name: str) -> None:
+        point = self._points.get(name)
+        if point is None:
+            raise ConfigError(
+                f"no plugin brings a connector {name!r}",
+                hint=did_you_mean(name, {*self._points, *self._connectors}),
+            )
+        dist = point.dist.name if point.dist else point.value
+        try:
+            module = import_module(point.module)
+        except HubError:
+            raise
+        except BaseException as e:
+            if isinstance(e, KeyboardInterrupt):
+                raise
+            raise PluginError(
+                f"plugin {name} ({dist}) cannot be imported: {type(e).__name__}: {e}"
+            ) from e
+        self._register(module, f"{name} ({dist})")
+
+    def _register(self, plugin: Any, who: str) -> None:
+        """Check the hooks of a plugin and take what they give."""
+        _refuse_async(plugin, who)
+        manager = pluggy.PluginManager(hooks.PROJECT)
+        manager.add_hookspecs(hooks)
+        try:
+            manager.register(plugin)
+            manager.check_pending()
+        except pluggy.PluginValidationError as e:
+            raise PluginError(
+                f"plugin {who} has a hook the hub does not know: {e}"
+            ) from e
+        for classes in _call(manager.hook.connector_hub_connectors, who):
+            for kind in classes:
+                self._connectors[kind.name] = kind
+        for classes in _call(manager.hook.connector_hub_sandboxes, who):
+            for kind in classes:
+                self._sandboxes[kind.name] = kind
+
+
+def _refuse_async(plugin: Any, who: str) -> None:
+    """pluggy takes an ``async def`` hook without a word and hands its coroutine on."""
+    for name in dir(plugin):
+        if name.startswith("connector_hub_") and inspect.iscoroutinefunction(
+            getattr(plugin, name)
+        ):
+            raise PluginError(f"plugin {who}: hook {name} must not be async")
+
+
+def _call(hook: Any, who: str) -> Any:
+    try:
+        return hook()
+    except Exception as e:
+        raise PluginError(
+            f"plugin {who}: hook {hook.name} raised {type(e).__name__}: {e}"
+        ) from e

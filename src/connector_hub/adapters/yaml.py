@@ -1,0 +1,219 @@
+"""YAML with the core rules of YAML 1.2, in which every value knows its place.
+
+PyYAML's composer reads the text; its 1.1 resolver does not: ``NO``, ``on``, ``12:30``, ``0812``, ``+62812`` and dates
+stay text.  Aliases, tags, merge keys and duplicate keys are refused: they hide what a file says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from connector_hub.diagnostics import Diagnostic, Diagnostics, Mistakes, did_you_mean
+
+_LOADER: Any = getattr(yaml, "CLoader", yaml.Loader)
+_MOST_BYTES = 1 << 20
+_MOST_DEPTH = 50
+_INT = re.compile(r"-?(0|[1-9][0-9]*)\Z")
+_FLOAT = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)([eE][-+]?[0-9]+)?\Z")
+_WORDS: Mapping[str, Any] = {
+    "": None,
+    "~": None,
+    "null": None,
+    "Null": None,
+    "NULL": None,
+    "true": True,
+    "True": True,
+    "TRUE": True,
+    "false": False,
+    "False": False,
+    "FALSE": False,
+}
+_VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+
+Key = tuple[str | int, ...]
+
+
+@dataclass(slots=True)
+class Document:
+    """A file's data, and where each value and key stands (lines and columns from 1)."""
+
+    file: str
+    data: Any
+    lines: list[str]
+    values: dict[Key, tuple[int, int]] = field(default_factory=dict)
+    keys: dict[Key, tuple[int, int]] = field(default_factory=dict)
+
+    def finding(
+        self,
+        at: Key,
+        message: str,
+        *,
+        code: str = "config",
+        hint: str = "",
+        key: bool = False,
+        secret: bool = False,
+    ) -> Diagnostic:
+        """A diagnostic at a value, or at its key; a secret's line is not shown."""
+        places = self.keys if key else self.values
+        where = places.get(at) or self.values.get(at)
+        while where is None and at:
+            at = at[:-1]
+            where = self.values.get(at)
+        line, column = where or (1, 1)
+        text = self.lines[line - 1].rstrip() if line <= len(self.lines) else ""
+        if secret:
+            text = text[: column - 1] + "***"
+        return Diagnostic(self.file, line, column, code, message, text, hint)
+
+
+class _Refused(Exception):
+    def __init__(self, mark: Any, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.mark, self.message, self.hint = mark, message, hint
+
+
+def load(path: Path, shown: str, environ: Mapping[str, str] | None = None) -> Document:
+    """Read a file; ``${VAR}`` in texts is filled in from ``environ`` where that is given.
+
+    Raises:
+        Mistakes: it cannot be read, is not YAML, or uses what is refused.
+    """
+    try:
+        raw = path.read_bytes()
+        text = raw.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as e:
+        reason = e.strerror if isinstance(e, OSError) else "it is not UTF-8"
+        raise Mistakes(
+            Diagnostics([Diagnostic(shown, 0, 0, "file", f"cannot be read: {reason}")])
+        ) from None
+    doc = Document(shown, None, text.splitlines())
+    if len(raw) > _MOST_BYTES:
+        raise Mistakes(
+            Diagnostics([doc.finding((), "the file is larger than 1 MiB", code="file")])
+        )
+    try:
+        node = yaml.compose(text, Loader=_LOADER)
+        doc.data = _Builder(doc).build(node, (), 0) if node is not None else {}
+    except _Refused as e:
+        raise Mistakes(Diagnostics([_at(doc, e.mark, e.message, e.hint)])) from None
+    except yaml.MarkedYAMLError as e:
+        what = " ".join(p for p in (e.context, e.problem) if p)
+        raise Mistakes(
+            Diagnostics(
+                [_at(doc, e.problem_mark or e.context_mark, what or "not YAML")]
+            )
+        ) from None
+    except yaml.YAMLError as e:
+        first = str(e).splitlines()[0]
+        raise Mistakes(Diagnostics([doc.finding((), first, code="yaml")])) from None
+    if environ is not None:
+        found = Diagnostics()
+        doc.data = _filled(doc, doc.data, (), environ, found)
+        found.raise_if_any()
+    return doc
+
+
+def _at(doc: Document, mark: Any, message: str, hint: str = "") -> Diagnostic:
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    text = doc.lines[line - 1].rstrip() if line <= len(doc.lines) else ""
+    return Diagnostic(doc.file, line, column, "yaml", message, text, hint)
+
+
+@dataclass(slots=True)
+class _Builder:
+    doc: Document
+    seen: set[int] = field(default_factory=set)
+
+    def build(self, node: Any, at: Key, depth: int) -> Any:
+        mark = node.start_mark
+        if id(node) in self.seen:
+            raise _Refused(mark, "aliases (*) are refused", "write the value out")
+        self.seen.add(id(node))
+        if depth > _MOST_DEPTH:
+            raise _Refused(mark, "nested too deeply")
+        self.doc.values[at] = (mark.line + 1, mark.column + 1)
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node)
+        if isinstance(node, yaml.SequenceNode):
+            self._untagged(node, "tag:yaml.org,2002:seq")
+            return [
+                self.build(n, (*at, i), depth + 1) for i, n in enumerate(node.value)
+            ]
+        self._untagged(node, "tag:yaml.org,2002:map")
+        return self._mapping(node, at, depth)
+
+    def _mapping(self, node: Any, at: Key, depth: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            mark = key_node.start_mark
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise _Refused(mark, "a key must be a plain word")
+            key = key_node.value
+            if key == "<<" and not key_node.style:
+                raise _Refused(
+                    mark, "merge keys (<<) are refused", "write the keys out"
+                )
+            if key in found:
+                raise _Refused(mark, f"key {key!r} is there twice")
+            self.doc.keys[(*at, key)] = (mark.line + 1, mark.column + 1)
+            found[key] = self.build(value_node, (*at, key), depth + 1)
+        return found
+
+    def _untagged(self, node: Any, plain: str) -> None:
+        if node.tag != plain:
+            raise _Refused(node.start_mark, "tags (!) are refused")
+
+    def _scalar(self, node: Any) -> Any:
+        text: str = node.value
+        if node.style is not None:
+            if not node.tag.startswith("tag:yaml.org,2002:str"):
+                raise _Refused(node.start_mark, "tags (!) are refused")
+            return text
+        if not node.tag.startswith("tag:yaml.org,2002:"):
+            raise _Refused(node.start_mark, "tags (!) are refused")
+        if text in _WORDS:
+            return _WORDS[text]
+        if _INT.match(text):
+            return int(text)
+        return float(text) if _FLOAT.match(text) else text
+
+
+def _filled(
+    doc: Document, value: Any, at: Key, environ: Mapping[str, str], found: Diagnostics
+) -> Any:
+    if isinstance(value, dict):
+        return {k: _filled(doc, v, (*at, k), environ, found) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_filled(doc, v, (*at, i), environ, found) for i, v in enumerate(value)]
+    if not isinstance(value, str) or "${" not in value:
+        return value
+
+    def fill(match: re.Match[str]) -> str:
+        if match.group(0) == "$${":
+            return "${"
+        name, fallback = match.group(1), match.group(2)
+        if name in environ:
+            return environ[name]
+        if fallback is not None:
+            return fallback
+        near = did_you_mean(name, [n for n in environ if n[:2] == name[:2]])
+        hint = f"set it, or write ${{{name}:-default}}"
+        if near.startswith("did"):
+            hint = f"{near} {hint}"
+        found.add(
+            doc.finding(
+                at,
+                f"environment variable {name} is not set",
+                code="variable",
+                hint=hint,
+            )
+        )
+        return ""
+
+    return _VARIABLE.sub(fill, value)
