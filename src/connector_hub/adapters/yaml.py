@@ -171,7 +171,7 @@ class _Builder:
 
     def _scalar(self, node: Any) -> Any:
         text: str = node.value
-        if node.style is not None:
+        if node.style in ('"', "'", "|", ">"):
             if not node.tag.startswith("tag:yaml.org,2002:str"):
                 raise _Refused(node.start_mark, "tags (!) are refused")
             return text

@@ -1,0 +1,776 @@
+"""The connector, in HubSpot's v3 and v4 dialect (https://developers.hubspot.com/docs/reference/api/crm).
+
+HubSpot promises no order in batch answers, so rows are matched by trace id, key or id.
+Search has an index that lags, 10,000 rows a query and 5 calls a second; the listing has none of these.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from typing import Any, ClassVar
+
+from connector_hub.sdk import (
+    Account,
+    Answer,
+    Auth,
+    Bearer,
+    Can,
+    ConfigError,
+    Connector,
+    Done,
+    Effect,
+    Exists,
+    Fault,
+    FieldInfo,
+    Gone,
+    InDoubt,
+    Kind,
+    Limit,
+    MarkLost,
+    Missing,
+    Outcome,
+    Page,
+    Record,
+    Ref,
+    Rejected,
+    Resource,
+    SecretStr,
+    VendorError,
+    Want,
+    Way,
+    Write,
+)
+
+PREFIX = "properties."
+_LIST, _SEARCH, _BATCH, _ASSOCIATIONS = 100, 200, 100, 1000
+_SEARCH_CAP = 10_000
+_SEARCH_BODY = 3_000
+_URL = 6_000
+_STAMP = {"contacts": "lastmodifieddate"}
+_GROUP = {"contacts": "contactinformation", "companies": "companyinformation"}
+_PRIMARY = {("contacts", "companies"): 1, ("companies", "contacts"): 2}
+"""Association type ids of the primary label, by direction."""
+_EXISTING = re.compile(r"Existing ID: (\d+)")
+_UNIQUE = {"contacts": {"email"}}
+_READABLE = Can.READ | Can.CREATE | Can.UPDATE | Can.ARCHIVE | Can.FIND
+_WAYS = (
+    Way("list", _LIST),
+    Way("changed", _SEARCH, bucket="search"),
+    Way("deleted", _LIST),
+    Way("fetch", _BATCH),
+    Way("find", _BATCH),
+    Way("create", _BATCH),
+    Way("update", _BATCH),
+    Way("archive", _BATCH),
+)
+
+
+class HubSpot(Connector):
+    """HubSpot CRM (https://developers.hubspot.com/docs/reference/api/crm/objects)."""
+
+    name = "hubspot"
+    auth: ClassVar[Auth] = Bearer("token")
+    base_url = "https://api.hubapi.com"
+    key_field = "connector_hub_id"
+    resources = tuple(
+        Resource(
+            name,
+            _READABLE,
+            effect=Effect.UPSERT,
+            feeds=("changed", "deleted"),
+            links=links,
+            ways=_WAYS,
+            lag=120,
+        )
+        for name, links in (("contacts", ("companies",)), ("companies", ()))
+    )
+
+    class Config(Connector.Config):
+        """``burst``: calls per 10 s (100 on Free and Starter, 190 above). ``daily``: calls a day."""
+
+        token: SecretStr
+        burst: int = 100
+        daily: int = 250_000
+
+    async def check(self) -> Account:
+        """Account details (one call)."""
+        me = await self.http.get("/account-info/v3/details")
+        portal = str(me["portalId"])
+        return Account(
+            portal,
+            f"portal {portal}",
+            zone=me.get("timeZone"),
+            currency=me.get("companyCurrency"),
+        )
+
+    async def describe(self, resource: str) -> Resource:
+        """The resource with its properties, live."""
+        body = await self.http.get(f"/crm/v3/properties/{resource}")
+        known = self.resource(resource)
+        fields = tuple(_field_info(resource, p) for p in body["results"])
+        return Resource(
+            known.name,
+            known.can,
+            known.effect,
+            known.feeds,
+            known.links,
+            known.ways,
+            known.lag,
+            (),
+            fields,
+        )
+
+    async def read(self, resource: str, feed: str, at: str | None, want: Want) -> Page:
+        """Everything by the listing; what changed by the search; what is archived by its listing."""
+        place = _place(at)
+        if feed == "deleted":
+            return await self._archived(resource, place)
+        if "ms" in place:
+            return await self._search(resource, place, want)
+        return await self._list(resource, place, want)
+
+    async def _list(self, resource: str, place: dict[str, Any], want: Want) -> Page:
+        wanted = self._properties(resource, want)
+        params = {"limit": str(_LIST), "properties": ",".join(wanted)}
+        if want.links:
+            params["associations"] = ",".join(sorted(want.links))
+        if place.get("list"):
+            params["after"] = place["list"]
+        if len(params["properties"]) > _URL:
+            params["properties"] = "hs_object_id"
+        answer = await self.http.send(
+            "GET", f"/crm/v3/objects/{resource}", params=params
+        )
+        body = answer.json()
+        records: Sequence[Record | Gone] = [
+            self._record(resource, row, _listed_links(row, want))
+            for row in body["results"]
+        ]
+        if params["properties"] == "hs_object_id":
+            records = await self.fetch(resource, [r.id for r in records], want)
+        else:
+            records = await self._long_links(resource, body["results"], records, want)
+        after = _after(body)
+        return Page(
+            records,
+            next=json.dumps({"list": after}) if after else None,
+            mark=None if place.get("list") else _mark(answer),
+            whole=True,
+        )
+
+    async def _long_links(
+        self,
+        resource: str,
+        rows: Sequence[Any],
+        records: Sequence[Record | Gone],
+        want: Want,
+    ) -> Sequence[Record | Gone]:
+        """A row with more associations than the listing shows has them read apart."""
+        long = [
+            r["id"]
+            for r in rows
+            if any("paging" in a for a in r.get("associations", {}).values())
+        ]
+        if not long:
+            return records
+        links = await self._links(resource, long, want)
+        return [
+            r
+            if r.id not in links or isinstance(r, Gone)
+            else self._record(resource, r.fields, links[r.id])
+            for r in records
+        ]
+
+    async def _archived(self, resource: str, place: dict[str, Any]) -> Page:
+        params = {"limit": str(_LIST), "archived": "true", "properties": "hs_object_id"}
+        if place.get("list"):
+            params["after"] = place["list"]
+        answer = await self.http.send(
+            "GET", f"/crm/v3/objects/{resource}", params=params
+        )
+        body = answer.json()
+        after = _after(body)
+        return Page(
+            [Gone(row["id"]) for row in body["results"]],
+            next=json.dumps({"list": after}) if after else None,
+            mark=None if place.get("list") else json.dumps({}),
+        )
+
+    async def _search(self, resource: str, place: dict[str, Any], want: Want) -> Page:
+        """A page of a search ordered by the stamp; windows restart before the cap of 10,000 rows.
+
+        Where more rows than that share one stamp they are read in the order of their ids.
+        """
+        stamp = _STAMP.get(resource, "hs_lastmodifieddate")
+        fresh = "op" not in place
+        if fresh:
+            since = place["ms"] - self.resource(resource).lag * 1000
+            place = {"op": "GTE", "ms": since, "after": 0, "id": None}
+        wanted = [stamp, *self._properties(resource, want)]
+        body = _query(stamp, place, wanted)
+        apart = len(json.dumps(body)) > _SEARCH_BODY
+        if apart:
+            body["properties"] = [stamp]
+        answer = await self.http.send(
+            "POST",
+            f"/crm/v3/objects/{resource}/search",
+            json=body,
+            bucket="search",
+            repeatable=True,
+        )
+        found = answer.json()
+        rows = found["results"]
+        ids = [r["id"] for r in rows]
+        records: Sequence[Record | Gone]
+        if apart:
+            records = await self._fetch_all(resource, ids, want)
+        else:
+            links = await self._links(resource, ids, want)
+            records = [self._record(resource, r, links.get(r["id"], {})) for r in rows]
+        following = _following(place, rows, stamp, more=bool(_after(found)))
+        return Page(
+            records,
+            next=json.dumps(following) if following else None,
+            mark=_mark(answer) if fresh else None,
+        )
+
+    async def fetch(
+        self, resource: str, ids: Sequence[str], want: Want
+    ) -> Sequence[Record | Gone]:
+        """Batch read. An id that was merged answers with the survivor: it is told as merged."""
+        if not ids:
+            return []
+        body = await self.http.post(
+            f"/crm/v3/objects/{resource}/batch/read",
+            json={
+                "properties": [
+                    *self._properties(resource, want),
+                    "hs_merged_object_ids",
+                ],
+                "inputs": [{"id": i} for i in ids],
+            },
+            repeatable=True,
+        )
+        rows = body["results"]
+        links = await self._links(resource, [r["id"] for r in rows], want)
+        found: list[Record | Gone] = []
+        asked = set(ids)
+        for row in rows:
+            if row["id"] in asked:
+                found.append(self._record(resource, row, links.get(row["id"], {})))
+            merged = (row["properties"].get("hs_merged_object_ids") or "").split(";")
+            found += [
+                Gone(old, "merged", Ref(resource, row["id"]))
+                for old in merged
+                if old in asked and old != row["id"]
+            ]
+        return found
+
+    async def _fetch_all(
+        self, resource: str, ids: Sequence[str], want: Want
+    ) -> Sequence[Record | Gone]:
+        found: list[Record | Gone] = []
+        for i in range(0, len(ids), _BATCH):
+            found += await self.fetch(resource, ids[i : i + _BATCH], want)
+        return found
+
+    async def find(
+        self, resource: str, path: str, values: Sequence[str], want: Want
+    ) -> Mapping[str, Sequence[Record]]:
+        """Batch read by a unique property: it misses nothing, unlike the search."""
+        name = path.removeprefix(PREFIX)
+        if name != self.key and name not in _UNIQUE.get(resource, ()):
+            raise ConfigError(f"{resource} cannot be found by {name}: it is not unique")
+        answer = await self.http.send(
+            "POST",
+            f"/crm/v3/objects/{resource}/batch/read",
+            json={
+                "idProperty": name,
+                "properties": [*self._properties(resource, want), name],
+                "inputs": [{"id": v} for v in values],
+            },
+            repeatable=True,
+        )
+        rows = answer.json()["results"]
+        links = await self._links(resource, [r["id"] for r in rows], want)
+        found: dict[str, list[Record]] = {}
+        for row in rows:
+            value = row["properties"].get(name) or ""
+            found.setdefault(value, []).append(
+                self._record(resource, row, links.get(row["id"], {}))
+            )
+        return found
+
+    async def write(
+        self, resource: str, writes: Sequence[Write], *, way: Way
+    ) -> Sequence[Outcome]:
+        """Upsert by the record key, update by id, archive; associations follow the records."""
+        op = writes[0].op
+        if op == "archive":
+            await self.http.send(
+                "POST",
+                f"/crm/v3/objects/{resource}/batch/archive",
+                json={"inputs": [{"id": w.id} for w in writes]},
+                repeatable=True,
+            )
+            return [Done(w.id or "") for w in writes]
+        body = await self.http.post(
+            f"/crm/v3/objects/{resource}/batch/{self._verb(op)}",
+            json={"inputs": [self._input(w) for w in writes]},
+        )
+        outcomes = self._outcomes(writes, body)
+        await self._associate(resource, writes, outcomes)
+        return outcomes
+
+    def _verb(self, op: str) -> str:
+        if op == "update":
+            return "update"
+        return "upsert" if self.key else "create"
+
+    def _input(self, w: Write) -> dict[str, Any]:
+        properties = {p.removeprefix(PREFIX): spelled(v) for p, v in w.fields.items()}
+        found: dict[str, Any] = {
+            "properties": properties,
+            "objectWriteTraceId": w.trace,
+        }
+        if w.op == "update":
+            return {**found, "id": w.id}
+        if self.key:
+            properties[self.key] = w.key
+            return {**found, "idProperty": self.key, "id": w.key}
+        return found
+
+    def _outcomes(
+        self, writes: Sequence[Write], body: Mapping[str, Any]
+    ) -> list[Outcome]:
+        """One outcome per write; a write that no row and no error speaks of is in doubt."""
+        by_trace: dict[str, Outcome] = {}
+        traces = {w.trace: w for w in writes}
+        by_key = {w.key: w for w in writes if w.op == "create"}
+        by_id = {w.id: w for w in writes if w.op == "update"}
+        for row in body.get("results", ()):
+            w = (
+                traces.get(row.get("objectWriteTraceId"))
+                or by_id.get(row["id"])
+                or by_key.get(row["properties"].get(self.key or "") or "")
+            )
+            if w is not None:
+                by_trace[w.trace] = _done(w, row)
+        for error in body.get("errors", ()):
+            for trace in error.get("context", {}).get("objectWriteTraceId", ()):
+                by_trace[trace] = _refusal(error)
+        return [
+            by_trace.get(w.trace) or InDoubt("the answer does not speak of this write")
+            for w in writes
+        ]
+
+    async def _associate(
+        self, resource: str, writes: Sequence[Write], outcomes: Sequence[Outcome]
+    ) -> None:
+        """Links of the records that were written: new ones first, then those that end."""
+        add: dict[str, list[dict[str, Any]]] = {}
+        remove: dict[str, list[dict[str, Any]]] = {}
+        for w, outcome in zip(writes, outcomes, strict=True):
+            if not isinstance(outcome, Done):
+                continue
+            for to, patch in w.links.items():
+                for ref in patch.add:
+                    add.setdefault(to, []).append(
+                        _association(resource, to, outcome.id, ref)
+                    )
+                for ref in patch.remove:
+                    remove.setdefault(to, []).append(
+                        {"from": {"id": outcome.id}, "to": [{"id": ref.id}]}
+                    )
+        for to, inputs in add.items():
+            await self._associations(resource, to, "create", inputs)
+        for to, inputs in remove.items():
+            await self._associations(resource, to, "archive", inputs)
+
+    async def _associations(
+        self, resource: str, to: str, verb: str, inputs: Sequence[dict[str, Any]]
+    ) -> None:
+        for i in range(0, len(inputs), _ASSOCIATIONS):
+            await self.http.send(
+                "POST",
+                f"/crm/v4/associations/{resource}/{to}/batch/{verb}",
+                json={"inputs": inputs[i : i + _ASSOCIATIONS]},
+                repeatable=True,
+            )
+
+    async def _links(
+        self, resource: str, ids: Sequence[str], want: Want
+    ) -> dict[str, dict[str, Sequence[Ref]]]:
+        """Associations of records by name, in one call per name and 1,000 records."""
+        found: dict[str, dict[str, Sequence[Ref]]] = {i: {} for i in ids}
+        for to in sorted(want.links):
+            for i in ids:
+                found[i][to] = ()
+            for i in range(0, len(ids), _ASSOCIATIONS):
+                body = await self.http.post(
+                    f"/crm/v4/associations/{resource}/{to}/batch/read",
+                    json={"inputs": [{"id": x} for x in ids[i : i + _ASSOCIATIONS]]},
+                    repeatable=True,
+                )
+                for row in body["results"]:
+                    found[str(row["from"]["id"])][to] = _labelled(to, row["to"])
+        return found
+
+    async def prepare(self, resource: str, *, make: bool) -> str | None:
+        """The property of the record key: a text with ``hasUniqueValue``."""
+        if self.key is None:
+            return None
+        answer = await self.http.send(
+            "GET", f"/crm/v3/properties/{resource}/{self.key}", ok=(404,)
+        )
+        if answer.status != 404:  # noqa: PLR2004
+            if not answer.json().get("hasUniqueValue"):
+                raise ConfigError(
+                    f"property {self.key} of {resource} is there and is not unique",
+                    hint="name another one with key_field:, or archive it and prepare again",
+                )
+            return None
+        if make:
+            await self.http.post(
+                f"/crm/v3/properties/{resource}",
+                json={
+                    "name": self.key,
+                    "label": "Connector Hub Id",
+                    "type": "string",
+                    "fieldType": "text",
+                    "groupName": _GROUP[resource],
+                    "hasUniqueValue": True,
+                    "description": "Written by connector-hub; tells which record this is elsewhere.",
+                },
+            )
+        return f"{resource}.{self.key}: text, unique, group {_GROUP[resource]}"
+
+    def limits(self) -> Sequence[Limit]:
+        """https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines"""
+        return (
+            Limit("calls", self.config.burst, 10),
+            Limit("search", 5, 1),
+            Limit("calls", self.config.daily, 86_400, "daily"),
+        )
+
+    def heed(self, answer: Answer) -> Mapping[str, float]:
+        """What is left of the day; private apps only."""
+        left = answer.headers.get("x-hubspot-ratelimit-daily-remaining")
+        return {"calls": float(left)} if left and left.isdigit() else {}
+
+    def fault(self, answer: Answer) -> Fault | None:
+        """https://developers.hubspot.com/docs/reference/api/other-resources/error-handling"""
+        try:
+            body = answer.json()
+        except VendorError:
+            body = None
+        if not isinstance(body, dict):
+            body = {}
+        message = _first_message(str(body.get("message") or f"status {answer.status}"))
+        category = str(body.get("category") or "")
+        match answer.status:
+            case 429:
+                kind = (
+                    Kind.QUOTA if body.get("policyName") == "DAILY" else Kind.THROTTLED
+                )
+                wait = 1.0 if body.get("policyName") == "SECONDLY" else None
+                return Fault(kind, message, wait=wait)
+            case 401:
+                return Fault(Kind.AUTH, "HubSpot does not accept the token", category)
+            case 403:
+                return Fault(Kind.DENIED, _scopes(body) or message, category)
+            case 409:
+                found = _EXISTING.search(message)
+                return Fault(
+                    Kind.EXISTS,
+                    message,
+                    category,
+                    there=found.group(1) if found else None,
+                )
+            case 400 if (
+                self.key and self.key in message and "nique" in message + str(body)
+            ):
+                return Fault(Kind.CONFIG, self._unprepared(), category)
+            case 400 if self.key and _missing_property(body) == self.key:
+                return Fault(Kind.CONFIG, self._unprepared(), category)
+            case 400:
+                return Fault(
+                    Kind.RECORD,
+                    message,
+                    _error_code(body) or category,
+                    fields=_names(body),
+                )
+            case 423:
+                return Fault(
+                    Kind.THROTTLED,
+                    "HubSpot has locked the account for a large sync",
+                    wait=2.0,
+                )
+            case 477 | 521 | 522 | 523 | 525 | 526:
+                return Fault(Kind.UNAVAILABLE, message)
+            case 524:
+                return Fault(Kind.AMBIGUOUS, message)
+        return None
+
+    def _unprepared(self) -> str:
+        return (
+            f"property {self.key}, which holds the record key, is missing or not unique; "
+            "run connector-hub prepare CONNECTION"
+        )
+
+    def _properties(self, resource: str, want: Want) -> list[str]:
+        """Property names to ask for: the wanted ones, the stamp and the key."""
+        names = {p.removeprefix(PREFIX) for p in want.fields if p.startswith(PREFIX)}
+        names.add(_STAMP.get(resource, "hs_lastmodifieddate"))
+        if self.key:
+            names.add(self.key)
+        return sorted(names)
+
+    def _record(
+        self, resource: str, row: Mapping[str, Any], links: Mapping[str, Sequence[Ref]]
+    ) -> Record:
+        key = row["properties"].get(self.key) if self.key else None
+        version = row.get("updatedAt")
+        return Record(
+            row["id"],
+            row,
+            version,
+            links,
+            key or None,
+            datetime.fromisoformat(version) if version else None,
+        )
+
+
+def _place(at: str | None) -> dict[str, Any]:
+    if at is None:
+        return {}
+    try:
+        place = json.loads(at)
+    except ValueError:
+        raise MarkLost("HubSpot: this mark is not one of ours") from None
+    if not isinstance(place, dict):
+        raise MarkLost("HubSpot: this mark is not one of ours")
+    return place
+
+
+def _mark(answer: Answer) -> str:
+    """HubSpot's own clock when the pull began."""
+    at = answer.headers.get("date")
+    try:
+        now = (
+            parsedate_to_datetime(at)
+            if at
+            else datetime.now(UTC) - timedelta(minutes=5)
+        )  # noqa: TID251
+    except ValueError:
+        now = datetime.now(UTC) - timedelta(minutes=5)  # noqa: TID251
+    return json.dumps({"ms": int(now.timestamp() * 1000)})
+
+
+def _after(body: Mapping[str, Any]) -> str | None:
+    found = body.get("paging", {}).get("next", {}).get("after")
+    return str(found) if found else None
+
+
+def _query(
+    stamp: str, place: Mapping[str, Any], properties: Sequence[str]
+) -> dict[str, Any]:
+    filters = [
+        {"propertyName": stamp, "operator": place["op"], "value": str(place["ms"])}
+    ]
+    sort = stamp
+    if place["op"] == "EQ":
+        sort = "hs_object_id"
+        filters.append(
+            {
+                "propertyName": "hs_object_id",
+                "operator": "GT",
+                "value": place["id"] or "0",
+            }
+        )
+    body: dict[str, Any] = {
+        "filterGroups": [{"filters": filters}],
+        "sorts": [{"propertyName": sort, "direction": "ASCENDING"}],
+        "properties": list(properties),
+        "limit": _SEARCH,
+    }
+    if place["after"]:
+        body["after"] = str(place["after"])
+    return body
+
+
+def _following(
+    place: Mapping[str, Any], rows: Sequence[Any], stamp: str, *, more: bool
+) -> dict[str, Any] | None:
+    """Where a search goes on: the next offset, a new window, or by id through one stamp."""
+    if not rows or not more:
+        if place["op"] == "EQ":
+            return {"op": "GT", "ms": place["ms"], "after": 0, "id": None}
+        return None
+    after = place["after"] + len(rows)
+    if after + _SEARCH <= _SEARCH_CAP:
+        return {**place, "after": after}
+    last = rows[-1]
+    if place["op"] == "EQ":
+        return {**place, "after": 0, "id": last["id"]}
+    at = int(datetime.fromisoformat(last["properties"][stamp]).timestamp() * 1000 + 0.5)
+    if at > place["ms"]:
+        return {"op": "GTE", "ms": at, "after": 0, "id": None}
+    return {"op": "EQ", "ms": at, "after": 0, "id": None}
+
+
+def _listed_links(row: Mapping[str, Any], want: Want) -> dict[str, Sequence[Ref]]:
+    """Associations of a listed row; the type without ``_unlabeled`` between these is the primary."""
+    found: dict[str, Sequence[Ref]] = {}
+    for to in want.links:
+        listed = row.get("associations", {}).get(to, {}).get("results", ())
+        refs: dict[str, Ref] = {}
+        for a in listed:
+            primary = not a["type"].endswith("_unlabeled")
+            if primary or a["id"] not in refs:
+                refs[a["id"]] = Ref(to, a["id"], "Primary" if primary else None)
+        found[to] = tuple(refs.values())
+    return found
+
+
+def _labelled(to: str, listed: Sequence[Any]) -> tuple[Ref, ...]:
+    found = []
+    for a in listed:
+        labels = [t.get("label") for t in a["associationTypes"]]
+        label = (
+            "Primary" if "Primary" in labels else next((x for x in labels if x), None)
+        )
+        found.append(Ref(to, str(a["toObjectId"]), label))
+    return tuple(found)
+
+
+def _association(resource: str, to: str, record: str, ref: Ref) -> dict[str, Any]:
+    kinds = []
+    number = _PRIMARY.get((resource, to))
+    if ref.label == "Primary" and number:
+        kinds.append(
+            {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": number}
+        )
+    else:
+        plain = {("contacts", "companies"): 279, ("companies", "contacts"): 280}
+        kinds.append(
+            {
+                "associationCategory": "HUBSPOT_DEFINED",
+                "associationTypeId": plain[(resource, to)],
+            }
+        )
+    return {"from": {"id": record}, "to": {"id": ref.id}, "types": kinds}
+
+
+def _done(w: Write, row: Mapping[str, Any]) -> Done:
+    """A confirmed row; its values stand for a read-back when every written one is among them."""
+    there = row["properties"]
+    told = all(
+        p.removeprefix(PREFIX) in there
+        for p, v in w.fields.items()
+        if v not in (None, "", ())
+    )
+    return Done(
+        row["id"], row.get("updatedAt"), row if told else None, created=row.get("new")
+    )
+
+
+def _refusal(error: Mapping[str, Any]) -> VendorError:
+    message = str(error.get("message") or "")
+    category = str(error.get("category") or "REJECTED")
+    if category == "CONFLICT":
+        found = _EXISTING.search(message)
+        return Exists(_first_message(message), there=found.group(1) if found else None)
+    if category == "OBJECT_NOT_FOUND":
+        return Missing(_first_message(message))
+    body = dict(error)
+    return Rejected(
+        _first_message(message),
+        reason=_error_code(body) or category,
+        fields=_names(body),
+    )
+
+
+def _inner(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """HubSpot writes a JSON list into the message text; parsed leniently."""
+    message = str(body.get("message") or "")
+    start = message.find("[")
+    if start < 0:
+        return []
+    try:
+        found = json.loads(message[start:])
+    except ValueError:
+        return []
+    return [f for f in found if isinstance(f, dict)] if isinstance(found, list) else []
+
+
+def _error_code(body: Mapping[str, Any]) -> str:
+    return next((str(f["error"]) for f in _inner(body) if f.get("error")), "")
+
+
+def _names(body: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(f["name"]) for f in _inner(body) if f.get("name"))
+
+
+def _missing_property(body: Mapping[str, Any]) -> str | None:
+    return next(
+        (
+            f.get("name")
+            for f in _inner(body)
+            if f.get("error") == "PROPERTY_DOESNT_EXIST"
+        ),
+        None,
+    )
+
+
+def _first_message(message: str) -> str:
+    inner = _inner({"message": message})
+    return str(inner[0].get("message") or message) if inner else message
+
+
+def _scopes(body: Mapping[str, Any]) -> str:
+    needed = [
+        s
+        for e in body.get("errors", ())
+        for s in e.get("context", {}).get("requiredGranularScopes", ())
+    ]
+    return f"the app lacks the scopes {', '.join(needed)}" if needed else ""
+
+
+def _field_info(resource: str, p: Mapping[str, Any]) -> FieldInfo:
+    options = tuple(o["value"] for o in p.get("options", ()))
+    return FieldInfo(
+        path=f"{PREFIX}{p['name']}",
+        label=p["label"],
+        type=p["type"],
+        required=False,
+        unique=bool(p.get("hasUniqueValue")) or p["name"] in _UNIQUE.get(resource, ()),
+        read_only=bool(p.get("modificationMetadata", {}).get("readOnlyValue")),
+        options=options,
+        closed=p["type"] == "enumeration",
+        refers_to=(p["referencedObjectType"],) if p.get("referencedObjectType") else (),
+    )
+
+
+def spelled(value: Any) -> str:
+    """A hub value as HubSpot's text (https://developers.hubspot.com/docs/guides/api/crm/properties)."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case Decimal():
+            return format(value, "f")
+        case datetime():
+            at = value.astimezone(UTC)
+            return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
+        case date():
+            return value.isoformat()
+        case tuple() | list():
+            return ";".join(str(v) for v in value)
+    return str(value)
