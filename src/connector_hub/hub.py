@@ -164,6 +164,20 @@ class Hub:
             )
         return self.project.jobs[name]
 
+    def connection(self, name: str) -> files.ConnectionConfig:
+        """A connection by name, as hub.yaml has it.
+
+        Raises:
+            ConfigError: the project has no such connection.
+        """
+        if name not in self.project.connections:
+            raise ConfigError(
+                f"there is no connection {name!r}",
+                where=str(self.project.file),
+                hint=did_you_mean(name, self.project.connections),
+            )
+        return self.project.connections[name]
+
     def jobs_in_order(self) -> list[str]:
         """All jobs, those first that others' link fields point to."""
         jobs = self.project.jobs
@@ -203,13 +217,7 @@ class Hub:
         return live
 
     def _make(self, name: str, secrets: Any) -> tuple[Connector, HttpClient]:
-        if name not in self.project.connections:
-            raise ConfigError(
-                f"there is no connection {name!r}",
-                where=str(self.project.file),
-                hint=did_you_mean(name, self.project.connections),
-            )
-        wanted = self.project.connections[name]
+        wanted = self.connection(name)
         kind = self.plugins.connector(wanted.connector)
         client = HttpClient(
             kind,
@@ -473,6 +481,7 @@ class Hub:
         """
         self._new_ledgers(None)
         async with self._running(job, "plan", options, progress) as run:
+            run.planning = True
             await syncing.plan(run)
             self._promise(run)
             self.store.save_plan(

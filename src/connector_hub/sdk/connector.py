@@ -63,6 +63,7 @@ class Way:
 
     ``op`` is one of: ``list`` (a page of everything), ``changed`` (a page of the changed feed),
     ``deleted`` (a page of the deleted feed), ``fetch``, ``find``, ``create``, ``update``, ``archive``.
+    ``per_link`` is what each kind of link that is wanted costs on top, in calls of the same bucket.
     """
 
     op: Literal[
@@ -71,6 +72,7 @@ class Way:
     rows: int
     cost: int = 1
     bucket: str = "calls"
+    per_link: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from connector_hub.sync.planner import (
     wait_for_links,
 )
 from connector_hub.sync.reading import index
-from connector_hub.sync.run import JobRun
+from connector_hub.sync.run import Held, JobRun, hold
 from connector_hub.sync.sides import batches, fetch, together
 
 _TRIES = 3
@@ -63,16 +63,11 @@ async def apply_window(run: JobRun, changes: Sequence[Change]) -> None:
         Unavailable, AuthError: the vendor is not there; the intents stay and are looked up next time.
     """
     subjects = _subjects(run, changes)
-    writes = [c for c in changes if c.action != "settle"]
-    items = (
-        [
-            _item(run, c, s)
-            for c, s in zip(changes, subjects, strict=True)
-            if c in writes
-        ]
-        if writes
-        else []
-    )
+    items = [
+        _item(run, c, s)
+        for c, s in zip(changes, subjects, strict=True)
+        if c.action != "settle"
+    ]
     run.store.intend(
         run.job.name, [(i.intent, i.change.hub, i.change.row()) for i in items]
     )
@@ -330,8 +325,20 @@ def settle(run: JobRun, items: Sequence[Item]) -> None:
     store.set_bases(job, target.name, bases[target.name])
     index(run, target, [i.now for i in taken if i.now and i.write.op == "create"])
     wait_for_links(run, [w for w in waits if w[1]])
-    store.exhume(job, [i.subject.seen.id for i in taken], run.clock.now())
+    _decided(run, [i.subject.seen.id for i in taken])
     store.settled([i.intent for i in items])
+
+
+def _decided(run: JobRun, records: Sequence[str]) -> None:
+    """These records are through: their dead letters and conflicts close.
+
+    The other members of a group, a twin for one, are looked at again by the next run.
+    """
+    store, job, now = run.store, run.job.name, run.clock.now()
+    store.exhume(job, records, now)
+    others = store.close_conflicts(job, run.source.name, records, now)
+    if others:
+        run.look_again(others, "twin resolved")
 
 
 def _both(
@@ -473,15 +480,8 @@ def _exists(run: JobRun, i: Item, outcome: Exists) -> None:
     members = [(run.source.name, record), *([(target.name, there)] if there else [])]
     detail = {"source": run.source.connection, "target": target.connection}
     run.tally.add("conflicts")
-    run.tally.new_conflicts += run.store.open_conflict(
-        run.job.name,
-        "taken" if there in links else "candidates",
-        record.encode(),
-        members,
-        run.number,
-        run.clock.now(),
-        detail,
-    )
+    kind = "taken" if there in links else "candidates"
+    hold(run, Held(kind, record.encode(), tuple(members), detail))
 
 
 def _settle_agreed(run: JobRun, settles: Sequence[tuple[Change, Subject]]) -> None:
@@ -517,6 +517,7 @@ def _settle_agreed(run: JobRun, settles: Sequence[tuple[Change, Subject]]) -> No
     wait_for_links(
         run, [(c.source, c.waits) for c, _ in settles if c.source and c.waits]
     )
+    _decided(run, [c.source.id for c, _ in settles if c.source])
     run.tally.add("unchanged", len(settles))
 
 

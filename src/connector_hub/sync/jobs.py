@@ -13,7 +13,7 @@ from connector_hub.sync.identity import KEY_SLOT
 from connector_hub.sync.planner import plan_seen, plan_windows
 from connector_hub.sync.reading import read_source, read_target, store_marks
 from connector_hub.sync.reconcile import reconcile
-from connector_hub.sync.run import JobRun
+from connector_hub.sync.run import Held, JobRun, hold
 from connector_hub.sync.sides import LiveSide, fetch
 
 _FRESH = 5.0
@@ -130,6 +130,11 @@ async def apply(run: JobRun, document: dict[str, Any]) -> None:
     await reconcile(run)
     marks = dict(document["marks"])
     run.taken = set(document["taken"])
+    for row in document["held"]:
+        hold(run, Held.of(row))
+        run.tally.read += 1
+        run.tally.add("conflicts")
+    run.look_again(document["unread"], "plan")
     run.since[run.target.name] = marks.get(f"{run.target.name}/changed")
     if document["creates"]:
         await read_target(run)
@@ -147,6 +152,8 @@ def plan_document(run: JobRun) -> dict[str, Any]:
     return {
         "marks": run.marks,
         "taken": sorted(run.taken),
+        "held": [h.row() for h in run.held],
+        "unread": run.unread,
         "creates": run.plan.count("create"),
         "rules": run.rules(),
         "homes": [run.source.home, run.target.home],
@@ -166,7 +173,7 @@ async def _still_true(run: JobRun, changes: list[Change]) -> list[Change]:
     kept = []
     for c in changes:
         source = c.source.id if c.source else ""
-        moved = c in writes and (
+        moved = c.action in {"create", "update"} and (
             source in stale or source in there or bool(c.target and c.target.id in late)
         )
         if moved:

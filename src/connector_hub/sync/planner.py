@@ -16,7 +16,7 @@ from connector_hub.model.plan import Change, Seen
 from connector_hub.model.record import Gone, Ref
 from connector_hub.sync.base import Base, change_hash
 from connector_hub.sync.identity import KEY_SLOT, Marks
-from connector_hub.sync.run import JobRun
+from connector_hub.sync.run import Held, JobRun, hold
 from connector_hub.sync.sides import fetch, pages
 
 WINDOW = 2000
@@ -202,8 +202,6 @@ def _decide(run: JobRun, subjects: list[Subject]) -> list[Subject]:
         elif found.kind not in {"new", "one"} and not _may_create(run, found):
             _conflict(run, s, found, marks[id(s)])
             held.add(id(s))
-    free = [s for s in unknown if id(s) not in held]
-    _reopen(run, [s.seen.id for s in free])
     return [s for s in subjects if id(s) not in held]
 
 
@@ -243,19 +241,11 @@ def _conflict(run: JobRun, s: Subject, found: Match, marks: Marks) -> None:
     subject = change_hash(run.key, ["conflict", kind, group])
     detail = {"source": run.source.connection, "target": run.target.connection}
     run.tally.add("conflicts")
-    if run.store.open_conflict(
-        run.job.name, kind, subject, members, run.number, run.clock.now(), detail
-    ):
-        run.tally.new_conflicts += 1
-
-
-def _reopen(run: JobRun, records: Sequence[str]) -> None:
-    """These records are decided: their conflicts close, the others of a group are looked at again."""
-    others = run.store.close_conflicts(
-        run.job.name, run.source.name, records, run.clock.now()
-    )
-    if others:
-        run.look_again(others, "twin resolved")
+    held = Held(kind, subject, tuple(members), detail)
+    if run.planning:
+        run.held.append(held)
+    else:
+        hold(run, held)
 
 
 def translate(run: JobRun, subjects: Sequence[Subject]) -> None:
@@ -342,7 +332,9 @@ def _refuse(run: JobRun, s: Subject) -> None:
     fields = [b.field for b in bad if b.reject]
     known = change_hash(run.key, ["unreadable", s.seen.raws, run.rules()])
     run.tally.add("dead_letters")
-    if run.store.open_letters(run.job.name, [s.seen.id]).get(s.seen.id) != known:
+    if run.planning:
+        run.unread.append(s.seen.id)
+    elif run.store.open_letters(run.job.name, [s.seen.id]).get(s.seen.id) != known:
         run.tally.new_letters += 1
         message = f"a value of {', '.join(fields)} cannot be read"
         letter = (s.seen.id, s.hub, "read", "UNREADABLE", fields, known, message)

@@ -16,7 +16,7 @@ from connector_hub.sdk.connector import Effect
 from connector_hub.sync.applier import Item, by_key, settle
 from connector_hub.sync.base import change_hash
 from connector_hub.sync.planner import Subject, target_view, translate
-from connector_hub.sync.run import JobRun
+from connector_hub.sync.run import Held, JobRun, hold
 from connector_hub.sync.sides import fetch
 
 
@@ -95,16 +95,11 @@ def _unknown(run: JobRun, items: Sequence[Item]) -> None:
     for i in items:
         i.outcome = InDoubt()
         record = i.subject.seen.id
-        run.store.open_conflict(
-            run.job.name,
-            "unknown outcome",
-            change_hash(run.key, ["unknown", record]),
-            [(run.source.name, record)],
-            run.number,
-            run.clock.now(),
-            {"source": run.source.connection, "target": run.target.connection},
+        subject = change_hash(run.key, ["unknown", record])
+        detail = {"source": run.source.connection, "target": run.target.connection}
+        hold(
+            run, Held("unknown outcome", subject, ((run.source.name, record),), detail)
         )
-        run.tally.new_conflicts += 1
 
 
 def _uncount(run: JobRun) -> None:

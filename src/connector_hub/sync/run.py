@@ -66,6 +66,27 @@ class Tally:
         return {name: self.outcomes[name] for name in reversed(OUTCOMES)}
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A conflict that was found: what it is about, and its members as (side, record)."""
+
+    kind: str
+    subject: bytes
+    members: tuple[tuple[str, str], ...]
+    detail: Mapping[str, str]
+
+    def row(self) -> list[Any]:
+        """As JSON values."""
+        return [self.kind, self.subject.hex(), self.members, dict(self.detail)]
+
+    @classmethod
+    def of(cls, row: list[Any]) -> Held:
+        """From ``row()``."""
+        return cls(
+            row[0], bytes.fromhex(row[1]), tuple((a, b) for a, b in row[2]), row[3]
+        )
+
+
 @dataclass(slots=True)
 class JobRun:
     """A job at work."""
@@ -90,6 +111,11 @@ class JobRun:
     """Target records this run links, and to whom."""
     replayed: set[str] = field(default_factory=set)
     """Source records that are tried again on a person's word."""
+    planning: bool = False
+    """Only planning: what is found is kept with the plan, not in the lists people work through."""
+    held: list[Held] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    """Source records a plan found unreadable; its apply has them looked at again."""
     taken: set[str] = field(default_factory=set)
     """Source records that came from the inbox."""
     again: set[str] = field(default_factory=set)
@@ -131,7 +157,8 @@ class JobRun:
         self, side: LiveSide, way: Way, rows: int, *, reading: bool = False
     ) -> None:
         """Add the calls that so many records take on a way."""
-        calls = -(-rows // way.rows) * way.cost
+        each = way.cost + way.per_link * len(side.want.links)
+        calls = -(-rows // way.rows) * each
         if calls:
             book = self.rereads if reading else self.costs
             book.setdefault(side.connection, Counter())[way.bucket] += calls
@@ -139,3 +166,17 @@ class JobRun:
     def rules(self) -> list[str]:
         """Fingerprints of both mappings."""
         return [s.spoke.mapping.fingerprint() for s in (self.source, self.target)]
+
+
+def hold(run: JobRun, found: Held) -> None:
+    """Open a conflict; count it when it is new."""
+    if run.store.open_conflict(
+        run.job.name,
+        found.kind,
+        found.subject,
+        found.members,
+        run.number,
+        run.clock.now(),
+        found.detail,
+    ):
+        run.tally.new_conflicts += 1

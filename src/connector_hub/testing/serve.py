@@ -31,9 +31,13 @@ async def _serve(kind: type[Any], port: int, options: dict[str, Any]) -> None:
     import uvicorn  # noqa: PLC0415 - an extra: only who serves needs it
 
     listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
-    listener.listen(128)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     sandbox = kind(url=url, **options)
     server = uvicorn.Server(

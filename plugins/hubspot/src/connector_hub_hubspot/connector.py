@@ -55,6 +55,8 @@ _STAMP = {"contacts": "lastmodifieddate"}
 _GROUP = {"contacts": "contactinformation", "companies": "companyinformation"}
 _PRIMARY = {("contacts", "companies"): 1, ("companies", "contacts"): 2}
 """Association type ids of the primary label, by direction."""
+_WINDOWS = {"SECONDLY": 1.0, "TEN_SECONDLY_ROLLING": 10.0}
+"""Seconds after which a spent window is surely free; HubSpot sends no Retry-After."""
 _EXISTING = re.compile(r"Existing ID: (\d+)")
 _UNIQUE = {"contacts": {"email"}}
 _READABLE = Can.READ | Can.CREATE | Can.UPDATE | Can.ARCHIVE | Can.FIND
@@ -62,10 +64,10 @@ _WAYS = (
     Way("list", _LIST),
     Way("changed", _SEARCH, bucket="search"),
     Way("deleted", _LIST),
-    Way("fetch", _BATCH),
-    Way("find", _BATCH),
-    Way("create", _BATCH),
-    Way("update", _BATCH),
+    Way("fetch", _BATCH, per_link=1),
+    Way("find", _BATCH, per_link=1),
+    Way("create", _BATCH, per_link=1),
+    Way("update", _BATCH, per_link=2),
     Way("archive", _BATCH),
 )
 
@@ -409,8 +411,8 @@ class HubSpot(Connector):
         """Associations of records by name, in one call per name and 1,000 records."""
         found: dict[str, dict[str, Sequence[Ref]]] = {i: {} for i in ids}
         for to in sorted(want.links):
-            for i in ids:
-                found[i][to] = ()
+            for record in ids:
+                found[record][to] = ()
             for i in range(0, len(ids), _ASSOCIATIONS):
                 body = await self.http.post(
                     f"/crm/v4/associations/{resource}/{to}/batch/read",
@@ -478,8 +480,9 @@ class HubSpot(Connector):
                 kind = (
                     Kind.QUOTA if body.get("policyName") == "DAILY" else Kind.THROTTLED
                 )
-                wait = 1.0 if body.get("policyName") == "SECONDLY" else None
-                return Fault(kind, message, wait=wait)
+                return Fault(
+                    kind, message, wait=_WINDOWS.get(str(body.get("policyName")))
+                )
             case 401:
                 return Fault(Kind.AUTH, "HubSpot does not accept the token", category)
             case 403:

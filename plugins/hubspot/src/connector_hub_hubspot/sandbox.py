@@ -1022,7 +1022,7 @@ class HubSpotSandbox(Sandbox):
             )
         value = p.get(name)
         if op in {"HAS_PROPERTY", "NOT_HAS_PROPERTY"}:
-            return (value is not None) == (op == "HAS_PROPERTY")
+            return bool((value is not None) == (op == "HAS_PROPERTY"))
         if value is None:
             return op in {"NEQ", "NOT_IN", "NOT_CONTAINS_TOKEN"}
         return _compare(op, known.type, value, f)

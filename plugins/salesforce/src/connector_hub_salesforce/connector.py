@@ -1,0 +1,629 @@
+"""The connector, in the dialect of Salesforce's REST API (https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/).
+
+Reading is SOQL in the order of SystemModstamp and Id, so that a pull whose cursor died
+goes on where it was. Writing is sObject collections: 200 rows a call, each with its own
+outcome, in the order sent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from connector_hub.sdk import (
+    Account,
+    Answer,
+    Auth,
+    AuthError,
+    Bearer,
+    Can,
+    ClientCredentials,
+    ConfigError,
+    Connector,
+    Done,
+    Effect,
+    Exists,
+    Fault,
+    Field,
+    FieldInfo,
+    FirstOf,
+    Gone,
+    InDoubt,
+    Limit,
+    MarkLost,
+    Missing,
+    Outcome,
+    Page,
+    Record,
+    Ref,
+    Rejected,
+    Resource,
+    SecretStr,
+    Want,
+    Way,
+    Write,
+)
+from connector_hub_salesforce import faults, query
+from connector_hub_salesforce.ids import is_id, long_id
+
+STAMP = "SystemModstamp"
+BY = "LastModifiedById"
+_PAGE, _ROWS, _KEYS = 2_000, 200, 250
+_ALL = Can.READ | Can.CREATE | Can.UPDATE | Can.ARCHIVE | Can.FIND
+_WAYS = (
+    Way("list", _PAGE),
+    Way("changed", _PAGE),
+    Way("deleted", _PAGE),
+    Way("fetch", _PAGE),
+    Way("find", _KEYS),
+    Way("create", _ROWS),
+    Way("update", _ROWS),
+    Way("archive", _ROWS),
+)
+_CLIENT = {"Sforce-Call-Options": "client=connector-hub"}
+"""Shown as the origin of changes in Salesforce's change events."""
+_SKEW = timedelta(minutes=5)
+_KEY_LENGTH = 36
+_PERMISSION_SET = "Connector_Hub"
+_BAD_REQUEST, _FORBIDDEN = 400, 403
+
+
+class Salesforce(Connector):
+    """Salesforce contacts and accounts.
+
+    Mapping paths are field names; ``Account.Name`` reads through a lookup, and written
+    it names the other record by an external id (``Account.Domain__c``). Lookups are
+    plain fields (``AccountId``).
+    """
+
+    name = "salesforce"
+    auth: ClassVar[Auth] = FirstOf(
+        (
+            Bearer("token"),
+            ClientCredentials("/services/oauth2/token", origin="instance_url"),
+        )
+    )
+    origins = (".my.salesforce.com", ".salesforce.com")
+    key_field = "Connector_Hub_Id__c"
+    resources = tuple(
+        Resource(
+            name,
+            _ALL,
+            effect=Effect.VENDOR_KEY,
+            feeds=("changed", "deleted"),
+            ways=_WAYS,
+            lag=120,
+        )
+        for name in ("Contact", "Account")
+    )
+
+    class Config(Connector.Config):
+        """``base_url``: the My Domain URL. ``daily``: the account's API calls per 24 h.
+
+        Either ``client_id`` and ``client_secret`` (OAuth client credentials) or
+        ``token`` (a session id or access token, which dies with its session).
+        ``concurrency``: calls in flight.
+        """
+
+        base_url: str
+        client_id: str | None = None
+        client_secret: SecretStr | None = None
+        token: SecretStr | None = None
+        version: str = "66.0"
+        daily: int = Field(100_000, gt=0)
+        concurrency: int = Field(25, gt=0)
+
+    async def check(self) -> Account:
+        """Who the token belongs to: one call, two where the app lacks the scope ``id``.
+
+        Raises:
+            AuthError: the token is not accepted, or belongs to nobody.
+        """
+        answer = await self.http.send("GET", "/services/oauth2/userinfo", ok=(403,))
+        host = urlsplit(self.config.base_url).hostname or ""
+        if answer.status != _FORBIDDEN:
+            me = answer.json()
+            return Account(
+                long_id(me["organization_id"]),
+                host,
+                long_id(me["user_id"]),
+                me.get("zoneinfo"),
+            )
+        listed = await self.http.get(self._path())
+        ids = urlsplit(str(listed.get("identity") or "")).path.split("/")[-2:]
+        if len(ids) != 2 or not all(map(is_id, ids)):  # noqa: PLR2004 - org and user
+            raise AuthError(
+                "Salesforce does not say whose token this is",
+                hint="give the app the scopes api and id",
+            )
+        return Account(long_id(ids[0]), host, long_id(ids[1]))
+
+    async def describe(self, resource: str) -> Resource:
+        """The resource with its fields, live from the vendor (one call)."""
+        body = await self._described(resource)
+        fields = tuple(field_info(f) for f in body["fields"])
+        return replace(self.resource(resource), fields=fields)
+
+    async def _described(self, resource: str) -> Any:
+        return await self.http.get(self._path("sobjects", resource, "describe"))
+
+    async def read(self, resource: str, feed: str, at: str | None, want: Want) -> Page:
+        """A page of at most 2,000 records; wide rows come in smaller pages.
+
+        ``changed`` from the beginning lists every live record; from a mark it gives
+        what moved since, and again what moved in the two minutes before the mark.
+        ``deleted`` gives what is in the recycle bin (15 days) since the mark, the
+        losers of merges with their survivors.
+
+        Raises:
+            MarkLost: ``at`` is none of this connector's.
+        """
+        place = _place(at)
+        if "url" in place:
+            answer = await self.http.send("GET", place["url"], ok=(_BAD_REQUEST,))
+            if answer.status < _BAD_REQUEST:
+                return await self._page(resource, answer, place, want)
+            if not faults.locator_lost(answer):
+                # Let the port sort and raise what it is, at the price of a call.
+                answer = await self.http.send("GET", place["url"])
+                return await self._page(resource, answer, place, want)
+        elif at is None:
+            place = {"feed": feed, "since": None}
+        else:
+            since = datetime.fromisoformat(place["mark"])
+            since -= timedelta(seconds=self.resource(resource).lag)
+            place = {"feed": feed, "since": query.instant(since)}
+        soql, place["apart"] = self._pull(resource, place, want)
+        answer = await self.http.send(
+            "GET",
+            self._path("queryAll" if place["feed"] == "deleted" else "query"),
+            params={"q": soql},
+        )
+        return await self._page(resource, answer, place, want, first="id" not in place)
+
+    def _pull(
+        self, resource: str, place: Mapping[str, Any], want: Want
+    ) -> tuple[str, bool]:
+        """The query of a pull from where it stands; whether fields are read apart."""
+        where, order = [], [STAMP, "Id"]
+        names = self._names(want)
+        if place["feed"] == "deleted":
+            where.append("IsDeleted = true")
+            names = ["Id", "MasterRecordId", STAMP]
+        elif place["since"] is None:
+            order = ["Id"]
+        if place["since"] is not None:
+            where.append(f"{STAMP} >= {place['since']}")
+        if "id" in place:
+            where.append(_beyond(place["stamp"], place["id"], order))
+        soql = query.select(names, resource, where=where, order=order)
+        if query.size(soql) <= query.URL:
+            return soql, False
+        return query.select(("Id", STAMP), resource, where=where, order=order), True
+
+    async def _page(
+        self,
+        resource: str,
+        answer: Answer,
+        place: dict[str, Any],
+        want: Want,
+        *,
+        first: bool = False,
+    ) -> Page:
+        body = answer.json()
+        rows = body["records"]
+        records: Sequence[Record | Gone]
+        if place["feed"] == "deleted":
+            records = [_gone(resource, row) for row in rows]
+        elif place["apart"]:
+            records = await self.fetch(resource, [r["Id"] for r in rows], want)
+        else:
+            records = [self._record(row) for row in rows]
+        following = None
+        if not body.get("done", True) and body.get("nextRecordsUrl"):
+            last = (
+                rows[-1] if rows else {"Id": place.get("id"), STAMP: place.get("stamp")}
+            )
+            following = json.dumps(
+                {
+                    "feed": place["feed"],
+                    "since": place["since"],
+                    "apart": place["apart"],
+                    "url": body["nextRecordsUrl"],
+                    "id": last["Id"],
+                    "stamp": last[STAMP],
+                }
+            )
+        return Page(
+            records,
+            next=following,
+            mark=self._mark(answer) if first else None,
+            whole=place["feed"] == "changed" and place["since"] is None,
+        )
+
+    def _mark(self, answer: Answer) -> str:
+        """Salesforce's own clock when the pull began."""
+        try:
+            at = parsedate_to_datetime(answer.headers.get("date", ""))
+        except ValueError:
+            at = self.clock.now() - _SKEW
+        return json.dumps({"mark": at.astimezone(UTC).isoformat()})
+
+    async def fetch(
+        self, resource: str, ids: Sequence[str], want: Want
+    ) -> Sequence[Record | Gone]:
+        """Records by id in one call; one more per 500 for other records' fields."""
+        sound = [i for i in ids if is_id(i)]
+        if not sound:
+            return []
+        names = self._names(want)
+        body = await self.http.post(
+            self._path("composite", "sobjects", query.name(resource)),
+            json={"ids": sound, "fields": [n for n in names if "." not in n]},
+            repeatable=True,
+        )
+        rows = {row["Id"]: row for row in body if row}
+        far = [n for n in names if "." in n]
+        if far and rows:
+            await self._fill(resource, rows, far)
+        return [self._record(row) for row in rows.values()]
+
+    async def _fill(
+        self, resource: str, rows: Mapping[str, dict[str, Any]], names: Sequence[str]
+    ) -> None:
+        """Put fields of other records, which the collection cannot give, into rows."""
+        for part in query.split(names, resource, room=query.URL // 2):
+            for soql in query.membership(["Id", *part], resource, "Id", list(rows)):
+                for found in await self._rows(soql):
+                    _merge(rows[found["Id"]], found)
+
+    async def _rows(self, soql: str) -> list[Any]:
+        """All rows of a query."""
+        body = await self.http.get(self._path("query"), params={"q": soql})
+        rows: list[Any] = body["records"]
+        while not body.get("done", True) and body.get("nextRecordsUrl"):
+            body = await self.http.get(body["nextRecordsUrl"])
+            rows += body["records"]
+        return rows
+
+    async def find(
+        self, resource: str, path: str, values: Sequence[str], want: Want
+    ) -> Mapping[str, Sequence[Record]]:
+        """Records by the value of a field; case makes no difference to Salesforce."""
+        asked: dict[str, list[str]] = {}
+        for value in values:
+            if value.strip():
+                asked.setdefault(value.strip().casefold(), []).append(value)
+        names = self._names(want, query.name(path))
+        apart = query.size(query.select(names, resource)) > query.URL // 2
+        asking = ["Id", path] if apart else names
+        found: dict[str, list[Record]] = {}
+        literals = [spellings[0].strip() for spellings in asked.values()]
+        for soql in query.membership(asking, resource, path, literals):
+            rows = await self._rows(soql)
+            records: dict[str, Record] = {}
+            if apart:
+                whole = await self.fetch(resource, [r["Id"] for r in rows], want)
+                records = {r.id: r for r in whole if isinstance(r, Record)}
+            for row in rows:
+                record = records.get(row["Id"]) if apart else self._record(row)
+                if record is None:
+                    continue
+                held = str(_value(row, path)).casefold()
+                for value in asked.get(held, ()):
+                    found.setdefault(value, []).append(record)
+        return found
+
+    async def write(
+        self, resource: str, writes: Sequence[Write], *, way: Way
+    ) -> Sequence[Outcome]:
+        """Upsert by record key, update by id, delete; one outcome per row, in order.
+
+        Without a key field a create is a plain insert. Salesforce has no conditional
+        collection: ``Write.version`` is not looked at.
+        """
+        if writes[0].op == "archive":
+            return await self._archive(writes)
+        creates = writes[0].op == "create"
+        path = self._path("composite", "sobjects")
+        if creates and self.key:
+            path = self._path("composite", "sobjects", resource, query.name(self.key))
+        answer = await self.http.send(
+            "POST" if creates and not self.key else "PATCH",
+            path,
+            json={
+                "allOrNone": False,
+                "records": [self._row(resource, w) for w in writes],
+            },
+            headers=_CLIENT,
+        )
+        return _outcomes(writes, answer)
+
+    async def _archive(self, writes: Sequence[Write]) -> Sequence[Outcome]:
+        """Into the recycle bin; quiet about what is there already."""
+        sound = [w for w in writes if w.id and is_id(w.id)]
+        outcomes: dict[str, Outcome] = {}
+        if sound:
+            answer = await self.http.send(
+                "DELETE",
+                self._path("composite", "sobjects"),
+                params={
+                    "ids": ",".join(str(w.id) for w in sound),
+                    "allOrNone": "false",
+                },
+                headers=_CLIENT,
+                repeatable=True,
+            )
+            found = _outcomes(sound, answer)
+            outcomes = {w.trace: o for w, o in zip(sound, found, strict=True)}
+        return [outcomes.get(w.trace) or Missing("no Salesforce id") for w in writes]
+
+    def _row(self, resource: str, w: Write) -> dict[str, Any]:
+        row: dict[str, Any] = {"attributes": {"type": resource}}
+        for path, value in w.fields.items():
+            *through, last = query.name(path).split(".")
+            at = row
+            for step in through:
+                at = at.setdefault(step, {})
+            at[last] = spelled(value)
+        if w.op == "update":
+            row["Id"] = w.id
+        elif self.key:
+            row[self.key] = w.key
+        return row
+
+    async def prepare(self, resource: str, *, make: bool) -> str | None:
+        """The custom field of the record key: text, unique, external id.
+
+        Raises:
+            ConfigError: there is such a field of another kind or out of sight.
+        """
+        if self.key is None:
+            return None
+        body = await self._described(resource)
+        known = {f["name"].lower(): f for f in body["fields"]}
+        field = known.get(self.key.lower())
+        if field is not None:
+            self._fits(resource, field)
+            return None
+        if make:
+            await self._make(resource)
+            await self._grant(resource)
+        return (
+            f"{resource}.{self.key}: text({_KEY_LENGTH}), unique, external id; "
+            f"granted to the hub's user by permission set {_PERMISSION_SET}"
+        )
+
+    def _fits(self, resource: str, field: Mapping[str, Any]) -> None:
+        """Raise unless an existing field can hold the record key."""
+        if not (field.get("externalId") and field.get("unique")):
+            raise ConfigError(
+                f"{resource}.{self.key} is there and is not a unique external id",
+                hint="name another field with key_field:, or change this one in Setup",
+            )
+        if not (field.get("createable") and field.get("updateable")):
+            raise ConfigError(
+                f"{resource}.{self.key} is there and the hub's user may not write it",
+                hint="grant edit access by field-level security (a permission set)",
+            )
+
+    async def _make(self, resource: str) -> None:
+        answer = await self.http.send(
+            "POST",
+            self._path("tooling", "sobjects", "CustomField"),
+            json={
+                "FullName": f"{resource}.{self.key}",
+                "Metadata": {
+                    "label": "Connector Hub Id",
+                    "description": "Written by connector-hub; tells which record "
+                    "this is elsewhere.",
+                    "type": "Text",
+                    "length": _KEY_LENGTH,
+                    "unique": True,
+                    "caseSensitive": False,
+                    "externalId": True,
+                },
+            },
+            ok=(_BAD_REQUEST,),
+        )
+        if answer.status < _BAD_REQUEST:
+            return
+        code = faults.code(answer)
+        if code in {"DUPLICATE_DEVELOPER_NAME", "DUPLICATE_VALUE"}:
+            return  # there, but hidden from the user: it needs to be granted only
+        raise ConfigError(
+            f"Salesforce does not make {resource}.{self.key} ({code})",
+            hint="the user needs Customize Application; or make the field in Setup: "
+            f"text({_KEY_LENGTH}), unique, external id",
+        )
+
+    async def _grant(self, resource: str) -> None:
+        """Let the hub's user read and write the field: a new one is hidden from all."""
+        try:
+            await self.http.post(
+                self._path("sobjects", "FieldPermissions"),
+                json={
+                    "ParentId": await self._permission_set(),
+                    "SobjectType": resource,
+                    "Field": f"{resource}.{self.key}",
+                    "PermissionsRead": True,
+                    "PermissionsEdit": True,
+                },
+            )
+        except (Rejected, Missing, Exists, AuthError, ConfigError) as e:
+            raise ConfigError(
+                f"{resource}.{self.key} is there, but the user may not use it and "
+                f"may not grant it to itself ({getattr(e, 'reason', e.code)})",
+                hint="grant read and edit access by field-level security "
+                "(a permission set), then run prepare again",
+            ) from None
+
+    async def _permission_set(self) -> str:
+        """The id of the hub's own permission set, made and assigned where need be."""
+        user = str((await self.check()).user)
+        mine = f"Name = {query.quoted(_PERMISSION_SET)}"
+        rows = await self._rows(query.select(("Id",), "PermissionSet", where=(mine,)))
+        if rows:
+            found = str(rows[0]["Id"])
+        else:
+            label = _PERMISSION_SET.replace("_", " ")
+            body = {"Name": _PERMISSION_SET, "Label": label}
+            made = await self.http.post(
+                self._path("sobjects", "PermissionSet"), json=body
+            )
+            found = str(made["id"])
+        where = (
+            f"PermissionSetId = {query.quoted(found)}",
+            f"AssigneeId = {query.quoted(user)}",
+        )
+        assignments = "PermissionSetAssignment"
+        if not await self._rows(query.select(("Id",), assignments, where=where)):
+            await self.http.post(
+                self._path("sobjects", assignments),
+                json={"AssigneeId": user, "PermissionSetId": found},
+            )
+        return found
+
+    def limits(self) -> Sequence[Limit]:
+        """API Request Limits and Allocations (Developer Limits Quick Reference)."""
+        return (
+            Limit("calls", self.config.daily, 86_400, "daily"),
+            Limit("calls", self.config.concurrency, 0, "concurrent"),
+        )
+
+    def heed(self, answer: Answer) -> Mapping[str, float]:
+        """What is left of the 24 hours, from ``Sforce-Limit-Info``."""
+        return faults.left(answer)
+
+    def fault(self, answer: Answer) -> Fault | None:
+        """Status Codes and Error Responses (REST API Developer Guide)."""
+        return faults.sort(answer, self.key)
+
+    def _path(self, *parts: str) -> str:
+        return "/".join((f"/services/data/v{self.config.version}", *parts))
+
+    def _names(self, want: Want, *more: str) -> list[str]:
+        """Fields to ask for: the wanted ones and what a Record is made of."""
+        names = {query.name(p) for p in want.fields} | {"Id", STAMP, BY, *more}
+        if self.key:
+            names.add(query.name(self.key))
+        return sorted(names)
+
+    def _record(self, row: Mapping[str, Any]) -> Record:
+        stamp = row.get(STAMP)
+        return Record(
+            row["Id"],
+            row,
+            stamp,
+            key=(row.get(self.key) or None) if self.key else None,
+            changed=datetime.fromisoformat(stamp) if stamp else None,
+            by=row.get(BY),
+        )
+
+
+def _place(at: str | None) -> dict[str, Any]:
+    """Where a pull stands: a mark, or a page's cursor with the last row before it."""
+    if at is None:
+        return {}
+    try:
+        place = json.loads(at)
+        if "url" in place:
+            str(place["feed"]), place["since"], str(place["id"]), str(place["stamp"])
+        else:
+            datetime.fromisoformat(place["mark"])
+    except (ValueError, TypeError, KeyError):
+        raise MarkLost("Salesforce: this mark is not one of ours") from None
+    return dict(place)
+
+
+def _beyond(stamp: str, last: str, order: Sequence[str]) -> str:
+    """The rows after the last one seen, in the order of a pull."""
+    after = f"Id > {query.quoted(last)}"
+    if len(order) == 1:
+        return after
+    at = query.instant(datetime.fromisoformat(stamp))
+    return f"({STAMP} > {at} OR ({STAMP} = {at} AND {after}))"
+
+
+def _gone(resource: str, row: Mapping[str, Any]) -> Gone:
+    into = row.get("MasterRecordId")
+    if into:
+        return Gone(row["Id"], "merged", Ref(resource, into))
+    return Gone(row["Id"])
+
+
+def _value(row: Mapping[str, Any], path: str) -> Any:
+    """A value by its dotted path; names do not heed case."""
+    at: Any = row
+    for step in path.split("."):
+        if not isinstance(at, Mapping):
+            return None
+        at = next((v for k, v in at.items() if k.lower() == step.lower()), None)
+    return at
+
+
+def _merge(row: dict[str, Any], found: Mapping[str, Any]) -> None:
+    """Put another answer's fields into a row, deep."""
+    for name, value in found.items():
+        if isinstance(value, Mapping) and isinstance(row.get(name), dict):
+            _merge(row[name], value)
+        else:
+            row[name] = value
+
+
+def _outcomes(writes: Sequence[Write], answer: Answer) -> Sequence[Outcome]:
+    """One outcome per row; an answer of another length says nothing about any."""
+    rows = answer.json()
+    if not isinstance(rows, list) or len(rows) != len(writes):
+        return [InDoubt("the answer does not speak of this write") for _ in writes]
+    return [_outcome(w, row) for w, row in zip(writes, rows, strict=True)]
+
+
+def _outcome(w: Write, row: Mapping[str, Any]) -> Outcome:
+    if row.get("success"):
+        return Done(row.get("id") or w.id or "", created=row.get("created"))
+    errors = row.get("errors") or [{}]
+    if w.op == "archive" and errors[0].get("statusCode") == "ENTITY_IS_DELETED":
+        return Done(w.id or "")
+    return faults.refusal(w, errors[0])
+
+
+def field_info(f: Mapping[str, Any]) -> FieldInfo:
+    """A field of a describe answer."""
+    return FieldInfo(
+        path=f["name"],
+        label=f.get("label") or f["name"],
+        type=f["type"],
+        required=not f.get("nillable", True)
+        and bool(f.get("createable"))
+        and not f.get("defaultedOnCreate", False),
+        unique=bool(f.get("unique")),
+        read_only=not (f.get("createable") or f.get("updateable")),
+        options=tuple(
+            p["value"] for p in f.get("picklistValues", ()) if p.get("active", True)
+        ),
+        closed=bool(f.get("restrictedPicklist")),
+        refers_to=tuple(f.get("referenceTo", ())),
+        length=f.get("length") or None,
+    )
+
+
+def spelled(value: Any) -> Any:
+    """A hub value as Salesforce's JSON: typed, lists as ``a;b``, None to clear."""
+    match value:
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case datetime():
+            at = value.astimezone(UTC)
+            return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
+        case date():
+            return value.isoformat()
+        case tuple() | list():
+            return ";".join(str(v) for v in value)
+    return value

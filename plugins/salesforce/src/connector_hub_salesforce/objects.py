@@ -1,0 +1,532 @@
+"""The fields of the sandbox's objects, as Salesforce's describe calls tell them.
+
+Lengths and types: Object Reference for the Salesforce Platform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from connector_hub_salesforce.ids import PREFIXES
+
+_SOAP = {
+    "id": "tns:ID",
+    "reference": "tns:ID",
+    "boolean": "xsd:boolean",
+    "int": "xsd:int",
+    "double": "xsd:double",
+    "currency": "xsd:double",
+    "percent": "xsd:double",
+    "date": "xsd:date",
+    "datetime": "xsd:dateTime",
+}
+NUMBERS = frozenset({"int", "double", "currency", "percent"})
+TEXTS = frozenset(
+    {
+        "string",
+        "textarea",
+        "email",
+        "phone",
+        "url",
+        "picklist",
+        "multipicklist",
+    }
+)
+_LONG_TEXT = 32_000
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field. ``relationship`` is the name that leads to the record it points to."""
+
+    name: str
+    label: str
+    type: str = "string"
+    length: int = 0
+    nillable: bool = True
+    createable: bool = True
+    updateable: bool = True
+    defaulted: bool = False
+    options: tuple[str, ...] = ()
+    restricted: bool = False
+    refers_to: str = ""
+    relationship: str = ""
+    unique: bool = False
+    external: bool = False
+    id_lookup: bool = False
+
+    @property
+    def filterable(self) -> bool:
+        """Long texts cannot be filtered or ordered by."""
+        return not (self.type == "textarea" and self.length >= _LONG_TEXT)
+
+    def row(self) -> dict[str, Any]:
+        """The field in a describe answer."""
+        return {
+            "name": self.name,
+            "label": self.label,
+            "type": self.type,
+            "soapType": _SOAP.get(self.type, "xsd:string"),
+            "length": self.length,
+            "byteLength": self.length * 3,
+            "precision": 18 if self.type in NUMBERS else 0,
+            "scale": 0,
+            "digits": 0,
+            "nillable": self.nillable,
+            "createable": self.createable,
+            "updateable": self.updateable,
+            "defaultedOnCreate": self.defaulted,
+            "calculated": False,
+            "custom": self.name.endswith("__c"),
+            "externalId": self.external,
+            "idLookup": self.id_lookup or self.external or self.type == "id",
+            "unique": self.unique,
+            "caseSensitive": False,
+            "filterable": self.filterable,
+            "sortable": self.filterable,
+            "groupable": self.filterable,
+            "permissionable": self.name.endswith("__c"),
+            "restrictedPicklist": self.restricted,
+            "picklistValues": [
+                {
+                    "active": True,
+                    "defaultValue": False,
+                    "label": o,
+                    "validFor": None,
+                    "value": o,
+                }
+                for o in self.options
+            ],
+            "referenceTo": [self.refers_to] if self.refers_to else [],
+            "relationshipName": self.relationship or None,
+            "compoundFieldName": None,
+        }
+
+
+@dataclass(slots=True)
+class Kind:
+    """An object: its fields by name. Names do not heed case."""
+
+    name: str
+    label: str
+    plural: str
+    fields: dict[str, Field]
+    writable: bool = True
+    lower: dict[str, Field] = field(default_factory=dict)
+    relations: dict[str, Field] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for f in self.fields.values():
+            self._index(f)
+
+    def add(self, f: Field) -> None:
+        """A custom field."""
+        self.fields[f.name] = f
+        self._index(f)
+
+    def _index(self, f: Field) -> None:
+        self.lower[f.name.lower()] = f
+        if f.relationship:
+            self.relations[f.relationship.lower()] = f
+
+    @property
+    def prefix(self) -> str:
+        """The first three characters of its ids."""
+        return PREFIXES[self.name]
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Fields a record may not be without."""
+        return tuple(
+            f.name
+            for f in self.fields.values()
+            if not f.nillable and f.createable and not f.defaulted
+        )
+
+    @property
+    def uniques(self) -> tuple[str, ...]:
+        """Fields whose values may be held once only."""
+        return tuple(f.name for f in self.fields.values() if f.unique)
+
+    def summary(self, base: str) -> dict[str, Any]:
+        """The object in the global describe; ``base`` is the path of the version."""
+        at = f"{base}/sobjects/{self.name}"
+        return {
+            "name": self.name,
+            "label": self.label,
+            "labelPlural": self.plural,
+            "keyPrefix": self.prefix,
+            "custom": False,
+            "createable": self.writable,
+            "updateable": self.writable,
+            "deletable": self.writable,
+            "queryable": True,
+            "retrieveable": True,
+            "replicateable": True,
+            "searchable": True,
+            "urls": {
+                "sobject": at,
+                "describe": f"{at}/describe",
+                "rowTemplate": f"{at}/{{ID}}",
+            },
+        }
+
+
+def _system(name: str, label: str, kind: str, **more: Any) -> Field:
+    return Field(
+        name,
+        label,
+        kind,
+        length=18 if kind in {"id", "reference"} else 0,
+        nillable=more.pop("nillable", False),
+        createable=False,
+        updateable=False,
+        defaulted=True,
+        **more,
+    )
+
+
+def _stamps() -> list[Field]:
+    user: dict[str, Any] = {"refers_to": "User"}
+    return [
+        Field(
+            "OwnerId",
+            "Owner ID",
+            "reference",
+            18,
+            nillable=False,
+            defaulted=True,
+            refers_to="User",
+            relationship="Owner",
+        ),
+        _system("CreatedDate", "Created Date", "datetime"),
+        _system(
+            "CreatedById",
+            "Created By ID",
+            "reference",
+            relationship="CreatedBy",
+            **user,
+        ),
+        _system("LastModifiedDate", "Last Modified Date", "datetime"),
+        _system(
+            "LastModifiedById",
+            "Last Modified By ID",
+            "reference",
+            relationship="LastModifiedBy",
+            **user,
+        ),
+        _system("SystemModstamp", "System Modstamp", "datetime"),
+    ]
+
+
+def _born(kind: str, label: str) -> list[Field]:
+    return [
+        _system("Id", f"{label} ID", "id"),
+        _system("IsDeleted", "Deleted", "boolean"),
+        _system(
+            "MasterRecordId",
+            "Master Record ID",
+            "reference",
+            nillable=True,
+            refers_to=kind,
+            relationship="MasterRecord",
+        ),
+    ]
+
+
+def _texts(rows: Iterable[tuple[str, str, str, int]]) -> list[Field]:
+    return [Field(name, label, kind, length) for name, label, kind, length in rows]
+
+
+def _address(prefix: str) -> list[Field]:
+    return _texts(
+        (
+            (f"{prefix}Street", f"{prefix} Street", "textarea", 255),
+            (f"{prefix}City", f"{prefix} City", "string", 40),
+            (f"{prefix}State", f"{prefix} State/Province", "string", 80),
+            (f"{prefix}PostalCode", f"{prefix} Zip/Postal Code", "string", 20),
+            (f"{prefix}Country", f"{prefix} Country", "string", 80),
+        )
+    )
+
+
+def _kind(
+    name: str, plural: str, fields: list[Field], *, writable: bool = True
+) -> Kind:
+    return Kind(name, name, plural, {f.name: f for f in fields}, writable)
+
+
+def contact() -> Kind:
+    """Contact: a person; ``Name`` is made of the others."""
+    return _kind(
+        "Contact",
+        "Contacts",
+        [
+            *_born("Contact", "Contact"),
+            Field(
+                "AccountId",
+                "Account ID",
+                "reference",
+                18,
+                refers_to="Account",
+                relationship="Account",
+            ),
+            Field("LastName", "Last Name", "string", 80, nillable=False),
+            Field("FirstName", "First Name", "string", 40),
+            Field(
+                "Salutation",
+                "Salutation",
+                "picklist",
+                40,
+                options=("Mr.", "Ms.", "Mrs.", "Dr.", "Prof.", "Mx."),
+            ),
+            Field(
+                "Name",
+                "Full Name",
+                "string",
+                121,
+                nillable=False,
+                createable=False,
+                updateable=False,
+            ),
+            Field("Email", "Email", "email", 80, id_lookup=True),
+            *_texts(
+                (
+                    ("Phone", "Business Phone", "phone", 40),
+                    ("Fax", "Business Fax", "phone", 40),
+                    ("MobilePhone", "Mobile Phone", "phone", 40),
+                    ("HomePhone", "Home Phone", "phone", 40),
+                    ("Title", "Title", "string", 128),
+                    ("Department", "Department", "string", 80),
+                    ("AssistantName", "Assistant's Name", "string", 40),
+                    ("Description", "Contact Description", "textarea", _LONG_TEXT),
+                )
+            ),
+            *_address("Mailing"),
+            *_address("Other"),
+            Field("Birthdate", "Birthdate", "date"),
+            Field(
+                "LeadSource",
+                "Lead Source",
+                "picklist",
+                255,
+                options=("Web", "Phone Inquiry", "Partner Referral", "Other"),
+            ),
+            Field(
+                "ReportsToId",
+                "Reports To ID",
+                "reference",
+                18,
+                refers_to="Contact",
+                relationship="ReportsTo",
+            ),
+            Field(
+                "HasOptedOutOfEmail",
+                "Email Opt Out",
+                "boolean",
+                nillable=False,
+                defaulted=True,
+            ),
+            Field(
+                "DoNotCall", "Do Not Call", "boolean", nillable=False, defaulted=True
+            ),
+            *_stamps(),
+        ],
+    )
+
+
+def account() -> Kind:
+    """Account: a company."""
+    return _kind(
+        "Account",
+        "Accounts",
+        [
+            *_born("Account", "Account"),
+            Field("Name", "Account Name", "string", 255, nillable=False),
+            Field(
+                "Type",
+                "Account Type",
+                "picklist",
+                255,
+                options=(
+                    "Prospect",
+                    "Customer - Direct",
+                    "Customer - Channel",
+                    "Channel Partner / Reseller",
+                    "Installation Partner",
+                    "Technology Partner",
+                    "Other",
+                ),
+            ),
+            Field(
+                "ParentId",
+                "Parent Account ID",
+                "reference",
+                18,
+                refers_to="Account",
+                relationship="Parent",
+            ),
+            *_texts(
+                (
+                    ("Phone", "Account Phone", "phone", 40),
+                    ("Fax", "Account Fax", "phone", 40),
+                    ("AccountNumber", "Account Number", "string", 40),
+                    ("Website", "Website", "url", 255),
+                    ("Site", "Account Site", "string", 80),
+                    ("Sic", "SIC Code", "string", 20),
+                    ("Description", "Account Description", "textarea", _LONG_TEXT),
+                )
+            ),
+            *_address("Billing"),
+            *_address("Shipping"),
+            Field(
+                "Industry",
+                "Industry",
+                "picklist",
+                255,
+                options=("Agriculture", "Banking", "Retail", "Technology", "Other"),
+            ),
+            Field(
+                "Rating",
+                "Account Rating",
+                "picklist",
+                255,
+                options=("Hot", "Warm", "Cold"),
+            ),
+            Field("AnnualRevenue", "Annual Revenue", "currency"),
+            Field("NumberOfEmployees", "Employees", "int"),
+            *_stamps(),
+        ],
+    )
+
+
+def user() -> Kind:
+    """User: who makes changes; read only here."""
+    return _kind(
+        "User",
+        "Users",
+        [
+            _system("Id", "User ID", "id"),
+            Field("Username", "Username", "string", 80, nillable=False),
+            Field("Name", "Full Name", "string", 121, nillable=False),
+            Field("Email", "Email", "email", 128, nillable=False),
+            _system("IsActive", "Active", "boolean"),
+            _system("SystemModstamp", "System Modstamp", "datetime"),
+        ],
+        writable=False,
+    )
+
+
+def organization() -> Kind:
+    """Organization: the one record of the account itself; read only."""
+    return _kind(
+        "Organization",
+        "Organizations",
+        [
+            _system("Id", "Organization ID", "id"),
+            Field("Name", "Name", "string", 80, nillable=False),
+            Field("TimeZoneSidKey", "Time Zone", "picklist", 40),
+            Field("LanguageLocaleKey", "Language", "picklist", 40),
+            Field("OrganizationType", "Edition", "picklist", 40),
+            Field("InstanceName", "Instance Name", "string", 5),
+            _system("IsSandbox", "Is Sandbox", "boolean"),
+            _system("SystemModstamp", "System Modstamp", "datetime"),
+        ],
+        writable=False,
+    )
+
+
+def _lookup(name: str, label: str, to: str) -> Field:
+    return Field(
+        name,
+        label,
+        "reference",
+        18,
+        nillable=False,
+        refers_to=to,
+        relationship=name.removesuffix("Id"),
+    )
+
+
+def permissions() -> tuple[Kind, Kind, Kind]:
+    """Permission sets, what they grant on fields, and to whom (Object Reference)."""
+    flag: dict[str, Any] = {"type": "boolean", "nillable": False, "defaulted": True}
+    stamp = _system("SystemModstamp", "System Modstamp", "datetime")
+    return (
+        _kind(
+            "PermissionSet",
+            "Permission Sets",
+            [
+                _system("Id", "Permission Set ID", "id"),
+                Field("Name", "Name", "string", 80, nillable=False, unique=True),
+                Field("Label", "Label", "string", 80, nillable=False),
+                Field("Description", "Description", "string", 255),
+                stamp,
+            ],
+        ),
+        _kind(
+            "FieldPermissions",
+            "Field Permissions",
+            [
+                _system("Id", "Field Permissions ID", "id"),
+                _lookup("ParentId", "Parent ID", "PermissionSet"),
+                Field("SobjectType", "Object", "string", 80, nillable=False),
+                Field("Field", "Field", "string", 255, nillable=False),
+                Field("PermissionsRead", "Read", **flag),
+                Field("PermissionsEdit", "Edit", **flag),
+                stamp,
+            ],
+        ),
+        _kind(
+            "PermissionSetAssignment",
+            "Permission Set Assignments",
+            [
+                _system("Id", "Assignment ID", "id"),
+                _lookup("AssigneeId", "Assignee ID", "User"),
+                _lookup("PermissionSetId", "Permission Set ID", "PermissionSet"),
+                stamp,
+            ],
+        ),
+    )
+
+
+def custom(name: str, metadata: Mapping[str, Any]) -> Field:
+    """A field of the Metadata API (``CustomField``).
+
+    Raises:
+        ValueError: it is of a type the sandbox does not have.
+    """
+    kinds = {
+        "Text": "string",
+        "Email": "email",
+        "Phone": "phone",
+        "Url": "url",
+        "TextArea": "textarea",
+        "Number": "double",
+        "Currency": "currency",
+        "Percent": "percent",
+        "Checkbox": "boolean",
+        "Date": "date",
+        "DateTime": "datetime",
+        "Picklist": "picklist",
+        "MultiselectPicklist": "multipicklist",
+    }
+    kind = kinds.get(str(metadata.get("type")))
+    if kind is None:
+        raise ValueError(str(metadata.get("type")))
+    values = metadata.get("valueSet") or {}
+    listed = (values.get("valueSetDefinition") or {}).get("value") or ()
+    return Field(
+        name,
+        str(metadata.get("label") or name),
+        kind,
+        int(metadata.get("length") or (255 if kind in TEXTS else 0)),
+        nillable=kind != "boolean" and not metadata.get("required"),
+        defaulted=kind == "boolean",
+        options=tuple(str(v.get("fullName")) for v in listed),
+        restricted=bool(values.get("restricted")),
+        unique=bool(metadata.get("unique")),
+        external=bool(metadata.get("externalId")),
+    )

@@ -1,0 +1,112 @@
+"""How a command ends that failed: what, where, what to do, which exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from connector_hub.cli.session import Session
+from connector_hub.errors import HubError
+
+INTERRUPTED = 130
+USAGE = 2
+GRAVITY = (0, 10, 3, 6, 5, 1, 4, 7, 2, 8, 143, INTERRUPTED)
+"""Exit codes, the gravest last."""
+STATUSES = ("done", "partial", "waiting", "refused", "failed", "interrupted")
+"""Statuses of runs, the gravest last."""
+_STATUS_CODES = {"done": 0, "partial": 3, "waiting": 5, "refused": 6, "failed": 1}
+
+
+def gravest(codes: Iterable[int]) -> int:
+    """The exit code of several jobs."""
+    return max(codes, key=GRAVITY.index, default=0)
+
+
+def gravest_status(statuses: Iterable[str]) -> str:
+    """The status of several jobs."""
+    return max(statuses, key=STATUSES.index, default="done")
+
+
+def status_code(status: str) -> int:
+    """The exit code of a run that ended by itself."""
+    return _STATUS_CODES[status]
+
+
+def status_of(error: HubError) -> str:
+    """The status of a job that an error kept from running at all."""
+    return "refused" if error.exit_code == _STATUS_CODES["refused"] else "failed"
+
+
+def code_of(error: HubError) -> str:
+    """The error's name in the tree of ``connector_hub.errors``."""
+    known = (c for c in type(error).__mro__ if c.__module__ == "connector_hub.errors")
+    return next(known, HubError).__name__
+
+
+def as_json(error: HubError) -> dict[str, Any]:
+    """An error as the member ``error`` of a document."""
+    found: dict[str, Any] = {"code": code_of(error), "message": str(error)}
+    findings = getattr(error, "as_json", None)
+    if findings is not None:
+        found["findings"] = findings()
+    return found
+
+
+def show(session: Session, error: HubError, *, job: str = "") -> None:
+    """Tell people about an error, on stderr."""
+    if getattr(error, "diagnostics", None) is not None:
+        session.note(error.message)
+    else:
+        session.note(f"error[{code_of(error)}]: {error.message}")
+        where = " ".join(filter(None, (error.where, f"(job {job})" if job else "")))
+        if where:
+            session.note(f"  --> {where}")
+        if error.hint:
+            session.note(f"  help: {error.hint}")
+    if session.debug:
+        import traceback  # noqa: PLC0415 - only on request
+
+        session.note("".join(traceback.format_exception(error)))
+
+
+def tell(session: Session, error: BaseException) -> int:
+    """Tell what stopped a command; return its exit code.
+
+    An error the hub has no name for is a bug: its text may hold anything, so it is
+    shown on request only.
+    """
+    if isinstance(error, HubError):
+        show(session, error)
+        session.document({"error": as_json(error)})
+        return error.exit_code
+    if isinstance(error, click.ClickException):
+        message = error.format_message()
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            session.note(error.ctx.get_usage())
+            path = error.ctx.command_path
+            session.note(f"Try `{path} --help`.\n")
+        session.note(f"error[UsageError]: {message}")
+        session.document({"error": {"code": "UsageError", "message": message}})
+        return USAGE
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        session.note("interrupted")
+        session.document({"error": {"code": "Interrupted", "message": "interrupted"}})
+        return INTERRUPTED
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 1
+    return _bug(session, error)
+
+
+def _bug(session: Session, error: BaseException) -> int:
+    name = type(error).__name__
+    message = f"an unexpected {name} stopped the command"
+    if session.debug:
+        import traceback  # noqa: PLC0415 - only on request
+
+        session.note("".join(traceback.format_exception(error)))
+    session.note(f"error[{name}]: {message}")
+    session.note("  help: run with --debug for the traceback, and report it")
+    session.document({"error": {"code": name, "message": message}})
+    return 1

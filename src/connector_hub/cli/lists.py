@@ -1,0 +1,350 @@
+"""``runs``, ``conflicts``, ``dead-letters``: what was done, what waits for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from connector_hub.cli.lazy import LazyGroup
+from connector_hub.cli.outcomes import Outcomes, buckets, duration
+from connector_hub.cli.running import finish_command
+from connector_hub.cli.session import MASK, Session, printable, with_session
+from connector_hub.cli.tables import table
+from connector_hub.errors import ConfigError
+from connector_hub.model.conflict import KINDS, Conflict, DeadLetter
+
+if TYPE_CHECKING:
+    from connector_hub.hub import Hub
+
+_job = click.option("--job", metavar="JOB", help="Of this job only.")
+
+
+@click.group(cls=LazyGroup, invoke_without_command=True)
+@_job
+@with_session
+def runs(session: Session, job: str | None) -> int | None:
+    """List the latest runs; `runs show N` tells all about one."""
+    if click.get_current_context().invoked_subcommand:
+        return None
+    return _offline(session, lambda hub: _runs(session, hub, job))
+
+
+def _runs(session: Session, hub: Hub, job: str | None) -> None:
+    found = hub.runs(_known(hub, job))
+    now = hub.clock.now()
+    rows = [
+        (
+            str(r["run"]),
+            r["job"],
+            r["kind"],
+            r["status"] or "running",
+            _age(r["started"], now),
+            _counts(r["document"]),
+        )
+        for r in found
+    ]
+    heads = ("RUN", "JOB", "KIND", "STATUS", "AGE", "DONE")
+    for text in table(heads, rows, empty="no runs yet"):
+        session.say(text)
+    session.document({"runs": found})
+
+
+def _counts(document: Mapping[str, Any] | None) -> str:
+    names = ("read", "created", "updated", "deleted", "conflicts", "dead_letters")
+    told = document or {}
+    return ", ".join(f"{n.replace('_', ' ')} {told[n]:,}" for n in names if told.get(n))
+
+
+@runs.command("show")
+@click.argument("number", metavar="N", type=int)
+@with_session
+def runs_show(session: Session, number: int) -> int:
+    """Tell all about run N."""
+    return _offline(session, lambda hub: _run(session, hub, number))
+
+
+def _run(session: Session, hub: Hub, number: int) -> None:
+    found = next((r for r in hub.runs() if r["run"] == number), None)
+    if found is None:
+        raise ConfigError(
+            f"run {number} is not among the latest runs",
+            hint="see `connector-hub runs`",
+        )
+    document = found["document"] or {}
+    session.say(
+        f"run {number}   {found['job']}  {found['kind']}  "
+        f"{found['status'] or 'running'}"
+    )
+    session.say(f"  from {_instant(found['started'])} to {_instant(found['ended'])}")
+    for name, value in document.items():
+        if isinstance(value, int) and name != "run":
+            session.say(f"  {name.replace('_', ' '):<14}{value:>10,}")
+    for connection, calls in (document.get("calls") or {}).items():
+        session.say(f"  calls {connection}: {buckets(calls)}")
+    if document.get("error"):
+        session.say(f"  error[{document['error']['code']}]: ", colour="red")
+        session.say(f"  {document['error']['message']}")
+    session.document(found)
+
+
+@click.group(cls=LazyGroup)
+@with_session
+def conflicts(session: Session) -> None:
+    """What the hub may not decide alone: list, show."""
+
+
+@conflicts.command("list")
+@_job
+@with_session
+def conflicts_list(session: Session, job: str | None) -> int:
+    """List the open conflicts."""
+    return _offline(session, lambda hub: _conflicts(session, hub, job))
+
+
+def _conflicts(session: Session, hub: Hub, job: str | None) -> None:
+    found = hub.conflicts(_known(hub, job))
+    now = hub.clock.now()
+    rows = [
+        (
+            str(c.id),
+            c.job,
+            c.kind,
+            ", ".join(f"{_at(hub, c, side)}:{r}" for side, r in c.members),
+            _age(c.opened, now),
+        )
+        for c in found
+    ]
+    heads = ("ID", "JOB", "WHAT", "RECORDS", "AGE")
+    for text in table(heads, rows, empty="no open conflicts"):
+        session.say(text)
+    kinds = {c.kind for c in found}
+    for kind in sorted(kinds & set(KINDS)):
+        session.say(f"{kind}: {KINDS[kind]}")
+    session.document({"conflicts": [_conflict_json(session, hub, c) for c in found]})
+
+
+def _at(hub: Hub, conflict: Conflict, side: str) -> str:
+    """The connection of a side."""
+    job = hub.project.jobs.get(conflict.job)
+    if job is None:
+        return side
+    return job.side("left" if side == "left" else "right").connection
+
+
+def _conflict_json(session: Session, hub: Hub, conflict: Conflict) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "id": conflict.id,
+        "job": conflict.job,
+        "kind": conflict.kind,
+        "members": [
+            {"side": side, "connection": _at(hub, conflict, side), "record": r}
+            for side, r in conflict.members
+        ],
+        "run": conflict.run,
+        "opened": conflict.opened,
+    }
+    if session.values:
+        found["detail"] = dict(conflict.detail)
+    return found
+
+
+@conflicts.command("show")
+@click.argument("number", metavar="N", type=int)
+@with_session
+def conflicts_show(session: Session, number: int) -> int:
+    """Show the records of conflict N side by side, as they are now."""
+
+    async def work() -> None:
+        async with session.open() as hub:
+            conflict = hub.conflict(number)
+            members = await hub.members(conflict)
+            _side_by_side(session, conflict, members)
+            document = _conflict_json(session, hub, conflict)
+            if session.values:
+                document["views"] = [
+                    {"connection": c, "record": r, "view": dict(view)}
+                    for c, r, view in members
+                ]
+            session.document(document)
+
+    return finish_command(session, work())
+
+
+def _side_by_side(
+    session: Session,
+    conflict: Conflict,
+    members: Sequence[tuple[str, str, Mapping[str, Any]]],
+) -> None:
+    session.say(
+        f"conflict {conflict.id}   {conflict.job}   {conflict.kind}   "
+        f"run {conflict.run}, {_instant(conflict.opened)}"
+    )
+    if conflict.kind in KINDS:
+        session.say(KINDS[conflict.kind])
+    fields = list(dict.fromkeys(f for _, _, view in members for f in view))
+    rows = [
+        (f, *(session.value(view[f]) if f in view else "" for _, _, view in members))
+        for f in fields
+    ]
+    heads = ("FIELD", *(f"{c}:{r}" for c, r, _ in members))
+    session.say()
+    for text in table(heads, rows, empty="none of its records is there any more"):
+        session.say(text)
+
+
+@click.group("dead-letters", cls=LazyGroup)
+@with_session
+def dead_letters(session: Session) -> None:
+    """Changes that vendors refused: list, show, replay."""
+
+
+@dead_letters.command("list")
+@_job
+@with_session
+def letters_list(session: Session, job: str | None) -> int:
+    """List the open dead letters."""
+    return _offline(session, lambda hub: _letters(session, hub, job))
+
+
+def _letters(session: Session, hub: Hub, job: str | None) -> None:
+    found = hub.dead_letters(_known(hub, job))
+    now = hub.clock.now()
+    rows = [
+        (
+            str(d.id),
+            d.job,
+            d.record,
+            f"{d.reason} {', '.join(d.fields)}".strip(),
+            _age(d.opened, now),
+        )
+        for d in found
+    ]
+    heads = ("ID", "JOB", "RECORD", "WHY", "AGE")
+    for text in table(heads, rows, empty="no open dead letters"):
+        session.say(text)
+    causes = Counter((d.job, d.reason, d.fields) for d in found)
+    if len(found) > len(causes):
+        session.say()
+        for (name, reason, fields), n in causes.most_common():
+            session.say(f"{n:,} x {reason} {', '.join(fields)}".rstrip() + f"   {name}")
+    session.document({"dead_letters": [_letter_json(session, d) for d in found]})
+
+
+def _letter_json(session: Session, letter: DeadLetter) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "id": letter.id,
+        "job": letter.job,
+        "record": letter.record,
+        "op": letter.op,
+        "reason": letter.reason,
+        "fields": list(letter.fields),
+        "run": letter.run,
+        "opened": letter.opened,
+    }
+    if session.values:
+        found["message"] = letter.message
+    return found
+
+
+@dead_letters.command("show")
+@click.argument("number", metavar="N", type=int)
+@with_session
+def letters_show(session: Session, number: int) -> int:
+    """Show dead letter N with the vendor's own words."""
+    return _offline(session, lambda hub: _letter(session, hub, number))
+
+
+def _letter(session: Session, hub: Hub, number: int) -> None:
+    d = hub.dead_letter(number)
+    session.say(f"dead letter {d.id}   {d.job}   {d.op} of {d.record}")
+    session.say(f"  why      {d.reason} {', '.join(d.fields)}".rstrip())
+    shown = printable(d.message) if session.shows_values else f"{MASK} (--values)"
+    session.say(f"  vendor   {shown}")
+    session.say(f"  since    {_instant(d.opened)}, run {d.run}")
+    session.say(f"when it is mended: connector-hub dead-letters replay {d.id}")
+    session.document(_letter_json(session, d))
+
+
+@dead_letters.command("replay")
+@click.argument("numbers", metavar="[N]...", nargs=-1, type=int)
+@_job
+@click.option("--all", "every", is_flag=True, help="All that are open.")
+@with_session
+def letters_replay(
+    session: Session, *, numbers: tuple[int, ...], job: str | None, every: bool
+) -> int:
+    """Try dead letters again, from what the source holds now and today's mapping."""
+    if (bool(numbers), job is not None, every).count(True) != 1:
+        raise click.UsageError("say which: numbers, --job JOB, or --all")
+    outcomes = Outcomes(session, single=not every)
+
+    async def work() -> None:
+        async with session.open() as hub:
+            wanted = _wanted(hub, numbers, job)
+            outcomes.single = outcomes.single and len(wanted) == 1
+            outcomes.width = max(map(len, wanted), default=0)
+            if not wanted:
+                session.say("no open dead letters")
+            for name, ids in wanted.items():
+                if not await outcomes.attempt(
+                    name,
+                    lambda progress, name=name, ids=ids: hub.replay(  # type: ignore[misc]
+                        name, ids, progress=progress
+                    ),
+                ):
+                    break
+
+    return outcomes.run(work(), job or "")
+
+
+def _wanted(
+    hub: Hub, numbers: tuple[int, ...], job: str | None
+) -> dict[str, list[int]]:
+    """Which letters of which jobs, jobs in their order.
+
+    Raises:
+        ConfigError: a number or the job is not there.
+    """
+    letters = (
+        [hub.dead_letter(n) for n in numbers]
+        if numbers
+        else hub.dead_letters(_known(hub, job))
+    )
+    by_job: dict[str, list[int]] = {job: []} if job else {}
+    for d in letters:
+        by_job.setdefault(d.job, []).append(d.id)
+    return {n: by_job[n] for n in hub.jobs_in_order() if n in by_job}
+
+
+def _known(hub: Hub, job: str | None) -> str | None:
+    """A job's name, once it is known to be one.
+
+    Raises:
+        ConfigError: the project has no such job.
+    """
+    return hub.job(job).name if job is not None else None
+
+
+def _instant(at: str | None) -> str:
+    """An instant as people read it, in UTC."""
+    if at is None:
+        return "now"
+    return f"{datetime.fromisoformat(at).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _age(since: str, now: datetime) -> str:
+    return duration(max((now - datetime.fromisoformat(since)).total_seconds(), 0.0))
+
+
+def _offline(session: Session, work: Any) -> int:
+    """Do something with the open project that asks no vendor."""
+
+    async def opened() -> None:
+        async with session.open() as hub:
+            work(hub)
+
+    return finish_command(session, opened())

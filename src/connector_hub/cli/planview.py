@@ -1,0 +1,150 @@
+"""A plan as people read it: what would change, and what it would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from connector_hub.cli.outcomes import duration
+from connector_hub.cli.session import Session
+from connector_hub.model.plan import Plan, Shown
+
+if TYPE_CHECKING:
+    from connector_hub.hub import Hub
+
+_SIGNS = {
+    "create": ("+", "create", "green"),
+    "update": ("~", "update", "yellow"),
+    "archive": ("-", "delete", "red"),
+}
+_COUNTED = {"create": "create", "update": "update", "archive": "delete"}
+SAMPLES = 3
+"""Changes shown of each kind, unless all are asked for."""
+_FIELDS = 4
+"""Fields shown of a sample."""
+
+
+def tell(session: Session, hub: Hub, plan: Plan, *, every: bool) -> None:
+    """Show a plan."""
+    job = hub.job(plan.job)
+    source, target = job.side(job.source), job.side(job.target)
+    session.say(
+        f"Plan {plan.job}   {source.connection}/{source.resource} -> "
+        f"{target.connection}/{target.resource}   plan {plan.id}"
+    )
+    session.say(f"Read {plan.read:,} source records.\n")
+    if every:
+        for change in hub.changes(plan):
+            _one(session, change, every=True)
+    else:
+        _totals(session, plan, samples(hub.changes(plan), plan))
+    if not plan.empty:
+        session.say()
+    session.say(plan.summary())
+    for text in footnotes(plan):
+        session.say(text)
+    if plan.empty:
+        session.say("Nothing to write.")
+    else:
+        session.say(f"apply exactly this: connector-hub apply {plan.id}")
+
+
+def samples(changes: Iterable[Shown], plan: Plan) -> dict[str, list[Shown]]:
+    """The first changes of each kind; stops reading when it has them."""
+    wanted = {a: min(SAMPLES, plan.count(kind)) for a, kind in _COUNTED.items()}
+    found: dict[str, list[Shown]] = {action: [] for action in wanted}
+    if not any(wanted.values()):
+        return found
+    for change in changes:
+        if len(found[change.action]) < wanted[change.action]:
+            found[change.action].append(change)
+            if all(len(found[a]) >= n for a, n in wanted.items()):
+                break
+    return found
+
+
+def _totals(session: Session, plan: Plan, found: dict[str, list[Shown]]) -> None:
+    for action, (sign, word, colour) in _SIGNS.items():
+        count = plan.count(_COUNTED[action])
+        if not count:
+            continue
+        text = f"  {sign} {word} {count:,}"
+        if action == "update" and plan.by_field:
+            text += f"   fields: {_counts(plan.by_field)}"
+        session.say(text, colour=colour)
+        for change in found[action]:
+            _one(session, change, every=False)
+        if count > len(found[action]):
+            session.say(f"      ... {count - len(found[action]):,} more (--all)")
+    if plan.by_reason:
+        session.say(f"  why: {_counts(plan.by_reason)}")
+
+
+def _counts(counts: dict[str, int]) -> str:
+    most_first = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{name} {n:,}" for name, n in most_first)
+
+
+def _one(session: Session, change: Shown, *, every: bool) -> None:
+    sign, word, colour = _SIGNS[change.action]
+    ids = " -> ".join(i for i in (change.source, change.record) if i)
+    shown = change.fields if every else change.fields[:_FIELDS]
+    fields = [
+        f"{f.field} {session.value(f.new)}"
+        if change.action == "create"
+        else f"{f.field} {session.value(f.old)} -> {session.value(f.new)}"
+        for f in shown
+    ]
+    if len(change.fields) > len(shown):
+        fields.append(f"{len(change.fields) - len(shown)} more fields")
+    start = f"  {sign} {word}" if every else f"      {sign}"
+    reason = f"   ({change.reason})" if every and change.reason else ""
+    session.say(f"{start} {ids}  {', '.join(fields)}{reason}".rstrip(), colour=colour)
+
+
+def footnotes(plan: Plan) -> Iterator[str]:
+    """What else a reader should know before applying."""
+    for connection, calls in plan.calls.items():
+        told = []
+        for bucket, n in sorted(calls.items()):
+            left = plan.left.get(connection, {}).get(bucket)
+            of = f" of {left:,.0f} left" if left is not None else ""
+            told.append(f"{bucket} {n:,}{of}")
+        if told:
+            yield f"Calls at most   {connection}: {', '.join(told)}"
+    if plan.seconds >= 1:
+        yield f"At the vendors' limits this takes at least {duration(plan.seconds)}."
+    if plan.unreadable:
+        yield f"Unreadable values, left alone: {_counts(plan.unreadable)}"
+    if plan.drift:
+        yield f"{plan.drift:,} fields differ at the target and are left alone."
+    for name in plan.left_out:
+        yield f"Field {name} is left out: no job syncs what it links to."
+    if plan.count("conflicts"):
+        yield (
+            "Conflicts wait for a person; a sync opens them   "
+            f"see: connector-hub conflicts list --job {plan.job}"
+        )
+    if plan.count("dead_letters"):
+        yield f"Dead letters   see: connector-hub dead-letters list --job {plan.job}"
+
+
+def document(session: Session, hub: Hub, plan: Plan, *, every: bool) -> dict[str, Any]:
+    """A plan's document; with the changes themselves where values are asked for."""
+    found = dict(plan.document())
+    if session.values:
+        taken = hub.changes(plan)
+        if not every:
+            taken = [c for some in samples(taken, plan).values() for c in some]
+        found["changes"] = [_as_json(c) for c in taken]
+    return found
+
+
+def _as_json(change: Shown) -> dict[str, Any]:
+    return {
+        "action": _COUNTED[change.action],
+        "source": change.source,
+        "record": change.record,
+        "reason": change.reason,
+        "fields": {f.field: {"old": f.old, "new": f.new} for f in change.fields},
+    }

@@ -1,0 +1,172 @@
+"""What a command line was told, and how it talks back: text, or one document."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from connector_hub.hub import Hub
+
+F = TypeVar("F", bound=Callable[..., Any])
+MASK = "•••"
+"""Stands where a record's value would."""
+
+
+@dataclass(slots=True)
+class Session:
+    """One command line.
+
+    ``opener`` is in place of ``open_hub``, for tests.
+    """
+
+    project: Path = Path()
+    profile: str | None = None
+    json: bool = False
+    values: bool = False
+    no_input: bool = False
+    debug: bool = False
+    opener: Callable[[Path, str | None], Any] | None = None
+    told: bool = False
+    """The document has been written."""
+
+    def take(self, **flags: Any) -> None:
+        """Add flags from before or after the command; what is said later wins."""
+        for name, value in flags.items():
+            if value:
+                setattr(self, name, value)
+
+    def open(self) -> AbstractAsyncContextManager[Hub]:
+        """The project, opened.
+
+        Raises:
+            ConfigError, PluginError: see ``open_hub``.
+        """
+        if self.opener is not None:
+            found: AbstractAsyncContextManager[Hub] = self.opener(
+                self.project, self.profile
+            )
+            return found
+        from connector_hub.hub import open_hub  # noqa: PLC0415 - heavy
+
+        return open_hub(self.project, profile=self.profile)
+
+    def say(self, text: str = "", *, colour: str | None = None) -> None:
+        """A line of the result, for people. Colour goes to terminals that want it."""
+        _write(text, colour, err=self.json)
+
+    def note(self, text: str = "", *, colour: str | None = None) -> None:
+        """A line beside the result: progress, errors, advice."""
+        _write(text, colour, err=True)
+
+    def document(self, document: Any) -> None:
+        """The one document of ``--json``; nothing without the flag or after it."""
+        if self.json and not self.told:
+            import orjson  # noqa: PLC0415 - only who asks for JSON pays for it
+
+            self.told = True
+            click.echo(orjson.dumps(document, default=str).decode())
+
+    @property
+    def shows_values(self) -> bool:
+        """Whether people may see values: on a terminal, or when asked for."""
+        return self.values or (not self.json and sys.stdout.isatty())
+
+    @property
+    def asks(self) -> bool:
+        """Whether a person can be asked something."""
+        return not self.no_input and sys.stdin.isatty()
+
+    def value(self, value: Any) -> str:
+        """A record's value as people read it, masked where it may not be shown."""
+        return quoted(value) if self.shows_values else masked(value)
+
+
+def _write(text: str, colour: str | None, *, err: bool) -> None:
+    shown = printable(text)
+    click.echo(click.style(shown, fg=colour) if colour else shown, err=err)
+
+
+def quoted(value: Any) -> str:
+    """A value in the hub's words: text in double quotes, blank as null."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(quoted(v) for v in value) + "]"
+    if isinstance(value, str):
+        inner = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'"{inner}"'
+    from connector_hub.model.record import Ref  # noqa: PLC0415 - not for --help
+
+    return f"{value.resource}/{value.id}" if isinstance(value, Ref) else str(value)
+
+
+def masked(value: Any) -> str:
+    """A value's place: that it is blank may be seen, what it is may not."""
+    return "null" if value is None or value == () else f'"{MASK}"'
+
+
+def printable(text: str) -> str:
+    """Text without what a terminal would obey: vendors' values may hold anything."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode()
+        for c in text
+    )
+
+
+def plain(stream: Any) -> bool:
+    """Whether a stream gets neither bars nor colours."""
+    env = os.environ  # noqa: TID251 - the command line's own settings
+    return (
+        not stream.isatty()
+        or bool(env.get("NO_COLOR"))
+        or bool(env.get("CI"))
+        or env.get("TERM") == "dumb"
+    )
+
+
+_FLAGS = (
+    click.option(
+        "--project",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Where hub.yaml is (default: here).",
+    ),
+    click.option("--profile", metavar="NAME", help="One of hub.yaml's profiles."),
+    click.option("--json", is_flag=True, help="One JSON document on stdout."),
+    click.option(
+        "--values", is_flag=True, help="Show records' values, on no terminal, too."
+    ),
+    click.option("--no-input", is_flag=True, help="Never ask."),
+    click.option("--debug", is_flag=True, help="Show the traceback of an error."),
+)
+_NAMES = ("project", "profile", "json", "values", "no_input", "debug")
+
+
+def with_session(function: F) -> F:
+    """Give a command the flags of all commands, and the session as first argument."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **options: Any) -> Any:
+        session = click.get_current_context().find_object(Session)
+        assert session is not None  # noqa: S101 - Root.main makes it
+        session.take(**{n: options.pop(n) for n in _NAMES})
+        return function(session, *args, **options)
+
+    decorated: Any = wrapped
+    for flag in reversed(_FLAGS):
+        decorated = flag(decorated)
+    return decorated  # type: ignore[no-any-return]

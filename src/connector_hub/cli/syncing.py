@@ -1,0 +1,216 @@
+"""``plan``, ``apply`` and ``sync``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from connector_hub.cli import failures, planview
+from connector_hub.cli.outcomes import Outcomes
+from connector_hub.cli.progress import watching
+from connector_hub.cli.running import Interrupted, finish
+from connector_hub.cli.session import Session, with_session
+from connector_hub.errors import ConfigError, HubError, StoreError
+from connector_hub.model.plan import Plan, Receipt
+from connector_hub.sync.run import Options
+
+if TYPE_CHECKING:
+    from connector_hub.hub import Hub
+    from connector_hub.ports import Progress
+
+_KINDS = {"create": "create", "update": "update", "delete": "archive"}
+_CHANGES = 10
+
+_full = click.option("--full", is_flag=True, help="Read everything again.")
+_limit = click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Write so many records at most.",
+)
+
+
+def _kinds(_ctx: Any, _param: Any, value: str | None) -> frozenset[str] | None:
+    """``--only create,update`` as the actions of ``Options``."""
+    if value is None:
+        return None
+    words = [w.strip() for w in value.split(",")]
+    for word in words:
+        if word not in _KINDS:
+            raise click.BadParameter(
+                f"{word!r} is none of {', '.join(_KINDS)}", param_hint="'--only'"
+            )
+    return frozenset(_KINDS[w] for w in words)
+
+
+_only = click.option(
+    "--only", callback=_kinds, metavar="KINDS", help="Of create,update,delete."
+)
+
+
+def _options(
+    *,
+    full: bool,
+    limit: int | None,
+    only: frozenset[str] | None,
+    allow_deletes: int | None = None,
+) -> Options:
+    kinds = Options().only if only is None else only
+    return Options(full=full, limit=limit, only=kinds, allow_deletes=allow_deletes)
+
+
+@click.command()
+@click.argument("jobs", metavar="[JOB]...", nargs=-1)
+@_full
+@_limit
+@_only
+@click.option("--all", "every", is_flag=True, help="List every change.")
+@click.option(
+    "--detailed-exitcode", is_flag=True, help="Exit 10 when there is something to do."
+)
+@with_session
+def plan(
+    session: Session,
+    *,
+    jobs: tuple[str, ...],
+    full: bool,
+    limit: int | None,
+    only: frozenset[str] | None,
+    every: bool,
+    detailed_exitcode: bool,
+) -> int:
+    """What JOBs would do now. Writes to no vendor.
+
+    The plan is kept, so that `apply` can carry out exactly this.
+    """
+    planning = _Planning(
+        session, _options(full=full, limit=limit, only=only), every=every
+    )
+    try:
+        finish(planning.run(jobs), on_stuck=planning.interrupted)
+    except Interrupted as e:
+        return planning.interrupted(e.exit_code)
+    found = planning.documents
+    session.document(found[0] if len(jobs) == 1 else {"jobs": found})
+    code = failures.gravest(planning.codes)
+    return _CHANGES if not code and planning.changes and detailed_exitcode else code
+
+
+class _Planning:
+    """Plans jobs one after the other."""
+
+    def __init__(self, session: Session, options: Options, *, every: bool) -> None:
+        self.session = session
+        self.options = options
+        self.every = every
+        self.documents: list[dict[str, Any]] = []
+        self.codes: list[int] = []
+        self.changes = False
+
+    async def run(self, jobs: tuple[str, ...]) -> None:
+        async with self.session.open() as hub:
+            names = [hub.job(j).name for j in jobs] or hub.jobs_in_order()
+            for i, name in enumerate(names):
+                if i:
+                    self.session.say()
+                if not await self._one(hub, name):
+                    break
+
+    async def _one(self, hub: Hub, job: str) -> bool:
+        """Plan one job; whether later ones may be planned after it."""
+        try:
+            with watching(self.session, job) as progress:
+                made: Plan = await hub.plan(
+                    job, options=self.options, progress=progress
+                )
+            self.changes = self.changes or not made.empty
+            self.documents.append(
+                planview.document(self.session, hub, made, every=self.every)
+            )
+            planview.tell(self.session, hub, made, every=self.every)
+        except HubError as e:
+            failures.show(self.session, e, job=job)
+            self.documents.append(
+                {
+                    "job": job,
+                    "status": failures.status_of(e),
+                    "error": failures.as_json(e),
+                }
+            )
+            self.codes.append(e.exit_code)
+            return not isinstance(e, ConfigError | StoreError)
+        return True
+
+    def interrupted(self, code: int) -> int:
+        self.session.note("interrupted: nothing was written to any vendor")
+        self.session.document({"jobs": self.documents, "status": "interrupted"})
+        return code
+
+
+@click.command()
+@click.argument("plan", metavar="PLAN")
+@with_session
+def apply(session: Session, plan: str) -> int:
+    """Carry out PLAN exactly. What moved since is left for the next sync."""
+    outcomes = Outcomes(session, single=True)
+
+    async def work() -> None:
+        async with session.open() as hub:
+            await outcomes.attempt(
+                "",
+                lambda progress: hub.apply(plan, progress=progress),
+                label=f"plan {plan}",
+            )
+
+    return outcomes.run(work())
+
+
+@click.command()
+@click.argument("job", metavar="[JOB]", required=False)
+@_full
+@_limit
+@_only
+@click.option(
+    "--max-calls",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Stop before more requests than this leave.",
+)
+@click.option(
+    "--allow-deletes",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Let this run delete so many records, whatever the guard says.",
+)
+@with_session
+def sync(
+    session: Session,
+    *,
+    job: str | None,
+    full: bool,
+    limit: int | None,
+    only: frozenset[str] | None,
+    max_calls: int | None,
+    allow_deletes: int | None,
+) -> int:
+    """Plan and apply JOB, or all jobs, those first that others link to."""
+    outcomes = Outcomes(session, single=job is not None)
+    options = _options(full=full, limit=limit, only=only, allow_deletes=allow_deletes)
+
+    def one(hub: Hub, name: str) -> Callable[[Progress], Awaitable[Receipt]]:
+        left = None if max_calls is None else max(max_calls - outcomes.calls(), 0)
+        return lambda progress: hub.sync(
+            name, options=options, max_calls=left, progress=progress
+        )
+
+    async def work() -> None:
+        async with session.open() as hub:
+            names = [hub.job(job).name] if job else hub.jobs_in_order()
+            outcomes.width = max(map(len, names), default=0)
+            for name in names:
+                if not await outcomes.attempt(name, one(hub, name)):
+                    break
+
+    return outcomes.run(work(), job or "")
