@@ -25,6 +25,6 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is asked for: importing the package does nothing."""
     if name not in _HOMES:
         raise AttributeError(name)
-    from importlib import import_module
+    from importlib import import_module  # noqa: PLC0415
 
     return getattr(import_module(_HOMES[name]), name)

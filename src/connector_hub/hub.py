@@ -7,8 +7,8 @@ import contextlib
 import os
 import secrets as random_ids
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,6 @@ from connector_hub.errors import (
     ConfigError,
     GuardTripped,
     HubError,
-    InDoubt,
     PlanStale,
     PluginError,
     StoreError,
@@ -35,7 +34,7 @@ from connector_hub.errors import (
 from connector_hub.model.conflict import Conflict, DeadLetter
 from connector_hub.model.job import Job, SideName
 from connector_hub.model.mapping import Spoke, compile_mapping
-from connector_hub.model.plan import Change, FieldChange, Plan, Receipt, Seen, Shown
+from connector_hub.model.plan import Change, FieldChange, Plan, Receipt, Shown
 from connector_hub.model.record import Record
 from connector_hub.ports import Clock, Progress
 from connector_hub.sdk.connector import Account, Connector, Resource
@@ -60,6 +59,9 @@ class Live:
     connector: Connector
     client: HttpClient
     account: Account
+
+
+_ALL = Options()
 
 
 def _silent(phase: str, done: int, total: int | None) -> None:
@@ -430,7 +432,7 @@ class Hub:
         before = self.clock.now() - timedelta(seconds=self.project.plan_ttl)
         self.store.drop_plans(job, before, keep=keep or "")
 
-    def _receipt(
+    def _receipt(  # noqa: PLR0917
         self,
         job: str,
         number: int,
@@ -472,7 +474,7 @@ class Hub:
             )
 
     async def plan(
-        self, job: str, *, options: Options = Options(), progress: Progress = _silent
+        self, job: str, *, options: Options = _ALL, progress: Progress = _silent
     ) -> Plan:
         """What the job would do now. Writes to no vendor; the plan is kept for ``apply``.
 
@@ -519,7 +521,7 @@ class Hub:
         self,
         job: str,
         *,
-        options: Options = Options(),
+        options: Options = _ALL,
         max_calls: int | None = None,
         progress: Progress = _silent,
     ) -> Receipt:
@@ -765,7 +767,7 @@ def _status(error: BaseException) -> str:
 
 def _as_hub_error(error: BaseException) -> BaseException:
     """The error as the hub tells it: what is not its own came out of a plugin, or is a bug."""
-    if isinstance(error, InDoubt) or isinstance(error, HubError):
+    if isinstance(error, HubError):
         return error
     if isinstance(error, Exception):
         return PluginError(

@@ -195,7 +195,7 @@ class Store(Protocol):
     ) -> tuple[str | None, str, str] | None:
         """(mark, spelling it was read under, when it was stored)."""
 
-    def set_cursor(
+    def set_cursor(  # noqa: PLR0917
         self,
         job: str,
         side: str,
@@ -235,7 +235,7 @@ class Store(Protocol):
     def settled(self, intents: Iterable[bytes]) -> None:
         """Take intents away: what became of them is known."""
 
-    def open_conflict(
+    def open_conflict(  # noqa: PLR0917
         self,
         job: str,
         kind: str,

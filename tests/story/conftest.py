@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -61,8 +60,7 @@ def mapping(**changes: Any) -> Mapping:
         "phone": Rule("phone", "phone", ("phone(ID)",)),
         "note": Rule("note", "note"),
     }
-    for name, rule in changes.items():
-        rules[name] = rule
+    rules |= changes
     return Mapping("person", "memory", "people", {n: r for n, r in rules.items() if r})
 
 
@@ -72,12 +70,14 @@ class Project:
 
     left: World = field(default_factory=lambda: World("a"))
     right: World = field(default_factory=lambda: World("b"))
-    job: Job = Job(
-        "people",
-        "person",
-        Side("sales", "people"),
-        Side("billing", "people"),
-        "left-to-right",
+    job: Job = field(
+        default_factory=lambda: Job(
+            "people",
+            "person",
+            Side("sales", "people"),
+            Side("billing", "people"),
+            "left-to-right",
+        )
     )
     maps: dict[str, Mapping] = field(
         default_factory=lambda: {"left": mapping(), "right": mapping()}
@@ -87,13 +87,12 @@ class Project:
     store: SqliteStore = field(
         default_factory=lambda: SqliteStore(":memory:", Vault(b"k" * 32))
     )
-    hook: Callable[[JobRun], None] = lambda run: None
 
     def run(self, **options: Any) -> JobRun:
         number = self.store.begin_run("people", "sync", self.clock.now())
         sides = [self._side("left", self.left), self._side("right", self.right)]
         by_name = {s.name: s for s in sides}
-        run = JobRun(
+        return JobRun(
             job=self.job,
             number=number,
             plan=Plan(f"p{number}", "people", "person", "sales", "billing"),
@@ -106,13 +105,11 @@ class Project:
             routes={},
             options=Options(**options),
         )
-        self.hook(run)
-        return run
 
     def _side(self, name: Any, world: World) -> LiveSide:
         connector = Memory(world, None if self.keyless else "hub_key")
         spoke = compile_mapping(self.maps[name], PERSON, transforms())
-        from connector_hub.sdk import Account
+        from connector_hub.sdk import Account  # noqa: PLC0415
 
         return LiveSide(
             name,

@@ -191,8 +191,8 @@ async def test_the_guard_refuses_before_the_first_write(project):
 
 
 async def test_losing_the_state_makes_no_twins(project):
-    from connector_hub.adapters.sqlite import SqliteStore
-    from connector_hub.adapters.vault import Vault
+    from connector_hub.adapters.sqlite import SqliteStore  # noqa: PLC0415
+    from connector_hub.adapters.vault import Vault  # noqa: PLC0415
 
     for i in range(5):
         project.left.person(email=f"{i}@x.org", name=f"N{i}")

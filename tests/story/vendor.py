@@ -193,7 +193,7 @@ class Memory(Connector):
         else:
             there = w.id or ""
             if there not in world.rows:
-                from connector_hub.sdk import Missing
+                from connector_hub.sdk import Missing  # noqa: PLC0415
 
                 return Missing("gone")
             world.put(there, w.fields, ME)

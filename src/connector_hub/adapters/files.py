@@ -1,4 +1,4 @@
-"""A project's files: hub.yaml, entities and mappings, read into the model with every mistake told at its place."""
+"""A project's files: hub.yaml, entities and mappings; every mistake is told at its place."""
 
 from __future__ import annotations
 

@@ -182,7 +182,7 @@ class HttpClient:
         self._minting = asyncio.Lock()
         self._firsts: deque[float] = deque()
         self._retries: deque[float] = deque()
-        self._client = httpx.AsyncClient(
+        self._client = httpx.AsyncClient(  # noqa: TID251
             transport=transport,
             trust_env=False,
             timeout=httpx.Timeout(30.0, connect=5.0),
@@ -282,7 +282,7 @@ class HttpClient:
         self._retries.append(now)
         return True
 
-    async def _attempt(
+    async def _attempt(  # noqa: PLR0917
         self,
         method: str,
         url: str,
@@ -291,9 +291,9 @@ class HttpClient:
         headers: Mapping[str, str],
         bucket: str,
         cost: int,
-        again: bool,
+        again: bool,  # noqa: FBT001
         ok: tuple[int, ...],
-        want_json: bool,
+        want_json: bool,  # noqa: FBT001
     ) -> Answer:
         """One attempt, with one more after a token was refused: a refused token applies nothing."""
         for fresh in (False, True):
@@ -305,7 +305,7 @@ class HttpClient:
             connector = self._connector
             if connector is not None:
                 self._limiter.heed(connector.heed(answer))
-            if answer.status < 300 or answer.status in ok:
+            if answer.status < 300 or answer.status in ok:  # noqa: PLR2004
                 if want_json:
                     self._check_json(answer, again)
                 return answer
@@ -315,7 +315,7 @@ class HttpClient:
             self._raise(fault, answer, bucket, again)
         raise AssertionError  # pragma: no cover - the loop returns or raises
 
-    async def _exchange(
+    async def _exchange(  # noqa: PLR0917
         self,
         method: str,
         url: str,
@@ -323,7 +323,7 @@ class HttpClient:
         params: Mapping[str, str] | None,
         headers: Mapping[str, str],
         bucket: str,
-        again: bool,
+        again: bool,  # noqa: FBT001
     ) -> Answer:
         """Bytes out, bytes in; what goes wrong on the wire is sorted by whether it was sent."""
         request = self._client.build_request(
@@ -358,7 +358,7 @@ class HttpClient:
         except (httpx.TransportError, TimeoutError) as e:
             raise self._doubt(type(e).__name__, again) from None
 
-    def _doubt(self, what: str, again: bool) -> _Sorted:
+    def _doubt(self, what: str, again: bool) -> _Sorted:  # noqa: FBT001
         """It was sent and no answer came: reads are repeated, writes are looked up by the hub."""
         if again:
             error: HubError = Unavailable(
@@ -407,7 +407,7 @@ class HttpClient:
     def _too_large(self) -> _Garbage:
         return _Garbage(f"the answer is larger than {self._cap >> 20} MiB", again=False)
 
-    def _check_json(self, answer: Answer, again: bool) -> None:
+    def _check_json(self, answer: Answer, again: bool) -> None:  # noqa: FBT001
         """A 2xx without JSON is no answer: a proxy's page, half a body."""
         if not answer.body:
             return
@@ -428,11 +428,15 @@ class HttpClient:
         if kind is Kind.UNAVAILABLE and "retry-after" in answer.headers:
             kind = Kind.THROTTLED
         if kind is None:
-            kind = Kind.AMBIGUOUS if answer.status >= 500 else Kind.CONFIG
+            kind = Kind.AMBIGUOUS if answer.status >= 500 else Kind.CONFIG  # noqa: PLR2004
         return Fault(kind, f"status {answer.status}")
 
     def _raise(
-        self, fault: Fault, answer: Answer, bucket: str, again: bool
+        self,
+        fault: Fault,
+        answer: Answer,
+        bucket: str,
+        again: bool,  # noqa: FBT001
     ) -> NoReturn:
         wait = fault.wait if fault.wait is not None else retry_after(answer)
         text = fault.message or f"status {answer.status}"
@@ -456,7 +460,7 @@ class HttpClient:
                 raise self._doubt(f"status {answer.status}", again)
         raise _Sorted(self._final(fault, text), again=False)
 
-    def _final(self, fault: Fault, text: str) -> HubError:
+    def _final(self, fault: Fault, text: str) -> HubError:  # noqa: PLR0911
         """The error of a fault that another attempt would not change."""
         at = self._where
         match fault.kind:
@@ -590,7 +594,7 @@ class HttpClient:
             answer = await self._exchange(
                 "POST", url, content, None, kind, "token", again=True
             )
-            if answer.status >= 300:
+            if answer.status >= 300:  # noqa: PLR2004
                 fault = self._fault(answer)
                 if fault.kind in {Kind.RECORD, Kind.CONFIG, Kind.MISSING}:
                     fault = Fault(

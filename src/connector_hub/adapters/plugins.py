@@ -126,7 +126,7 @@ class Plugins:
 
 
 def _refuse_async(plugin: Any, who: str) -> None:
-    """pluggy takes an ``async def`` hook without a word and hands its coroutine on."""
+    """Pluggy takes an ``async def`` hook without a word and hands its coroutine on."""
     for name in dir(plugin):
         if name.startswith("connector_hub_") and inspect.iscoroutinefunction(
             getattr(plugin, name)

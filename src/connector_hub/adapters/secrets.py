@@ -141,7 +141,7 @@ def _in_worker(work: Callable[[], T]) -> T:
         raise ConfigError(
             "the keyring did not answer in ten seconds", hint=_REMEDY
         ) from None
-    except Exception as e:
+    except Exception as e:  # noqa: BLE001
         raise ConfigError(f"{_NO_KEYRING} ({type(e).__name__})", hint=_REMEDY) from None
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

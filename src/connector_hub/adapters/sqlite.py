@@ -272,14 +272,13 @@ class SqliteStore:
     ) -> None:
         """Identity hashes of records: (record, filled sets, [(set, hash)]); replaces what was known."""
         listed = list(rows)
-        old = {
-            r: h
-            for r, h in self._in(
+        old = dict(
+            self._in(
                 "select record, hashes from indexed where tenant=? and job=? and side=? and record in ({})",
                 (_TENANT, job, side),
                 [r[0] for r in listed],
             )
-        }
+        )
         gone: list[tuple[Any, ...]] = []
         new: list[tuple[Any, ...]] = []
         seen: list[tuple[Any, ...]] = []
@@ -354,7 +353,7 @@ class SqliteStore:
         )
         return (row[0], row[1], row[2]) if row else None
 
-    def set_cursor(
+    def set_cursor(  # noqa: PLR0917
         self,
         job: str,
         side: str,
@@ -441,7 +440,7 @@ class SqliteStore:
         """Take intents away: what became of them is known."""
         self._many("delete from intent where id=?", ((i,) for i in intents))
 
-    def open_conflict(
+    def open_conflict(  # noqa: PLR0917
         self,
         job: str,
         kind: str,
@@ -768,7 +767,7 @@ class SqliteStore:
 
     def _keep(self, table: str, plan: str, n: int, rows: Any) -> None:
         sealed = self.vault.seal(orjson.dumps(rows), f"{plan}/{n}".encode())
-        self._run(f"insert into {table} values(?,?,?)", (plan, n, sealed))  # noqa: S608
+        self._run(f"insert into {table} values(?,?,?)", (plan, n, sealed))
 
     def _kept(self, table: str, plan: str, *, take: bool) -> Iterator[Any]:
         n = -1

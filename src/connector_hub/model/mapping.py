@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Callable, Iterable, Mapping as Map, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Mapping as Map
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -24,7 +25,7 @@ from connector_hub.model.transforms import Transform, Transforms, Unreadable, sa
 
 
 class Absent(enum.Enum):
-    """The vendor said nothing about a field. (An Enum, so that it can be written as JSON.)"""
+    """The vendor said nothing about a field. An Enum, so that it can be written as JSON."""
 
     ABSENT = "\0absent"
 
@@ -161,7 +162,7 @@ def _check_via(
         yield Problem(at, f"transform {spelled!r}: {e}")
 
 
-def _check_table(
+def _check_table(  # noqa: C901
     rule: Rule, spec: FieldSpec, at: tuple[str | int, ...]
 ) -> Iterable[Problem]:
     if rule.table is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +27,8 @@ def one_way(
     source: Mapping[str, Any],
     target: Mapping[str, Any],
     *,
-    moved: Set[str] | None,
-    revert: Set[str] = frozenset(),
+    moved: AbstractSet[str] | None,
+    revert: AbstractSet[str] = frozenset(),
 ) -> Flow:
     """What a one-way job writes so that ``target`` follows ``source``.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class Auth:
 class Bearer(Auth):
     """``Authorization: Bearer TOKEN``; ``secret`` names the Config field that refers to the token."""
 
-    secret: str = "token"
+    secret: str = "token"  # noqa: S105
     scheme: str = "Bearer"
 
 
@@ -46,7 +46,7 @@ class ClientCredentials(Auth):
 
     token_path: str
     client_id: str = "client_id"
-    client_secret: str = "client_secret"
+    client_secret: str = "client_secret"  # noqa: S105
     origin: str | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
 

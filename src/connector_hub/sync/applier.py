@@ -10,7 +10,6 @@ import asyncio
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from connector_hub.errors import (
     Exists,
@@ -23,7 +22,7 @@ from connector_hub.errors import (
     VendorError,
 )
 from connector_hub.model.plan import Change, Seen
-from connector_hub.model.record import Done, Op, Outcome, Pending, Record, Ref, Write
+from connector_hub.model.record import Done, Outcome, Pending, Record, Ref, Write
 from connector_hub.sdk.connector import Way
 from connector_hub.sync.base import NEVER, merged
 from connector_hub.sync.planner import (
@@ -139,7 +138,7 @@ async def _write_all(run: JobRun, items: Sequence[Item]) -> None:
         todo = [i for i in items if i.write.op == op]
         way = run.target.resource.way(op)
 
-        async def one(part: Sequence[Item], op: Op = op, way: Way = way) -> None:
+        async def one(part: Sequence[Item], way: Way = way) -> None:
             await _write_batch(run, part, way)
             run.progress(
                 "writing",
@@ -491,7 +490,7 @@ def _settle_agreed(run: JobRun, settles: Sequence[tuple[Change, Subject]]) -> No
     links: list[tuple[str, str, str, bytes]] = []
     mine: list[tuple[bytes, bytes]] = []
     theirs: list[tuple[bytes, bytes]] = []
-    for c, s in settles:
+    for c, _ in settles:
         if c.source is None or c.target is None:
             continue
         links += _both(run, c.source.id, c.target.id, c.hub)

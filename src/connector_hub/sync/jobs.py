@@ -96,7 +96,6 @@ def finish(run: JobRun) -> None:
 async def _again_where_moved(run: JobRun, changes: list[Change]) -> list[Change]:
     """Targets of this window are read anew; what moved since it was planned is planned again."""
     moved = await _moved(
-        run,
         run.target,
         [c.target for c in changes if c.action == "update" and c.target],
     )
@@ -107,7 +106,7 @@ async def _again_where_moved(run: JobRun, changes: list[Change]) -> list[Change]
     return kept + await plan_seen(run, anew)
 
 
-async def _moved(run: JobRun, side: LiveSide, known: Sequence[Seen]) -> set[str]:
+async def _moved(side: LiveSide, known: Sequence[Seen]) -> set[str]:
     """Records that no longer hold what they held, or are not there."""
     if not known:
         return set()
@@ -165,9 +164,9 @@ def plan_document(run: JobRun) -> dict[str, Any]:
 async def _still_true(run: JobRun, changes: list[Change]) -> list[Change]:
     """Changes whose source and target are as the plan saw them; the others are stale."""
     writes = [c for c in changes if c.action in {"create", "update"}]
-    stale = await _moved(run, run.source, [c.source for c in writes if c.source])
+    stale = await _moved(run.source, [c.source for c in writes if c.source])
     late = await _moved(
-        run, run.target, [c.target for c in writes if c.action == "update" and c.target]
+        run.target, [c.target for c in writes if c.action == "update" and c.target]
     )
     there = _there_by_now(run, [c for c in writes if c.action == "create"])
     kept = []

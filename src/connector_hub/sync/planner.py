@@ -200,7 +200,7 @@ def _decide(run: JobRun, subjects: list[Subject]) -> list[Subject]:
             run.tally.add("conflicts")
             held.add(id(s))
         elif found.kind not in {"new", "one"} and not _may_create(run, found):
-            _conflict(run, s, found, marks[id(s)])
+            _conflict(run, s, found)
             held.add(id(s))
     return [s for s in subjects if id(s) not in held]
 
@@ -232,7 +232,7 @@ def _may_create(run: JobRun, found: Match) -> bool:
     return run.store.fact(run.job.name, run.target.name, "first") == "empty"
 
 
-def _conflict(run: JobRun, s: Subject, found: Match, marks: Marks) -> None:
+def _conflict(run: JobRun, s: Subject, found: Match) -> None:
     kind = "no identity" if found.kind == "unknown" else found.kind
     mine, other = run.source.name, run.target.name
     members = [(mine, s.seen.id)]

@@ -20,7 +20,7 @@ async def read_target(run: JobRun) -> None:
     """Bring the target's identity index up to date: wholly the first time, then by its changes."""
     side = run.target
     if Can.READ not in side.resource.can:
-        return
+        return None
     mark = _mark(run, side)
     count, whole = 0, False
     try:

@@ -15,6 +15,14 @@ from connector_hub.sdk.connector import Way
 from connector_hub.sync.sides import LiveSide
 
 
+def _unwatched(_phase: str, _done: int, _total: int | None) -> None:
+    """Progress that nobody watches."""
+
+
+def _unread(_text: str) -> None:
+    """A note that nobody reads."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How far a run may go. ``only`` restricts kinds of writes, ``limit`` their number."""
@@ -103,7 +111,7 @@ class JobRun:
     """Keys the hashes of changes."""
     routes: Mapping[str, Route]
     options: Options = Options()
-    progress: Progress = lambda phase, done, total: None
+    progress: Progress = _unwatched
     tally: Tally = field(default_factory=Tally)
     marks: dict[str, Any] = field(default_factory=dict)
     """Where each feed was read to: {side/feed: mark}; stored when the run is through."""
@@ -126,7 +134,7 @@ class JobRun:
     """Calls per connection and bucket to read a plan's source records again."""
     costs: dict[str, Counter[str]] = field(default_factory=dict)
     """Calls per connection and bucket to carry the plan out besides."""
-    note: Callable[[str], None] = lambda text: None
+    note: Callable[[str], None] = _unread
 
     @property
     def travelling(self) -> tuple[str, ...]:

@@ -100,7 +100,7 @@ async def fetch(
             else:
                 here[found.id] = side.seen(found)
 
-    await together([part for part in batches(ids, rows)], one)
+    await together(batches(ids, rows), one)
     return here, gone
 
 

@@ -160,8 +160,8 @@ def people(
             country=country,
             stage=rng.choice(_STAGES),
             company=rng.randrange(works_at)
-            if works_at and rng.random() < 0.8
-            else None,  # noqa: PLR2004
+            if works_at and rng.random() < 0.8  # noqa: PLR2004
+            else None,
         )
         if messy:
             person = _messy(person, before, rng.random(), i)

@@ -57,7 +57,7 @@ class SandboxClock:
 
 @dataclass(slots=True)
 class Fault:
-    """What some of the next requests meet. ``times`` None is for ever; ``after`` applies the request first."""
+    """What some of the next requests meet. ``times`` None is for ever; ``after`` applies it first."""
 
     route: str = ""
     status: int | None = None

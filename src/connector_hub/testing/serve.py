@@ -57,7 +57,7 @@ async def _serve(kind: type[Any], port: int, options: dict[str, Any]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     serving = asyncio.ensure_future(_accept(server, listener))
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110
         await asyncio.sleep(0.005)
     line = {
         "connector": kind.name,
@@ -76,7 +76,7 @@ async def _serve(kind: type[Any], port: int, options: dict[str, Any]) -> None:
 
 
 async def _accept(server: Any, listener: socket.socket) -> None:
-    """uvicorn's own loop without its signal handlers: ours end the sandbox."""
+    """Uvicorn's own loop without its signal handlers: ours end the sandbox."""
     config = server.config
     config.load()
     server.lifespan = config.lifespan_class(config)

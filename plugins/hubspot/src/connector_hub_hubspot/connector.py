@@ -453,7 +453,10 @@ class HubSpot(Connector):
         return f"{resource}.{self.key}: text, unique, group {_GROUP[resource]}"
 
     def limits(self) -> Sequence[Limit]:
-        """https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines"""
+        """Limits of the account.
+
+        https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines
+        """
         return (
             Limit("calls", self.config.burst, 10),
             Limit("search", 5, 1),
@@ -465,8 +468,11 @@ class HubSpot(Connector):
         left = answer.headers.get("x-hubspot-ratelimit-daily-remaining")
         return {"calls": float(left)} if left and left.isdigit() else {}
 
-    def fault(self, answer: Answer) -> Fault | None:
-        """https://developers.hubspot.com/docs/reference/api/other-resources/error-handling"""
+    def fault(self, answer: Answer) -> Fault | None:  # noqa: C901, PLR0911
+        """Sort an error answer.
+
+        https://developers.hubspot.com/docs/reference/api/other-resources/error-handling
+        """
         try:
             body = answer.json()
         except VendorError:
@@ -569,9 +575,9 @@ def _mark(answer: Answer) -> str:
             parsedate_to_datetime(at)
             if at
             else datetime.now(UTC) - timedelta(minutes=5)
-        )  # noqa: TID251
+        )
     except ValueError:
-        now = datetime.now(UTC) - timedelta(minutes=5)  # noqa: TID251
+        now = datetime.now(UTC) - timedelta(minutes=5)
     return json.dumps({"ms": int(now.timestamp() * 1000)})
 
 
@@ -760,7 +766,7 @@ def _field_info(resource: str, p: Mapping[str, Any]) -> FieldInfo:
     )
 
 
-def spelled(value: Any) -> str:
+def spelled(value: Any) -> str:  # noqa: PLR0911
     """A hub value as HubSpot's text (https://developers.hubspot.com/docs/guides/api/crm/properties)."""
     match value:
         case None:

@@ -702,7 +702,7 @@ class HubSpotSandbox(Sandbox):
                 return i
         return None
 
-    def _put(
+    def _put(  # noqa: C901
         self, objects: Objects, record: str | None, fields: Mapping[str, Any], at: str
     ) -> Row:
         """Write values; every write moves the stamp, and the index follows after its lag."""
@@ -786,7 +786,8 @@ class HubSpotSandbox(Sandbox):
             {
                 "status": "error",
                 "category": "OBJECT_NOT_FOUND",
-                "message": "Could not get some objects, they may be deleted or not exist. Check that ids are valid.",
+                "message": "Could not get some objects, they may be deleted or not exist. "
+                "Check that ids are valid.",
                 "context": {"ids": list(ids)},
             }
         ]
@@ -1183,7 +1184,7 @@ def _kinds(of: str, to: str, kinds: set[int]) -> list[dict[str, Any]]:
     ]
 
 
-def _compare(op: str, kind: str, value: str, f: Mapping[str, Any]) -> bool:
+def _compare(op: str, kind: str, value: str, f: Mapping[str, Any]) -> bool:  # noqa: C901, PLR0911
     """One filter of a search; instants compare as instants, numbers as numbers, texts without case."""
 
     def key(text: Any) -> Any:
