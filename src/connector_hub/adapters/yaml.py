@@ -1,7 +1,8 @@
 """YAML with the core rules of YAML 1.2, in which every value knows its place.
 
 PyYAML's composer reads the text; its 1.1 resolver does not: ``NO``, ``on``, ``12:30``, ``0812``,
-``+62812`` and dates stay text.  Aliases, tags, merge keys and duplicate keys are refused: they hide what a file says.
+``+62812`` and dates stay text.
+Aliases, tags, merge keys and duplicate keys are refused: they hide what a file says.
 """
 
 from __future__ import annotations
