@@ -404,6 +404,12 @@ class Hub:
         source = await self._side(job, job.source, left)
         target = await self._side(job, job.target, left)
         assert self._vault is not None  # noqa: S101 - the sides have opened the store
+        if (source.home, source.resource.name) == (target.home, target.resource.name):
+            raise ConfigError(
+                f"job {job.name}: both sides are {source.resource.name} of account {source.home}",
+                where=str(self.project.file),
+                hint="a job needs two accounts; look at the credentials of its connections",
+            )
         self._drop_old_plans(job.name, plan)
         shown = Plan(
             plan or random_ids.token_hex(4),

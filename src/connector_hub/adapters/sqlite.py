@@ -6,6 +6,7 @@ A method is a question of the hub's own domain; SQL stays in this file and in ``
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -31,6 +32,12 @@ def _migrations() -> list[str]:
     return [(folder / name).read_text() for name in files]
 
 
+def _private(path: Path) -> None:
+    """Make the file before SQLite does, so that nobody else can read it."""
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
 class SqliteStore:
     """The state of a project.
 
@@ -43,6 +50,8 @@ class SqliteStore:
         self.vault = vault
         self.path = path
         self._spellings: dict[int, list[str]] = {}
+        if path != ":memory:":
+            _private(Path(path))
         with self._errors():
             self._db = sqlite3.connect(
                 path, isolation_level=None, timeout=_BUSY_MS / 1000

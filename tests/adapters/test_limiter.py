@@ -1,0 +1,65 @@
+"""The limiter never lets a vendor see more than its window allows, and uses what there is."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from connector_hub.adapters.clock import VirtualClock
+from connector_hub.adapters.limiter import WindowLimiter
+from connector_hub.errors import QuotaSpent
+from connector_hub.sdk import Limit
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_no_window_of_the_vendor_is_ever_overrun_and_nearly_all_of_it_is_used(
+    seed,
+):
+    clock, rng, seen = VirtualClock(), random.Random(seed), []
+    limiter = WindowLimiter([Limit("calls", 20, 10)], clock)
+
+    async def call():
+        async with limiter.slot("calls"):
+            await clock.sleep(rng.uniform(0.005, 0.08))
+            seen.append(clock.monotonic())
+            await clock.sleep(rng.uniform(0.005, 0.08))
+
+    async def work():
+        await asyncio.gather(*(call() for _ in range(100)))
+
+    task = asyncio.ensure_future(work())
+    await clock.run(task)
+    seen.sort()
+    for i, at in enumerate(seen[20:]):
+        assert at - seen[i] > 10
+    assert clock.monotonic() < 41
+
+
+async def test_one_that_gives_up_waiting_takes_no_room():
+    clock = VirtualClock()
+    limiter = WindowLimiter([Limit("calls", 1, 10)], clock)
+
+    async def call():
+        async with limiter.slot("calls"):
+            pass
+
+    await call()
+    waiting = asyncio.ensure_future(call())
+    after = asyncio.ensure_future(call())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await clock.advance(10.1)
+    assert after.done()
+
+
+async def test_the_reserve_of_a_day_is_left_to_people():
+    limiter = WindowLimiter([Limit("calls", 1000, 86_400, "daily")], VirtualClock())
+    limiter.heed({"calls": 101})
+    async with limiter.slot("calls"):
+        pass
+    limiter.heed({"calls": 100})
+    with pytest.raises(QuotaSpent):
+        async with limiter.slot("calls"):
+            pass
