@@ -364,6 +364,8 @@ class HubSpot(Connector):
             if w is not None:
                 by_trace[w.trace] = _done(w, row)
         for error in body.get("errors", ()):
+            if self._about_key(error):
+                raise ConfigError(self._unprepared())
             for trace in error.get("context", {}).get("objectWriteTraceId", ()):
                 by_trace[trace] = _refusal(error)
         return [
@@ -525,6 +527,15 @@ class HubSpot(Connector):
             case 524:
                 return Fault(Kind.AMBIGUOUS, message)
         return None
+
+    def _about_key(self, error: Mapping[str, Any]) -> bool:
+        """Whether a refusal is about the key property itself rather than about a record."""
+        if self.key is None:
+            return False
+        message = str(error.get("message") or "")
+        return _missing_property(error) == self.key or (
+            "non-unique" in message and self.key in message
+        )
 
     def _unprepared(self) -> str:
         return (

@@ -1,0 +1,237 @@
+"""HubSpot's own client against the sandbox, and the connector against it."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+
+import httpx
+import pytest
+import uvicorn
+from hubspot import HubSpot as Client
+from hubspot.crm.contacts import (
+    ApiException,
+    BatchInputSimplePublicObjectBatchInputUpsert,
+    PublicObjectSearchRequest,
+    SimplePublicObjectInputForCreate,
+)
+
+from connector_hub.adapters.clock import SystemClock
+from connector_hub.adapters.http import HttpClient, Ledger
+from connector_hub.errors import ConfigError, Exists, Rejected
+from connector_hub.sdk import Gone, LinkPatch, Ref, SecretStr, Want, Write
+from connector_hub_hubspot import HubSpot
+from connector_hub_hubspot.sandbox import HubSpotSandbox
+
+WANT = Want(
+    frozenset({"properties.email", "properties.lastname"}), frozenset({"companies"})
+)
+
+
+class Secrets:
+    def read(self, reference):
+        return HubSpotSandbox.access_token
+
+
+@pytest.fixture
+def sandbox():
+    return HubSpotSandbox(records=257)
+
+
+@pytest.fixture
+async def connector(sandbox):
+    config = HubSpot.Config(token=SecretStr("env:T"), base_url="http://127.0.0.1:1")
+    clock = SystemClock()
+    http = HttpClient(
+        HubSpot,
+        config,
+        connection="sales",
+        secrets=Secrets(),
+        clock=clock,
+        ledger=Ledger(),
+        transport=httpx.ASGITransport(app=sandbox.app),
+    )
+    made = HubSpot(config, http, clock=clock, key_field=HubSpot.key_field)
+    http.attach(made)
+    yield made
+    await http.aclose()
+
+
+def create(email, **more):
+    key = str(uuid.uuid4())
+    return Write(
+        "create", str(uuid.uuid4()), key, None, {"properties.email": email, **more}
+    )
+
+
+async def everything(connector, feed="changed", at=None):
+    found, mark = [], None
+    while True:
+        page = await connector.read("contacts", feed, at, WANT)
+        found += page.records
+        mark = mark or page.mark
+        if page.next is None:
+            return found, mark
+        at = page.next
+
+
+async def test_a_listing_misses_nobody_and_tells_the_primary_company(
+    connector, sandbox
+):
+    found, mark = await everything(connector)
+    assert {r.id for r in found} == {r["id"] for r in sandbox.live("contacts")}
+    assert len(found) == 257
+    assert mark
+    at_work = [r for r in found if r.links["companies"]]
+    assert at_work
+    assert all(r.links["companies"][0].label == "Primary" for r in at_work)
+
+
+async def test_an_edit_is_in_the_changed_feed_and_only_it(connector, sandbox):
+    _, mark = await everything(connector)
+    first = sandbox.live("contacts")[0]["id"]
+    sandbox.edit("contacts", {"id": first, "properties": {"lastname": "Edited"}})
+    sandbox.clock.advance(5)
+    found, _ = await everything(connector, at=mark)
+    assert [(r.id, r.fields["properties"]["lastname"]) for r in found] == [
+        (first, "Edited")
+    ]
+
+
+async def test_more_rows_of_one_stamp_than_a_search_gives_are_all_read(
+    connector, sandbox, monkeypatch
+):
+    monkeypatch.setattr("connector_hub_hubspot.connector._SEARCH_CAP", 60)
+    monkeypatch.setattr("connector_hub_hubspot.connector._SEARCH", 20)
+    monkeypatch.setattr("connector_hub_hubspot.sandbox._SEARCHES", 10_000)
+    found, _ = await everything(connector, at='{"ms": 1704096000000}')
+    assert {r.id for r in found} == {r["id"] for r in sandbox.live("contacts")}
+
+
+async def test_each_write_has_its_own_outcome_however_the_answer_is_shuffled(
+    connector, sandbox
+):
+    taken = sandbox.live("contacts")[0]
+    writes = [create(f"new{i}@x.example") for i in range(10)]
+    writes[3] = create(taken["properties"]["email"])
+    writes[7] = create("not an address")
+    way = connector.resource("contacts").way("create")
+    outcomes = await connector.write("contacts", writes, way=way)
+    assert isinstance(outcomes[3], Exists)
+    assert outcomes[3].there == taken["id"]
+    assert isinstance(outcomes[7], Rejected)
+    assert outcomes[7].reason == "INVALID_EMAIL"
+    by_id = {r["id"]: r for r in sandbox.live("contacts")}
+    for i in (0, 1, 2, 4, 5, 6, 8, 9):
+        assert by_id[outcomes[i].id]["properties"]["email"] == f"new{i}@x.example"
+
+
+async def test_the_same_key_twice_is_one_record(connector):
+    w = create("once@x.example")
+    way = connector.resource("contacts").way("create")
+    (first,) = await connector.write("contacts", [w], way=way)
+    (second,) = await connector.write("contacts", [w], way=way)
+    assert first.id == second.id
+    assert (first.created, second.created) == (True, False)
+    found = await connector.find(
+        "contacts", "connector_hub_id", [w.key, "nobody"], WANT
+    )
+    assert [r.id for r in found[w.key]] == [first.id]
+
+
+async def test_a_new_primary_company_replaces_the_old(connector, sandbox):
+    first, second = (r["id"] for r in sandbox.live("companies")[:2])
+    way = connector.resource("contacts").way("create")
+    w = create("works@x.example")
+    w = Write(
+        **{n: getattr(w, n) for n in Write.__slots__}
+        | {"links": {"companies": LinkPatch((Ref("companies", first, "Primary"),))}}
+    )
+    (done,) = await connector.write("contacts", [w], way=way)
+    patch = {
+        "companies": LinkPatch(
+            (Ref("companies", second, "Primary"),), (Ref("companies", first),)
+        )
+    }
+    update = Write("update", str(uuid.uuid4()), w.key, done.id, {}, patch)
+    await connector.write("contacts", [update], way=way)
+    (record,) = await connector.fetch("contacts", [done.id], WANT)
+    assert record.links["companies"] == (Ref("companies", second, "Primary"),)
+
+
+async def test_a_merged_id_is_told_as_merged(connector, sandbox):
+    one, two = (r["id"] for r in sandbox.live("contacts")[:2])
+    await connector.http.post(
+        "/crm/v3/objects/contacts/merge",
+        json={"primaryObjectId": one, "objectIdToMerge": two},
+    )
+    found = await connector.fetch("contacts", [two], WANT)
+    assert found == [Gone(two, "merged", Ref("contacts", one))]
+
+
+async def test_an_account_that_is_not_prepared_is_told_how_to_be(connector, sandbox):
+    sandbox.prepared = False
+    sandbox.seed_data()
+    way = connector.resource("contacts").way("create")
+    with pytest.raises(ConfigError, match="prepare"):
+        await connector.write("contacts", [create("a@x.example")], way=way)
+    assert "connector_hub_id" in await connector.prepare("contacts", make=True)
+    assert await connector.prepare("contacts", make=False) is None
+    await connector.write("contacts", [create("a@x.example")], way=way)
+
+
+@pytest.fixture
+def client(sandbox):
+    server = uvicorn.Server(
+        uvicorn.Config(
+            sandbox.app, port=0, log_level="critical", lifespan="off", date_header=False
+        )
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        pass
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield Client(
+        access_token=sandbox.access_token, host=f"http://127.0.0.1:{port}"
+    ).crm.contacts
+    server.should_exit = True
+    thread.join(5)
+
+
+def test_hubspots_own_client_creates_reads_searches_and_archives(client):
+    made = client.basic_api.create(
+        SimplePublicObjectInputForCreate(
+            properties={"email": "c@x.example", "lastname": "C"}
+        )
+    )
+    assert client.basic_api.get_by_id(made.id).properties["lastname"] == "C"
+    with pytest.raises(ApiException) as told:
+        client.basic_api.create(
+            SimplePublicObjectInputForCreate(properties={"email": "C@x.example"})
+        )
+    assert told.value.status == 409
+    assert f"Existing ID: {made.id}" in told.value.body
+    assert len(client.get_all()) == 258
+    found = client.search_api.do_search(PublicObjectSearchRequest(limit=200))
+    assert found.total >= 257
+    client.basic_api.archive(made.id)
+    with pytest.raises(ApiException):
+        client.basic_api.get_by_id(made.id)
+
+
+def test_hubspots_own_client_gets_a_207_for_a_batch_with_one_bad_row(client):
+    rows = [
+        {
+            "idProperty": "email",
+            "id": e,
+            "properties": {p: "v"},
+            "objectWriteTraceId": e,
+        }
+        for e, p in (("a@x.example", "lastname"), ("b@x.example", "nonsense"))
+    ]
+    answer = client.batch_api.upsert(
+        BatchInputSimplePublicObjectBatchInputUpsert(inputs=rows)
+    )
+    assert answer.num_errors == 1
+    assert [r.new for r in answer.results] == [True]
