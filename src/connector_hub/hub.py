@@ -350,7 +350,7 @@ class Hub:
             resource=resource,
             spoke=spoke,
             want=spoke.want,
-            bases=Bases(self.store, job.name, name, spoke, key),
+            bases=Bases(self.store, job.name, name, spoke, key, self._vault),
             identities=Identities(entity.identity, spoke, identity),
         )
 
@@ -603,9 +603,8 @@ class Hub:
         job = self.job(plan.job)
         source = self._offline_spoke(job, job.source)
         target = self._offline_spoke(job, job.target)
-        for rows in self.store.windows(plan.id):
-            for row in rows:
-                change = Change.of(row)
+        for _, changes in self.store.windows(plan.job, plan.id):
+            for change in changes:
                 if change.action != "settle":
                     yield _shown(change, source, target)
 

@@ -13,6 +13,7 @@ import orjson
 from connector_hub.errors import Unavailable
 from connector_hub.model.conflict import Conflict, DeadLetter
 from connector_hub.model.link import Kin, Link
+from connector_hub.model.plan import Change, Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,17 +168,22 @@ class Store(Protocol):
     ) -> None:
         """Store packed bases."""
 
+    def passed(
+        self, job: str, side: str, records: Collection[str], number: int
+    ) -> set[str]:
+        """Which of these records the pass of that number has met already."""
+
     def index(
         self,
         job: str,
         side: str,
-        rows: Iterable[tuple[str, int, Sequence[tuple[int, bytes]]]],
+        rows: Iterable[tuple[str, int, Sequence[bytes]]],
         number: int,
     ) -> None:
-        """Identity hashes of records: (record, filled sets, [(set, hash)]); replaces what was known."""
+        """Identity marks of records: (record, filled sets, marks); replaces what was known."""
 
     def touch(self, job: str, side: str, records: Collection[str], number: int) -> None:
-        """A whole pass saw these records again, unchanged."""
+        """A pass met these records again, unchanged."""
 
     def forget(self, job: str, side: str, records: Collection[str]) -> None:
         """Take gone records out of the identity index."""
@@ -185,10 +191,21 @@ class Store(Protocol):
     def sweep(self, job: str, side: str, number: int) -> None:
         """Drop from the index what a whole pass of that number did not see."""
 
+    def relatives(
+        self, job: str, side: str, other: str, records: Collection[str]
+    ) -> Iterable[tuple[str, bool, Kin]]:
+        """Who shares an identity with these records: (record, whether on the other side, kin).
+
+        Record keys are no identity; they are asked for by ``kin``.
+        """
+
+    def keyed(self, job: str, side: str) -> bool:
+        """Whether any record of a side carries a record key."""
+
     def kin(
-        self, job: str, side: str, hashes: Collection[tuple[int, bytes]]
-    ) -> dict[tuple[int, bytes], list[Kin]]:
-        """Who else carries these (set, hash) marks on a side."""
+        self, job: str, side: str, marks: Collection[bytes]
+    ) -> dict[bytes, list[Kin]]:
+        """Who carries these marks on a side."""
 
     def cursor(
         self, job: str, side: str, feed: str
@@ -225,15 +242,6 @@ class Store(Protocol):
         self, job: str, side: str, rows: Iterable[tuple[str, str, str, str]]
     ) -> None:
         """Remember who waits for a link: (record, account, resource, target record)."""
-
-    def intend(self, job: str, rows: Iterable[tuple[bytes, bytes, Any]]) -> None:
-        """Commit intents before their calls: (id, hub, payload)."""
-
-    def intents(self, job: str) -> list[tuple[bytes, bytes, Any]]:
-        """Writes whose outcome was never settled."""
-
-    def settled(self, intents: Iterable[bytes]) -> None:
-        """Take intents away: what became of them is known."""
 
     def open_conflict(  # noqa: PLR0917
         self,
@@ -272,7 +280,7 @@ class Store(Protocol):
     ) -> None:
         """Dead letters: (record, hub, op, reason, fields, change, vendor's message)."""
 
-    def exhume(self, job: str, records: Iterable[str], at: datetime) -> None:
+    def exhume(self, job: str, records: Collection[str], at: datetime) -> None:
         """Close the dead letters of these records."""
 
     def letters(
@@ -294,12 +302,6 @@ class Store(Protocol):
     def runs(self, job: str | None = None, most: int = 50) -> list[dict[str, Any]]:
         """The latest runs, newest first."""
 
-    def first_look(self, records: Sequence[str]) -> set[str]:
-        """Which of these records this reading has not met before; ``start_look`` forgets them."""
-
-    def start_look(self) -> None:
-        """A reading begins: no record has been met."""
-
     def save_plan(self, plan: str, job: str, document: Any, at: datetime) -> None:
         """Keep what a plan needs besides its windows, sealed."""
 
@@ -313,19 +315,49 @@ class Store(Protocol):
         """A plan is applied once."""
 
     def drop_plans(self, job: str, before: datetime, *, keep: str = "") -> None:
-        """Take away the windows of plans older than ``before`` and of runs that did not end."""
+        """Take away a job's plans that are older than ``before`` or applied, and what dead runs left.
 
-    def drop_windows(self, plan: str) -> None:
-        """Take away what was staged and planned under an id."""
+        Windows that were being written stay until it is known what became of them.
+        """
 
-    def stage(self, plan: str, n: int, rows: Any) -> None:
-        """Keep a page that was read, sealed."""
+    def drop_windows(self, job: str, plan: str) -> None:
+        """Take away what was staged and planned under an id and is not being written."""
 
-    def staged(self, plan: str) -> Iterator[Any]:
-        """Pages in the order they were read; each is taken away as the next is asked for."""
+    def stage(self, job: str, plan: str, n: int, seen: Sequence[Seen]) -> None:
+        """Keep what was read, sealed."""
 
-    def save_window(self, plan: str, n: int, rows: Any) -> None:
+    def staged(self, job: str, plan: str) -> Iterator[list[Seen]]:
+        """What was staged, in order; each part is taken away as the next is asked for."""
+
+    def save_window(
+        self, job: str, plan: str, n: int, changes: Sequence[Change]
+    ) -> None:
         """Keep a window of changes, sealed."""
 
-    def windows(self, plan: str) -> Iterator[Any]:
-        """Windows in order."""
+    def windows(self, job: str, plan: str) -> Iterator[tuple[int, list[Change]]]:
+        """A plan's windows with their numbers, in order."""
+
+    def open_window(self, job: str, plan: str, n: int, seed: bytes) -> None:
+        """Commit that a window is about to be written: its changes are intents from here on."""
+
+    def open_windows(self, job: str) -> list[tuple[str, int, list[Change]]]:
+        """(plan, number, changes) of windows whose writes were never settled."""
+
+    def close_window(
+        self, job: str, plan: str, n: int, rest: Sequence[Change] = ()
+    ) -> None:
+        """A window is settled but for the changes of ``rest``, whose outcome is not known."""
+
+
+class Sealer(Protocol):
+    """Encrypts values at rest; ``bound_to`` must be the same when they are opened."""
+
+    def seal(self, clear: bytes, bound_to: bytes = b"") -> bytes:
+        """Encrypt."""
+
+    def open(self, sealed: bytes, bound_to: bytes = b"") -> bytes:
+        """Decrypt.
+
+        Raises:
+            StoreError: it was sealed with another key, moved, or damaged.
+        """

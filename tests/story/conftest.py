@@ -119,7 +119,7 @@ class Project:
             connector.resource("people"),
             spoke,
             spoke.want,
-            Bases(self.store, "people", name, spoke, b"b" * 32),
+            Bases(self.store, "people", name, spoke, b"b" * 32, self.store.vault),
             Identities(PERSON.identity, spoke, b"i" * 32),
         )
 

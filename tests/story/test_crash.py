@@ -109,7 +109,7 @@ async def settle(project: Project) -> None:
     writes = project.right.writes
     await project.sync(full=True)
     assert project.right.writes == writes
-    assert project.store.intents("people") == []
+    assert project.store.open_windows("people") == []
 
 
 async def attempt(at: int, *, after: bool, where: str, edited: bool) -> bool:

@@ -153,11 +153,11 @@ async def test_a_vendor_that_stays_silent_stops_the_run_and_the_next_looks_first
     project.right.weather = [None, *silent]
     with pytest.raises(Unavailable):
         await project.sync()
-    assert len(project.store.intents("people")) == 1
+    assert len(project.store.open_windows("people")) == 1
     run = await project.sync()
     assert run.tally.outcomes["created"] + run.tally.outcomes["unchanged"] == 1
     assert len(project.right.rows) == 1
-    assert project.store.intents("people") == []
+    assert project.store.open_windows("people") == []
 
 
 async def test_a_delete_at_the_source_is_not_followed_by_default(project):

@@ -28,6 +28,7 @@ from connector_hub.errors import ConfigError, HubError, PluginError
 from connector_hub.model.entity import Entity, FieldSpec
 from connector_hub.model.job import Bound, Guard, Job, Percent, Side
 from connector_hub.model.mapping import (
+    ABSENT,
     LinkRule,
     MappingTest,
     Rule,
@@ -622,4 +623,4 @@ def run_tests(project: Project) -> Diagnostics:
 
 
 def _spelled(value: Any) -> str:
-    return "absent" if getattr(value, "name", "") == "ABSENT" else repr(value)
+    return "absent" if value is ABSENT else repr(value)

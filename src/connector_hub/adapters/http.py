@@ -10,10 +10,12 @@ import asyncio
 import base64
 import logging
 import random
+import ssl
 import zlib
 from collections import Counter, deque
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -184,6 +186,7 @@ class HttpClient:
         self._retries: deque[float] = deque()
         self._client = httpx.AsyncClient(  # noqa: TID251
             transport=transport,
+            verify=_tls(),
             trust_env=False,
             timeout=httpx.Timeout(30.0, connect=5.0),
             headers={"Accept-Encoding": "gzip", "User-Agent": "connector-hub"},
@@ -613,6 +616,12 @@ class HttpClient:
         if auth.origin and token.get(auth.origin):
             self._base = self._checked_base(self._url(str(token[auth.origin])))
         return {"Authorization": f"Bearer {token['access_token']}"}
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """One context for all connections: reading the certificates takes longer than a request."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def _chosen(auth: Auth, config: Any) -> Auth:

@@ -15,15 +15,37 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from msgspec import msgpack
 
 from connector_hub.adapters.vault import Vault
 from connector_hub.errors import ConfigError, StoreError
 from connector_hub.model.conflict import Conflict, DeadLetter
 from connector_hub.model.link import Kin, Link
+from connector_hub.model.mapping import ABSENT
+from connector_hub.model.plan import Change, Seen
 
 _CHUNK = 500
 _TENANT = 1
 _BUSY_MS = 5_000
+_CACHE_KIB = 16_384
+
+
+def _packed(value: Any) -> Any:
+    if value is ABSENT:
+        return msgpack.Ext(_ABSENT_CODE, b"")
+    raise TypeError(f"{type(value).__name__} is not a value of a vendor's JSON")
+
+
+def _unpacked(code: int, _: memoryview) -> Any:
+    if code == _ABSENT_CODE:
+        return ABSENT
+    raise ValueError(f"extension {code} is not known")
+
+
+_ABSENT_CODE = 1
+_ENCODER = msgpack.Encoder(enc_hook=_packed)
+_SEEN = msgpack.Decoder(list[Seen], ext_hook=_unpacked)
+_CHANGES = msgpack.Decoder(list[Change], ext_hook=_unpacked)
 
 
 def _migrations() -> list[str]:
@@ -57,9 +79,8 @@ class SqliteStore:
                 path, isolation_level=None, timeout=_BUSY_MS / 1000
             )
             self._db.executescript(
-                "pragma journal_mode=wal; pragma synchronous=full; pragma temp_store=file;"
-                "pragma journal_size_limit=67108864;"
-                "create temp table looked(record text primary key) without rowid;"
+                "pragma journal_mode=wal; pragma synchronous=full;"
+                f"pragma cache_size=-{_CACHE_KIB}; pragma journal_size_limit=67108864;"
             )
             self._migrate()
         self._check_key()
@@ -272,84 +293,106 @@ class SqliteStore:
             ((_TENANT, job, side, hub, packed) for hub, packed in rows),
         )
 
+    def passed(
+        self, job: str, side: str, records: Collection[str], number: int
+    ) -> set[str]:
+        """Which of these records the pass of that number has met already."""
+        return {
+            r[0]
+            for r in self._in(
+                "select record from identity where tenant=? and job=? and side=? and pass=? "
+                "and record in ({})",
+                (_TENANT, job, side, number),
+                records,
+            )
+        }
+
     def index(
         self,
         job: str,
         side: str,
-        rows: Iterable[tuple[str, int, Sequence[tuple[int, bytes]]]],
+        rows: Iterable[tuple[str, int, Sequence[bytes]]],
         number: int,
     ) -> None:
-        """Identity hashes of records: (record, filled sets, [(set, hash)]); replaces what was known."""
+        """Identity marks of records: (record, filled sets, marks); replaces what was known."""
         listed = list(rows)
-        old = dict(
-            self._in(
-                "select record, hashes from indexed where tenant=? and job=? and side=? and record in ({})",
-                (_TENANT, job, side),
-                [r[0] for r in listed],
-            )
+        known = self._in(
+            "select distinct record from identity where tenant=? and job=? and side=? "
+            "and record in ({})",
+            (_TENANT, job, side),
+            [r[0] for r in listed],
         )
-        gone: list[tuple[Any, ...]] = []
-        new: list[tuple[Any, ...]] = []
-        seen: list[tuple[Any, ...]] = []
-        for record, filled, hashes in listed:
-            packed = b"".join(bytes((slot,)) + h for slot, h in hashes)
-            was = old.get(record)
-            if was != packed:
-                if was:
-                    gone += [
-                        (_TENANT, job, side, was[i : i + 17], record)
-                        for i in range(0, len(was), 17)
-                    ]
-                new += [
-                    (_TENANT, job, side, packed[i : i + 17], record, filled)
-                    for i in range(0, len(packed), 17)
-                ]
-            seen.append((_TENANT, job, side, record, packed, number))
-        if gone:
+        with self.transaction():
+            self.forget(job, side, [r[0] for r in known])
             self._many(
-                "delete from identity where tenant=? and job=? and side=? and hash=? and record=?",
-                gone,
+                "insert or replace into identity values(?,?,?,?,?,?,?)",
+                (
+                    (_TENANT, job, side, record, mark, filled, number)
+                    for record, filled, marks in listed
+                    for mark in marks or (b"",)
+                ),
             )
-        self._many("insert or replace into identity values(?,?,?,?,?,?)", new)
-        self._many("insert or replace into indexed values(?,?,?,?,?,?)", seen)
 
     def touch(self, job: str, side: str, records: Collection[str], number: int) -> None:
-        """A whole pass saw these records again, unchanged."""
+        """A pass met these records again, unchanged."""
         self._many(
-            "update indexed set pass=? where tenant=? and job=? and side=? and record=?",
+            "update identity set pass=? where tenant=? and job=? and side=? and record=?",
             ((number, _TENANT, job, side, r) for r in records),
         )
 
     def forget(self, job: str, side: str, records: Collection[str]) -> None:
         """Take gone records out of the identity index."""
-        self.index(job, side, [(r, 0, ()) for r in records], 0)
         self._many(
-            "delete from indexed where tenant=? and job=? and side=? and record=?",
+            "delete from identity where tenant=? and job=? and side=? and record=?",
             ((_TENANT, job, side, r) for r in records),
         )
 
     def sweep(self, job: str, side: str, number: int) -> None:
         """Drop from the index what a whole pass of that number did not see."""
-        old = self._run(
-            "select record from indexed where tenant=? and job=? and side=? and pass<>?",
+        self._run(
+            "delete from identity where tenant=? and job=? and side=? and pass<>?",
             (_TENANT, job, side, number),
-        ).fetchall()
-        for i in range(0, len(old), _CHUNK):
-            self.forget(job, side, [r[0] for r in old[i : i + _CHUNK]])
+        )
+
+    def relatives(
+        self, job: str, side: str, other: str, records: Collection[str]
+    ) -> Iterator[tuple[str, bool, Kin]]:
+        """Who shares an identity with these records: (record, whether on the other side, kin).
+
+        Record keys are no identity; they are asked for by ``kin``.
+        """
+        for record, there, mark, kin, filled in self._in(
+            "select a.record, b.side, b.mark, b.record, b.filled from identity a "
+            "cross join identity b on b.tenant=a.tenant and b.job=a.job and b.side in (?,?) "
+            "and b.mark=a.mark and (b.record<>a.record or b.side<>a.side) "
+            "where a.tenant=? and a.job=? and a.side=? and a.mark>x'' and a.mark<x'ff' "
+            "and a.record in ({})",
+            (side, other, _TENANT, job, side),
+            records,
+        ):
+            yield record, there == other, Kin(kin, mark[0], filled)
+
+    def keyed(self, job: str, side: str) -> bool:
+        """Whether any record of a side carries a record key."""
+        return (
+            self._one(
+                "select 1 from identity where tenant=? and job=? and side=? and mark>=x'ff' limit 1",
+                (_TENANT, job, side),
+            )
+            is not None
+        )
 
     def kin(
-        self, job: str, side: str, hashes: Collection[tuple[int, bytes]]
-    ) -> dict[tuple[int, bytes], list[Kin]]:
-        """Who else carries these (set, hash) marks on a side."""
-        found: dict[tuple[int, bytes], list[Kin]] = {}
-        for packed, record, filled in self._in(
-            "select hash, record, filled from identity where tenant=? and job=? and side=? and hash in ({})",
+        self, job: str, side: str, marks: Collection[bytes]
+    ) -> dict[bytes, list[Kin]]:
+        """Who carries these marks on a side."""
+        found: dict[bytes, list[Kin]] = {}
+        for mark, record, filled in self._in(
+            "select mark, record, filled from identity where tenant=? and job=? and side=? and mark in ({})",
             (_TENANT, job, side),
-            {bytes((slot,)) + h for slot, h in hashes},
+            marks,
         ):
-            found.setdefault((packed[0], packed[1:]), []).append(
-                Kin(record, packed[0], filled)
-            )
+            found.setdefault(mark, []).append(Kin(record, mark[0], filled))
         return found
 
     def cursor(
@@ -424,31 +467,6 @@ class SqliteStore:
             ((_TENANT, job, side, r, a, res, t) for r, a, res, t in rows),
         )
 
-    def intend(self, job: str, rows: Iterable[tuple[bytes, bytes, Any]]) -> None:
-        """Commit intents before their calls: (id, hub, payload)."""
-        with self.transaction():
-            self._many(
-                "insert into intent values(?,?,?,?,?)",
-                (
-                    (i, _TENANT, job, hub, self.vault.seal(orjson.dumps(payload), i))
-                    for i, hub, payload in rows
-                ),
-            )
-
-    def intents(self, job: str) -> list[tuple[bytes, bytes, Any]]:
-        """Writes whose outcome was never settled."""
-        return [
-            (i, hub, orjson.loads(self.vault.open(sealed, i)))
-            for i, hub, sealed in self._run(
-                "select id, hub, payload from intent where tenant=? and job=?",
-                (_TENANT, job),
-            )
-        ]
-
-    def settled(self, intents: Iterable[bytes]) -> None:
-        """Take intents away: what became of them is known."""
-        self._many("delete from intent where id=?", ((i,) for i in intents))
-
     def open_conflict(  # noqa: PLR0917
         self,
         job: str,
@@ -488,14 +506,7 @@ class SqliteStore:
 
     def doubtful(self, job: str, side: str, records: Collection[str]) -> set[str]:
         """Those whose creation was never answered and cannot be looked up: not to be sent again."""
-        if (
-            self._one(
-                "select 1 from conflict where tenant=? and job=? and kind='unknown outcome' "
-                "and closed is null limit 1",
-                (_TENANT, job),
-            )
-            is None
-        ):
+        if not self._any_open("conflict", job):
             return set()
         return {
             r[0]
@@ -512,6 +523,8 @@ class SqliteStore:
         self, job: str, side: str, records: Collection[str], at: datetime
     ) -> set[str]:
         """Close what these records were in conflict about; the other members of a group."""
+        if not self._any_open("conflict", job):
+            return set()
         numbers = [
             r[0]
             for r in self._in(
@@ -536,6 +549,13 @@ class SqliteStore:
             ((at.isoformat(), n) for n in numbers),
         )
         return others - set(records)
+
+    def _any_open(self, table: str, job: str) -> bool:
+        """Whether it is worth asking about single records."""
+        query = (
+            f"select 1 from {table} where tenant=? and job=? and closed is null limit 1"  # noqa: S608 - a constant
+        )
+        return self._one(query, (_TENANT, job)) is not None
 
     def conflicts(
         self, job: str | None = None, number: int | None = None
@@ -566,6 +586,8 @@ class SqliteStore:
 
     def open_letters(self, job: str, records: Collection[str]) -> dict[str, bytes]:
         """The change each record's open dead letter stands for."""
+        if not self._any_open("dead_letter", job):
+            return {}
         return dict(
             self._in(
                 "select record, change from dead_letter where tenant=? and job=? and closed is null "
@@ -602,11 +624,12 @@ class SqliteStore:
                 ),
             )
 
-    def exhume(self, job: str, records: Iterable[str], at: datetime) -> None:
+    def exhume(self, job: str, records: Collection[str], at: datetime) -> None:
         """Close the dead letters of these records."""
+        letters = self.open_letters(job, records)
         self._many(
             "update dead_letter set closed=? where tenant=? and job=? and record=? and closed is null",
-            ((at.isoformat(), _TENANT, job, r) for r in records),
+            ((at.isoformat(), _TENANT, job, r) for r in letters),
         )
 
     def letters(
@@ -683,22 +706,6 @@ class SqliteStore:
             for i, j, kind, started, ended, status, document in rows
         ]
 
-    def first_look(self, records: Sequence[str]) -> set[str]:
-        """Which of these records this reading has not met before; ``start_look`` forgets them."""
-        known = {
-            r[0]
-            for r in self._in(
-                "select record from temp.looked where record in ({})", (), records
-            )
-        }
-        new = dict.fromkeys(r for r in records if r not in known)
-        self._many("insert or ignore into temp.looked values(?)", ((r,) for r in new))
-        return set(new)
-
-    def start_look(self) -> None:
-        """A reading begins: no record has been met."""
-        self._run("delete from temp.looked")
-
     def save_plan(self, plan: str, job: str, document: Any, at: datetime) -> None:
         """Keep what a plan needs besides its windows, sealed."""
         self._run(
@@ -741,53 +748,113 @@ class SqliteStore:
         self._run("update plan set applied=? where id=?", (at.isoformat(), plan))
 
     def drop_plans(self, job: str, before: datetime, *, keep: str = "") -> None:
-        """Take away the windows of plans older than ``before`` and of runs that did not end."""
-        old = [
-            r[0]
-            for r in self._run(
-                "select id from plan where tenant=? and job=? and id<>? and (made<? or applied is not null)",
-                (_TENANT, job, keep, before.isoformat()),
+        """Take away a job's plans that are older than ``before`` or applied, and what dead runs left.
+
+        Windows that were being written stay until it is known what became of them.
+        """
+        mine = (_TENANT, job)
+        with self.transaction():
+            self._run(
+                "delete from plan where tenant=? and job=? and id<>? and (made<? or applied is not null)",
+                (*mine, keep, before.isoformat()),
+            )
+            kept = "select id from plan where tenant=? and job=?"
+            self._run(
+                f"delete from staged where tenant=? and job=? and plan not in ({kept})",  # noqa: S608 - a constant
+                (*mine, *mine),
+            )
+            self._run(
+                f"delete from window where tenant=? and job=? and seed is null and plan not in ({kept})",  # noqa: S608 - a constant
+                (*mine, *mine),
+            )
+
+    def drop_windows(self, job: str, plan: str) -> None:
+        """Take away what was staged and planned under an id and is not being written."""
+        at = (_TENANT, job, plan)
+        self._run("delete from staged where tenant=? and job=? and plan=?", at)
+        self._run(
+            "delete from window where tenant=? and job=? and plan=? and seed is null",
+            at,
+        )
+
+    def stage(self, job: str, plan: str, n: int, seen: Sequence[Seen]) -> None:
+        """Keep what was read, sealed."""
+        self._run(
+            "insert or replace into staged values(?,?,?,?,?)",
+            (_TENANT, job, plan, n, self._sealed(plan, n, seen)),
+        )
+
+    def staged(self, job: str, plan: str) -> Iterator[list[Seen]]:
+        """What was staged, in order; each part is taken away as the next is asked for."""
+        for n, sealed in self._parts("staged", job, plan):
+            yield _SEEN.decode(self._opened(plan, n, sealed))
+            self._run(
+                "delete from staged where tenant=? and job=? and plan=? and n=?",
+                (_TENANT, job, plan, n),
+            )
+
+    def save_window(
+        self, job: str, plan: str, n: int, changes: Sequence[Change]
+    ) -> None:
+        """Keep a window of changes, sealed."""
+        self._run(
+            "insert or replace into window values(?,?,?,?,null,?)",
+            (_TENANT, job, plan, n, self._sealed(plan, n, changes)),
+        )
+
+    def windows(self, job: str, plan: str) -> Iterator[tuple[int, list[Change]]]:
+        """A plan's windows with their numbers, in order."""
+        for n, sealed in self._parts("window", job, plan):
+            yield n, _CHANGES.decode(self._opened(plan, n, sealed))
+
+    def open_window(self, job: str, plan: str, n: int, seed: bytes) -> None:
+        """Commit that a window is about to be written: its changes are intents from here on."""
+        self._run(
+            "update window set seed=? where tenant=? and job=? and plan=? and n=?",
+            (seed, _TENANT, job, plan, n),
+        )
+
+    def open_windows(self, job: str) -> list[tuple[str, int, list[Change]]]:
+        """(plan, number, changes) of windows whose writes were never settled."""
+        return [
+            (plan, n, _CHANGES.decode(self._opened(plan, n, sealed)))
+            for plan, n, sealed in self._run(
+                "select plan, n, payload from window where tenant=? and job=? and seed is not null "
+                "order by plan, n",
+                (_TENANT, job),
             )
         ]
-        for i in old:
-            self.drop_windows(i)
-            self._run("delete from plan where id=?", (i,))
 
-    def drop_windows(self, plan: str) -> None:
-        """Take away what was staged and planned under an id."""
-        self._run("delete from staged where plan=?", (plan,))
-        self._run("delete from window where plan=?", (plan,))
+    def close_window(
+        self, job: str, plan: str, n: int, rest: Sequence[Change] = ()
+    ) -> None:
+        """A window is settled but for the changes of ``rest``, whose outcome is not known."""
+        at = (_TENANT, job, plan, n)
+        if rest:
+            self._run(
+                "update window set payload=? where tenant=? and job=? and plan=? and n=?",
+                (self._sealed(plan, n, rest), *at),
+            )
+        else:
+            self._run(
+                "delete from window where tenant=? and job=? and plan=? and n=?", at
+            )
 
-    def stage(self, plan: str, n: int, rows: Any) -> None:
-        """Keep a page that was read, sealed."""
-        self._keep("staged", plan, n, rows)
-
-    def staged(self, plan: str) -> Iterator[Any]:
-        """Pages in the order they were read; each is taken away as the next is asked for."""
-        yield from self._kept("staged", plan, take=True)
-
-    def save_window(self, plan: str, n: int, rows: Any) -> None:
-        """Keep a window of changes, sealed."""
-        self._keep("window", plan, n, rows)
-
-    def windows(self, plan: str) -> Iterator[Any]:
-        """Windows in order."""
-        yield from self._kept("window", plan, take=False)
-
-    def _keep(self, table: str, plan: str, n: int, rows: Any) -> None:
-        sealed = self.vault.seal(orjson.dumps(rows), f"{plan}/{n}".encode())
-        self._run(f"insert into {table} values(?,?,?)", (plan, n, sealed))
-
-    def _kept(self, table: str, plan: str, *, take: bool) -> Iterator[Any]:
+    def _parts(self, table: str, job: str, plan: str) -> Iterator[tuple[int, bytes]]:
         n = -1
         while True:
             row = self._one(
-                f"select n, payload from {table} where plan=? and n>? order by n limit 1",  # noqa: S608
-                (plan, n),
+                f"select n, payload from {table} where tenant=? and job=? and plan=? and n>? "  # noqa: S608 - a constant
+                "order by n limit 1",
+                (_TENANT, job, plan, n),
             )
             if row is None:
                 return
             n = row[0]
-            yield orjson.loads(self.vault.open(row[1], f"{plan}/{n}".encode()))
-            if take:
-                self._run(f"delete from {table} where plan=? and n=?", (plan, n))  # noqa: S608
+            yield row
+
+    def _sealed(self, plan: str, n: int, rows: Any) -> bytes:
+        return self.vault.seal(_ENCODER.encode(rows), f"{plan}/{n}".encode())
+
+    def _opened(self, plan: str, n: int, sealed: bytes) -> bytes:
+        return self.vault.open(sealed, f"{plan}/{n}".encode())

@@ -1,11 +1,11 @@
-"""Transforms that need a library: phone numbers (phonenumberslite, a port of libphonenumber)."""
+"""Transforms that need a library: phone numbers (phonenumberslite, a port of libphonenumber).
+
+It is imported when a mapping asks for it: a program without phone numbers need not read its tables.
+"""
 
 from __future__ import annotations
 
 from functools import lru_cache
-
-import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumberFormat
 
 from connector_hub.model.transforms import Transform, Transforms, Unreadable
 
@@ -18,6 +18,8 @@ def phone(argument: str | None) -> Transform:
     Raises:
         ValueError: no region, or none that exists (ISO 3166-1 alpha-2).
     """
+    import phonenumbers  # noqa: PLC0415 - see above
+
     region = (argument or "").strip()
     if region not in phonenumbers.SUPPORTED_REGIONS:
         raise ValueError("needs a region such as phone(ID)")
@@ -29,11 +31,13 @@ def phone(argument: str | None) -> Transform:
             return None
         try:
             number = phonenumbers.parse(text, region)
-        except NumberParseException:
+        except phonenumbers.NumberParseException:
             raise Unreadable from None
         if not phonenumbers.is_possible_number(number):
             raise Unreadable
-        spelled = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+        spelled = phonenumbers.format_number(
+            number, phonenumbers.PhoneNumberFormat.E164
+        )
         return f"{spelled};ext={number.extension}" if number.extension else spelled
 
     return Transform(get)

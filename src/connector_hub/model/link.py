@@ -5,22 +5,32 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha1
 from typing import Literal
 
 NAMESPACE = uuid.UUID("6f1d3b52-6a3e-5a0c-9d0e-2f8f3c1f7a55")
 """The hub's own UUID namespace (RFC 9562, version 5)."""
+_NAMESPACE = NAMESPACE.bytes
 
 
 def hub_id(
     tenant: str, account: str, resource: str, record: str, generation: int = 0
-) -> uuid.UUID:
-    """The hub id of a thing, from the record it was first seen as.
+) -> bytes:
+    """The hub id of a thing, from the record it was first seen as: a UUID of version 5.
 
     Computable again after the state is lost, so that a second create meets the first one's record key.
     """
-    return uuid.uuid5(
-        NAMESPACE, "\0".join((tenant, account, resource, record, str(generation)))
-    )
+    name = f"{tenant}\0{account}\0{resource}\0{record}\0{generation}"
+    digest = bytearray(sha1(_NAMESPACE + name.encode()).digest()[:16])  # noqa: S324 - RFC 9562, 5.5
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    return bytes(digest)
+
+
+def spelled(hub: bytes) -> str:
+    """A hub id as text, the record key vendors hold: ``str(uuid.UUID(bytes=hub))`` at a fifth of its cost."""
+    h = hub.hex()
+    return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,28 +9,32 @@ What a rule cannot read is absent, too, and reported.
 
 from __future__ import annotations
 
-import enum
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from collections.abc import Mapping as Map
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from typing import Any
+
+from msgspec import structs
 
 from connector_hub.model.entity import KINDS, Entity, FieldSpec
 from connector_hub.model.record import EMPTY, LinkPatch, Ref, Want
 from connector_hub.model.transforms import Transform, Transforms, Unreadable, same
 
 
-class Absent(enum.Enum):
-    """The vendor said nothing about a field. An Enum, so that it can be written as JSON."""
+class Absent:
+    """The vendor said nothing about a field. There is one of it: compare with ``is``."""
 
-    ABSENT = "\0absent"
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "ABSENT"
 
 
-ABSENT = Absent.ABSENT
+ABSENT = Absent()
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +241,8 @@ class Spoke:
     raws: Callable[[Map[str, Any], Map[str, Sequence[Ref]]], Raws]
     view: Callable[[Raws], tuple[dict[str, Any], list[Bad]]]
     put: Callable[[Map[str, Any]], Map[str, Any]]
-    slots: tuple[tuple[str, ...], ...]
-    """The identity sets this spoke can fill."""
+    identity: Callable[[Raws], Map[str, Any]]
+    """Like ``view``, of the fields that identity is made of only."""
 
     def patch(self, view: Map[str, Any], was: Map[str, Any] = EMPTY) -> Patch:
         """What to write so that the record shows ``view``; links replace those of ``was``."""
@@ -255,8 +259,8 @@ class Spoke:
 def _relink(rule: LinkRule, new: Ref | None, old: Ref | None) -> LinkPatch:
     if new == old:
         return LinkPatch()
-    add = (replace(new, label=rule.label),) if new else ()
-    return LinkPatch(add, (replace(old, label=rule.label),) if old else ())
+    add = (structs.replace(new, label=rule.label),) if new else ()
+    return LinkPatch(add, (structs.replace(old, label=rule.label),) if old else ())
 
 
 def compile_mapping(
@@ -292,7 +296,7 @@ def compile_mapping(
         raws=_compile_raws(rules),
         view=_compile_view(rules, entity, made),
         put=_compile_put(rules, made, writable),
-        slots=tuple(s for s in entity.identity if all(f in names for f in s)),
+        identity=_compile_identity(rules, entity, made),
     )
 
 
@@ -369,8 +373,19 @@ def _picker(rule: LinkRule, absent: Absent) -> Callable[[Map[str, Sequence[Ref]]
     return pick
 
 
-def _compile_view(
+def _compile_identity(
     rules: Sequence[Rule], entity: Entity, made: Map[str, list[Transform]]
+) -> Callable[[Raws], Map[str, Any]]:
+    names = {n for s in entity.identity for n in s}
+    view = _compile_view(rules, entity, made, names)
+    return lambda raws: view(raws)[0]
+
+
+def _compile_view(
+    rules: Sequence[Rule],
+    entity: Entity,
+    made: Map[str, list[Transform]],
+    only: Container[str] | None = None,
 ) -> Callable[[Raws], tuple[dict[str, Any], list[Bad]]]:
     src = _Source()
     absent, unreadable, bad = src.bind(ABSENT), src.bind(Unreadable), src.bind(Bad)
@@ -380,6 +395,8 @@ def _compile_view(
     if rules:
         put("".join(f"r{i}, " for i in range(len(rules))) + "= raws")
     for i, rule in enumerate(rules):
+        if only is not None and rule.field not in only:
+            continue
         name = src.bind(rule.field)
         reject = "True" if rule.bad == "reject" or rule.other == "reject" else "False"
         put(f"if r{i} is None or r{i} == '':")

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from connector_hub.model.mapping import ABSENT, Raws
+from msgspec import Struct
+
+from connector_hub.model.mapping import Raws
 
 Action = Literal["create", "update", "archive", "settle"]
 """``settle`` writes nothing to a vendor: both sides agree, and the hub remembers it."""
@@ -25,8 +27,7 @@ OUTCOMES = (
 """What may become of a record, the gravest first."""
 
 
-@dataclass(slots=True)
-class Seen:
+class Seen(Struct, array_like=True):
     """A record as the planner read it: the mapped fields only."""
 
     id: str
@@ -35,23 +36,8 @@ class Seen:
     by: str | None
     raws: Raws
 
-    def row(self) -> list[Any]:
-        """As JSON values."""
-        return [self.id, self.version, self.key, self.by, self.raws]
 
-    @classmethod
-    def of(cls, row: list[Any] | None) -> Seen | None:
-        """From ``row()``."""
-        if row is None:
-            return None
-        raws = row[4]
-        if ABSENT.value in raws:
-            raws = [ABSENT if v == ABSENT.value else v for v in raws]
-        return cls(row[0], row[1], row[2], row[3], tuple(raws))
-
-
-@dataclass(slots=True)
-class Change:
+class Change(Struct, array_like=True):
     """One write, or one agreement, with its reason.
 
     ``fields`` are those to write; ``agreed`` those the two sides hold alike.
@@ -69,37 +55,6 @@ class Change:
     first: bool = False
     """The two records are linked by this change."""
     reason: str = ""
-
-    def row(self) -> list[Any]:
-        """As JSON values."""
-        return [
-            self.action,
-            self.hub.hex(),
-            self.source.row() if self.source else None,
-            self.target.row() if self.target else None,
-            self.fields,
-            self.agreed,
-            self.waits,
-            self.clears,
-            self.first,
-            self.reason,
-        ]
-
-    @classmethod
-    def of(cls, row: list[Any]) -> Change:
-        """From ``row()``."""
-        return cls(
-            row[0],
-            bytes.fromhex(row[1]),
-            Seen.of(row[2]),
-            Seen.of(row[3]),
-            tuple(row[4]),
-            tuple(row[5]),
-            tuple((a, b, c) for a, b, c in row[6]),
-            row[7],
-            row[8],
-            row[9],
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,27 +1,24 @@
 """A vendor's record as last seen, and what a write to one looks like.
 
-These are the values that cross the plugin border: plain, frozen, without behaviour.
+These are the values that cross the plugin border: plain, frozen, without behaviour. Structs of msgspec,
+because one is made for every record: a frozen dataclass costs eight times as much to make.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from connector_hub.errors import VendorError
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
-def _nothing() -> Mapping[str, Any]:
-    return _NONE
-
-
-@dataclass(frozen=True, slots=True)
-class Ref:
+class Ref(Struct, frozen=True):
     """A pointer to another record of the same vendor."""
 
     resource: str
@@ -29,8 +26,7 @@ class Ref:
     label: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """One record, as last seen.
 
     ``fields`` is the vendor's own JSON row: mapping paths walk it.
@@ -41,14 +37,13 @@ class Record:
     id: str
     fields: Mapping[str, Any]
     version: str | None = None
-    links: Mapping[str, Sequence[Ref]] = field(default_factory=_nothing)
+    links: Mapping[str, Sequence[Ref]] = _NONE
     key: str | None = None
     changed: datetime | None = None
     by: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(Struct, frozen=True):
     """A record that is no longer there, on the vendor's word."""
 
     id: str
@@ -56,16 +51,14 @@ class Gone:
     into: Ref | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Want:
+class Want(Struct, frozen=True):
     """What the hub needs of each record: mapping paths, link names, and nothing more."""
 
     fields: frozenset[str]
     links: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """One page of a feed.
 
     ``next`` continues this pull and may die with it.
@@ -79,8 +72,7 @@ class Page:
     whole: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class LinkPatch:
+class LinkPatch(Struct, frozen=True):
     """Links to add and to take away under one name."""
 
     add: tuple[Ref, ...] = ()
@@ -90,8 +82,7 @@ class LinkPatch:
 Op = Literal["create", "update", "archive"]
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(Struct, frozen=True):
     """One write to one record.
 
     ``trace`` is the intent's id, the same over attempts: the vendor's trace id or idempotency key.
@@ -104,13 +95,12 @@ class Write:
     trace: str
     key: str
     id: str | None = None
-    fields: Mapping[str, Any] = field(default_factory=_nothing)
-    links: Mapping[str, LinkPatch] = field(default_factory=_nothing)
+    fields: Mapping[str, Any] = _NONE
+    links: Mapping[str, LinkPatch] = _NONE
     version: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Struct, frozen=True):
     """A write the vendor confirmed.
 
     ``fields`` and ``version`` are what the vendor now holds; None makes the hub read it back.
@@ -124,8 +114,7 @@ class Done:
     created: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(Struct, frozen=True):
     """The vendor works on it; ask again with the ticket."""
 
     ticket: str

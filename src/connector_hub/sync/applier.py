@@ -7,7 +7,7 @@ after them.  Whatever dies in between is known again by its intents.
 from __future__ import annotations
 
 import asyncio
-import uuid
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -21,10 +21,11 @@ from connector_hub.errors import (
     Unavailable,
     VendorError,
 )
+from connector_hub.model.link import spelled
 from connector_hub.model.plan import Change, Seen
 from connector_hub.model.record import Done, Outcome, Pending, Record, Ref, Write
 from connector_hub.sdk.connector import Way
-from connector_hub.sync.base import NEVER, merged
+from connector_hub.sync.base import Base
 from connector_hub.sync.planner import (
     Subject,
     refused,
@@ -34,8 +35,9 @@ from connector_hub.sync.planner import (
 )
 from connector_hub.sync.reading import index
 from connector_hub.sync.run import Held, JobRun, hold
-from connector_hub.sync.sides import batches, fetch, together
+from connector_hub.sync.sides import LiveSide, batches, fetch, together
 
+_SEED = 12
 _TRIES = 3
 _WRITERS = 4
 _LAST_LOOK = 1.2
@@ -48,41 +50,48 @@ class Item:
 
     change: Change
     subject: Subject
-    intent: bytes
     write: Write
     outcome: Outcome | None = None
     now: Seen | None = None
     """The target record as it is after the write."""
 
 
-async def apply_window(run: JobRun, changes: Sequence[Change]) -> None:
-    """Write a window and settle it.
+async def apply_window(run: JobRun, n: int, changes: Sequence[Change]) -> None:
+    """Write the plan's window ``n``, whose changes are kept, and settle it.
 
     Raises:
         Unavailable, AuthError: the vendor is not there; the intents stay and are looked up next time.
     """
+    seed = os.urandom(_SEED)
     subjects = _subjects(run, changes)
-    items = [
-        _item(run, c, s)
-        for c, s in zip(changes, subjects, strict=True)
-        if c.action != "settle"
-    ]
-    run.store.intend(
-        run.job.name, [(i.intent, i.change.hub, i.change.row()) for i in items]
-    )
-    settles = [
-        (c, s) for c, s in zip(changes, subjects, strict=True) if c.action == "settle"
-    ]
+    items, settles = [], []
+    for i, (c, s) in enumerate(zip(changes, subjects, strict=True)):
+        if c.action == "settle":
+            settles.append((c, s))
+        else:
+            items.append(Item(c, s, _write(run, c, s, trace(seed, i))))
+    if items:
+        run.store.open_window(run.job.name, run.plan.id, n, seed)
     try:
         await _write_all(run, items)
         await _read_back(run, items)
     except BaseException:
-        await asyncio.shield(_save_what_is_known(run, items))
+        await asyncio.shield(_save_what_is_known(run, n, items))
         raise
     with run.store.transaction():
         settle(run, items)
         _settle_agreed(run, settles)
+        run.store.close_window(run.job.name, run.plan.id, n)
     run.progress("writing", _written(run), None)
+
+
+def trace(seed: bytes, i: int) -> str:
+    """The trace id of a window's i-th change, the same over all attempts: a UUID of version 4.
+
+    Twelve bytes are the window's random seed, the last four count.
+    """
+    h = seed.hex()
+    return f"{h[:8]}-{h[8:12]}-4{h[13:16]}-8{h[17:20]}-{h[20:24]}{i:08x}"
 
 
 def _written(run: JobRun) -> int:
@@ -105,32 +114,28 @@ def _subjects(run: JobRun, changes: Sequence[Change]) -> list[Subject]:
     return found
 
 
-def _item(run: JobRun, c: Change, s: Subject) -> Item:
-    intent = uuid.uuid4()
-    key = str(uuid.UUID(bytes=c.hub))
-    trace = str(intent)
+def _write(run: JobRun, c: Change, s: Subject, trace_id: str) -> Write:
+    key, spoke = spelled(c.hub), run.target.spoke
     if c.action == "archive":
-        write = Write("archive", trace, key, c.target.id if c.target else None)
-        return Item(c, s, intent.bytes, write)
+        return Write("archive", trace_id, key, c.target.id if c.target else None)
     wanted = {n: s.view[n] for n in c.fields if n in s.view}
-    spoke = run.target.spoke
     if c.action == "update" and c.target:
         patch = spoke.patch(wanted, target_view(run, c.target))
-        write = Write(
+        return Write(
             "update",
-            trace,
+            trace_id,
             key,
             c.target.id,
             patch.fields,
             patch.links,
             version=c.target.version,
         )
-        return Item(c, s, intent.bytes, write)
     patch = spoke.patch(wanted)
-    fields = {p: v for p, v in patch.fields.items() if v not in (None, ())}
-    fields |= {p: v for p, v in spoke.mapping.set_on_create.items() if p not in fields}
+    fields = {p: v for p, v in patch.fields.items() if v is not None and v != ()}
+    for path, value in spoke.mapping.set_on_create.items():
+        fields.setdefault(path, value)
     links = {name: p for name, p in patch.links.items() if p.add}
-    return Item(c, s, intent.bytes, Write("create", trace, key, None, fields, links))
+    return Write("create", trace_id, key, None, fields, links)
 
 
 async def _write_all(run: JobRun, items: Sequence[Item]) -> None:
@@ -282,7 +287,7 @@ def _answered(run: JobRun, item: Item, done: Done) -> Seen:
     return side.seen(record)
 
 
-async def _save_what_is_known(run: JobRun, items: Sequence[Item]) -> None:
+async def _save_what_is_known(run: JobRun, n: int, items: Sequence[Item]) -> None:
     """A run is going down: settle what the vendor has confirmed, as far as a moment allows."""
     done = [i for i in items if isinstance(i.outcome, Done)]
     if not done:
@@ -293,12 +298,15 @@ async def _save_what_is_known(run: JobRun, items: Sequence[Item]) -> None:
     except (TimeoutError, VendorError):
         pass
     known = [i for i in done if i.now is not None or i.write.op == "archive"]
+    settled = {id(i) for i in known}
+    rest = [i.change for i in items if id(i) not in settled]
     with run.store.transaction():
         settle(run, known)
+        run.store.close_window(run.job.name, run.plan.id, n, rest)
 
 
 def settle(run: JobRun, items: Sequence[Item]) -> None:
-    """Links, bases and outcomes of a window; the intents end."""
+    """Links, bases and outcomes of what was written."""
     source, target, store, job = run.source, run.target, run.store, run.job.name
     links: list[tuple[str, str, str, bytes]] = []
     bases: dict[str, list[tuple[bytes, bytes]]] = {"left": [], "right": []}
@@ -322,10 +330,10 @@ def settle(run: JobRun, items: Sequence[Item]) -> None:
     store.link(links)
     store.set_bases(job, source.name, bases[source.name])
     store.set_bases(job, target.name, bases[target.name])
-    index(run, target, [i.now for i in taken if i.now and i.write.op == "create"])
+    made = [i.now for i in taken if i.now and i.write.op == "create"]
+    index(run, target, made, keyed=False)
     wait_for_links(run, [w for w in waits if w[1]])
     _decided(run, [i.subject.seen.id for i in taken])
-    store.settled([i.intent for i in items])
 
 
 def _decided(run: JobRun, records: Sequence[str]) -> None:
@@ -370,38 +378,27 @@ def _add_bases(
 ) -> None:
     """Both sides' bases after a write; counts what became of the record."""
     assert i.now is not None  # noqa: S101 - decided by the caller
-    source, target, hub = run.source, run.target, i.change.hub
-    agreed = set(i.change.fields) | set(i.change.agreed)
-    never = [n for n, _, _ in i.subject.waits]
-    mine = source.bases.field_hashes(hub, i.subject.seen.raws)
-    packed = old.source.get(hub)
-    before = source.bases.unpack(packed) if packed else None
-    if i.change.first and before is None:
-        agreed |= set(source.spoke.names) - set(never)
-    bases[source.name].append(
-        (
-            hub,
-            source.bases.pack(i.subject.seen.raws, merged(before, mine, agreed, never)),
-        )
-    )
-    theirs = target.bases.field_hashes(hub, i.now.raws)
-    view = target_view(run, i.now)
-    differs = [
-        n
-        for n in i.change.fields
-        if n in i.subject.view and view.get(n) != i.subject.view[n]
-    ]
-    edited = differs and not _ours(run, i)
-    packed = old.target.get(hub)
-    before = target.bases.unpack(packed) if packed else None
-    if i.change.first and before is None:
-        agreed |= set(target.spoke.names)
-    fields = merged(
-        before, theirs, agreed & set(target.spoke.names), differs if edited else ()
-    )
-    bases[target.name].append((hub, target.bases.pack(i.now.raws, fields)))
-    run.tally.add(_outcome(i, differs if not edited else []))
+    source, target, c = run.source, run.target, i.change
+    agreed = {*c.fields, *c.agreed}
+    waiting = [n for n, _, _ in i.subject.waits]
+    seen = i.subject.seen
+    before = _unpacked(source, old.source, c.hub)
+    packed = source.bases.settled(c.hub, seen.raws, before, agreed, waiting)
+    bases[source.name].append((c.hub, packed))
+    wanted, view = i.subject.view, target_view(run, i.now)
+    differs = [n for n in c.fields if n in wanted and view.get(n) != wanted[n]]
+    edited = bool(differs) and not _ours(run, i)
+    before = _unpacked(target, old.target, c.hub)
+    never = differs if edited else ()
+    packed = target.bases.settled(c.hub, i.now.raws, before, agreed, never)
+    bases[target.name].append((c.hub, packed))
+    run.tally.add(_outcome(i, [] if edited else differs))
     run.tally.writes[target.connection] += 1
+
+
+def _unpacked(side: LiveSide, old: Mapping[bytes, bytes], hub: bytes) -> Base | None:
+    packed = old.get(hub)
+    return side.bases.unpack(packed, hub) if packed else None
 
 
 def _outcome(i: Item, not_taken: Sequence[str]) -> str:
@@ -494,22 +491,14 @@ def _settle_agreed(run: JobRun, settles: Sequence[tuple[Change, Subject]]) -> No
         if c.source is None or c.target is None:
             continue
         links += _both(run, c.source.id, c.target.id, c.hub)
-        never = [n for n, _, _ in c.waits]
-        for side, seen, packed, rows, waiting in (
-            (source, c.source, old.source.get(c.hub), mine, never),
-            (target, c.target, old.target.get(c.hub), theirs, ()),
+        waiting = [n for n, _, _ in c.waits]
+        for side, seen, held, rows, never in (
+            (source, c.source, old.source, mine, waiting),
+            (target, c.target, old.target, theirs, ()),
         ):
-            before = side.bases.unpack(packed) if packed else None
-            hashes = side.bases.field_hashes(c.hub, seen.raws)
-            agreed = set(c.agreed) & set(side.spoke.names)
-            if c.first and before is None:
-                agreed = set(side.spoke.names) - set(waiting)
-            rows.append(
-                (
-                    c.hub,
-                    side.bases.pack(seen.raws, merged(before, hashes, agreed, waiting)),
-                )
-            )
+            before = _unpacked(side, held, c.hub)
+            packed = side.bases.settled(c.hub, seen.raws, before, c.agreed, never)
+            rows.append((c.hub, packed))
     store.link(links)
     store.set_bases(job, source.name, mine)
     store.set_bases(job, target.name, theirs)
@@ -520,4 +509,4 @@ def _settle_agreed(run: JobRun, settles: Sequence[tuple[Change, Subject]]) -> No
     run.tally.add("unchanged", len(settles))
 
 
-__all__ = ["NEVER", "apply_window", "by_key", "settle"]
+__all__ = ["apply_window", "by_key", "settle"]

@@ -1,24 +1,26 @@
-"""Bases: what each side held when both last agreed, as keyed hashes of the vendor's own values.
+"""Bases: what each side held when both last agreed, as hashes of the vendor's own values.
 
 One packed row per (job, side) and hub id::
 
-    layout (4 bytes) | hash of the whole record (16) | hash of each field (8 each)
+    layout (4 bytes) | keyed hash of the whole record (16) | sealed: hash of each field (8 each)
 
 The layout is a number the store gives to a list of (field, rule fingerprint).  A field hash of zeros
 means *never agreed*: it reads as changed.  All ones mean *no base*: the rule is new or was edited.
+The hashes of fields are fast ones (XXH3), hence they are encrypted, bound to job, side and hub id.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
 import orjson
+from xxhash import xxh3_64_digest
 
 from connector_hub.model.mapping import ABSENT, Raws, Spoke
-from connector_hub.ports import Store
+from connector_hub.ports import Sealer, Store
 
 _LAYOUT = 4
 _RECORD = 16
@@ -26,14 +28,15 @@ _FIELD = 8
 _HEAD = _LAYOUT + _RECORD
 NEVER = bytes(_FIELD)
 UNBASED = b"\xff" * _FIELD
+_BLANK = xxh3_64_digest(b"")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Base:
-    """A row, unpacked: the record's hash and each field's, by name."""
+    """A row, unpacked: the record's hash, and each field's in the order of ``Spoke.names``."""
 
     record: bytes
-    fields: dict[str, bytes]
+    fields: tuple[bytes, ...]
 
 
 @dataclass(slots=True)
@@ -45,14 +48,17 @@ class Bases:
     side: str
     spoke: Spoke
     key: bytes
+    sealer: Sealer
     layout: int = 0
     _head: bytes = b""
-    _layouts: dict[int, list[str | None]] = field(default_factory=dict)
+    _bound: bytes = b""
+    _places: dict[int, list[int | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         fields = list(zip(self.spoke.names, self.spoke.prints, strict=True))
         self.layout = self.store.spelling(self.job, self.side, fields)
         self._head = self.layout.to_bytes(_LAYOUT, "big")
+        self._bound = f"base\0{self.job}\0{self.side}\0".encode()
 
     def record_hash(self, raws: Raws) -> bytes:
         """A keyed hash over all mapped values; a blank is a blank, however it is spelled."""
@@ -67,75 +73,88 @@ class Bases:
             and packed[:_LAYOUT] == self._head
         )
 
-    def field_hashes(self, hub: bytes, raws: Raws) -> dict[str, bytes]:
-        """A keyed hash per field, bound to job, side and hub id."""
-        start = blake2b(key=self.key, digest_size=_FIELD)
-        start.update(b"%b\0%b\0%b\0" % (self.job.encode(), self.side.encode(), hub))
-        found = {}
-        for name, raw in zip(self.spoke.names, raws, strict=True):
-            h = start.copy()
-            if raw is None or raw is ABSENT or raw == "":
-                h.update(name.encode())
-            elif raw.__class__ is str:
-                h.update(f"{name}\0{raw}".encode("utf-8", "surrogatepass"))
-            else:
-                h.update(b"%b\1%b" % (name.encode(), orjson.dumps(raw)))
-            found[name] = h.digest()
-        return found
+    def settled(
+        self,
+        hub: bytes,
+        raws: Raws,
+        before: Base | None,
+        agreed: Collection[str],
+        never: Collection[str] = (),
+    ) -> bytes:
+        """The row after some fields were agreed on: the others keep what they had.
 
-    def pack(self, raws: Raws, fields: Mapping[str, bytes]) -> bytes:
-        """A row; a field that is not given has no base."""
-        hashes = [fields.get(n, UNBASED) for n in self.spoke.names]
-        return b"".join((self._head, self.record_hash(raws), *hashes))
-
-    def unpack(self, packed: bytes) -> Base:
-        """A row by field name; fields whose rule changed since are left out."""
-        layout = int.from_bytes(packed[:_LAYOUT], "big")
-        names = self._layouts.get(layout)
-        if names is None:
-            prints = dict(zip(self.spoke.names, self.spoke.prints, strict=True))
-            names = [
-                f if prints.get(f) == p else None for f, p in self.store.spelled(layout)
+        Args:
+            hub: the hub id.
+            raws: what the vendor holds now.
+            before: the base until now; None at the first link: then every field begins here.
+            agreed: the fields both sides hold alike now.
+            never: fields that wait for something and must read as changed.
+        """
+        fields = hashes(raws)
+        if before is not None:
+            fields = [
+                new if name in agreed else old
+                for name, new, old in zip(
+                    self.spoke.names, fields, before.fields, strict=True
+                )
             ]
-            self._layouts[layout] = names
-        fields = {}
-        for i, name in enumerate(names):
-            found = packed[_HEAD + i * _FIELD : _HEAD + (i + 1) * _FIELD]
-            if name is not None and found != UNBASED:
-                fields[name] = found
+        if never:
+            names = self.spoke.names
+            fields = [
+                NEVER if n in never else f for n, f in zip(names, fields, strict=True)
+            ]
+        sealed = self.sealer.seal(b"".join(fields), self._bound + hub)
+        return self._head + self.record_hash(raws) + sealed
+
+    def unpack(self, packed: bytes, hub: bytes) -> Base:
+        """A row under today's rules; a field whose rule changed since has no base."""
+        layout = int.from_bytes(packed[:_LAYOUT], "big")
+        places = self._places.get(layout)
+        if places is None:
+            known = {named: i for i, named in enumerate(self.store.spelled(layout))}
+            places = [
+                known.get(named)
+                for named in zip(self.spoke.names, self.spoke.prints, strict=True)
+            ]
+            self._places[layout] = places
+        there = self.sealer.open(packed[_HEAD:], self._bound + hub)
+        fields = tuple(
+            [
+                UNBASED if i is None else there[i * _FIELD : (i + 1) * _FIELD]
+                for i in places
+            ]
+        )
         return Base(packed[_LAYOUT:_HEAD], fields)
 
-    def moved(self, base: Base, hashes: Mapping[str, bytes], raws: Raws) -> set[str]:
+    def based(self, base: Base) -> set[str]:
+        """Fields that have a base."""
+        return {
+            n
+            for n, f in zip(self.spoke.names, base.fields, strict=True)
+            if f != UNBASED
+        }
+
+    def moved(self, base: Base, raws: Raws) -> set[str]:
         """Fields the vendor changed since the base; one it said nothing about did not move."""
         return {
             name
-            for name, raw in zip(self.spoke.names, raws, strict=True)
-            if raw is not ABSENT
-            and name in base.fields
-            and base.fields[name] != hashes[name]
+            for name, raw, old, new in zip(
+                self.spoke.names, raws, base.fields, hashes(raws), strict=True
+            )
+            if raw is not ABSENT and old not in (UNBASED, new)
         }
 
 
-def merged(
-    old: Base | None,
-    hashes: Mapping[str, bytes],
-    agreed: Collection[str],
-    never: Collection[str] = (),
-) -> dict[str, bytes]:
-    """The base after some fields were agreed on: the others keep what they had.
-
-    Args:
-        old: the base before, None at the first link.
-        hashes: of what the vendor holds now.
-        agreed: the fields both sides hold alike now.
-        never: fields that wait for something and must read as changed.
-    """
-    fields = dict(old.fields) if old else {}
-    for name in agreed:
-        fields[name] = hashes[name]
-    for name in never:
-        fields[name] = NEVER
-    return fields
+def hashes(raws: Raws) -> list[bytes]:
+    """A hash per value; all blanks are alike."""
+    return [
+        xxh3_64_digest(raw.encode("utf-8", "surrogatepass"))
+        if raw.__class__ is str
+        else _BLANK
+        if raw is None or raw is ABSENT
+        else xxh3_64_digest(b"\0" + orjson.dumps(raw))
+        for raw in raws
+    ]
 
 
 def change_hash(key: bytes, what: Any) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+from connector_hub.model.link import spelled
 from connector_hub.model.mapping import Spoke
 
 KEY_SLOT = 255
@@ -16,38 +17,50 @@ _DIGEST = 16
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """A record's identity: hashes by set, and which sets it fills as a bit mask."""
+    """A record's identity: one mark for each set it fills, and these sets as a bit mask."""
 
-    hashes: tuple[tuple[int, bytes], ...]
+    marks: tuple[bytes, ...]
     filled: int
 
 
 @dataclass(frozen=True, slots=True)
 class Identities:
-    """Makes the marks of one side's records. Both sides' sets are numbered alike."""
+    """Makes the marks of one side's records. Both sides' sets are numbered alike.
 
-    entity_slots: tuple[tuple[str, ...], ...]
+    A mark is the set's number and a keyed hash of its values.
+    """
+
+    sets: tuple[tuple[str, ...], ...]
     spoke: Spoke
     key: bytes
 
     def marks(self, view: Mapping[str, Any], record_key: str | None) -> Marks:
         """The identity of a view: a set counts when all of its fields are filled."""
-        hashes: list[tuple[int, bytes]] = []
+        marks: list[bytes] = []
         filled = 0
-        for slot, names in enumerate(self.entity_slots):
+        for slot, names in enumerate(self.sets):
             values = [view.get(n) for n in names]
             if all(values):
-                text = "\0".join(str(v).casefold() for v in values)
-                hashes.append((slot, self._hash(slot, text)))
+                text = "\0".join([str(v).casefold() for v in values])
+                marks.append(self._mark(slot, text))
                 filled |= 1 << slot
         if record_key:
-            hashes.append((KEY_SLOT, self.key_mark(record_key)))
-        return Marks(tuple(hashes), filled)
+            marks.append(self._mark(KEY_SLOT, record_key.lower()))
+        return Marks(tuple(marks), filled)
 
-    def key_mark(self, record_key: str) -> bytes:
-        """The hash of a record key."""
-        return self._hash(KEY_SLOT, record_key.lower())
+    def filled(self, view: Mapping[str, Any]) -> int:
+        """The sets a view fills, as a bit mask."""
+        found = 0
+        for slot, names in enumerate(self.sets):
+            if all(map(view.get, names)):
+                found |= 1 << slot
+        return found
 
-    def _hash(self, slot: int, text: str) -> bytes:
+    def key_mark(self, hub: bytes) -> bytes:
+        """The mark of the record key that a hub id is written as."""
+        return self._mark(KEY_SLOT, spelled(hub))
+
+    def _mark(self, slot: int, text: str) -> bytes:
         data = f"{slot}\0{text}".encode("utf-8", "surrogatepass")
-        return blake2b(data, key=self.key, digest_size=_DIGEST).digest()
+        digest = blake2b(data, key=self.key, digest_size=_DIGEST).digest()
+        return slot.to_bytes(1, "big") + digest

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
 from connector_hub.errors import GuardTripped
 from connector_hub.model.plan import Change, Seen
 from connector_hub.sync.applier import apply_window
-from connector_hub.sync.identity import KEY_SLOT
 from connector_hub.sync.planner import plan_seen, plan_windows
 from connector_hub.sync.reading import read_source, read_target, store_marks
 from connector_hub.sync.reconcile import reconcile
@@ -56,13 +54,22 @@ async def sync(run: JobRun) -> None:
     """
     await plan(run)
     guard(run)
-    planned = run.clock.monotonic()
-    for rows in run.store.windows(run.plan.id):
-        changes = [Change.of(r) for r in rows]
-        if run.clock.monotonic() - planned > _FRESH:
-            changes = await _again_where_moved(run, changes)
-        await apply_window(run, changes)
+    read_at = run.clock.monotonic()
+    for n, planned in run.store.windows(run.job.name, run.plan.id):
+        changes = planned
+        if run.clock.monotonic() - read_at > _FRESH:
+            changes = await _again_where_moved(run, planned)
+        await _apply(run, n, planned, changes)
     finish(run)
+
+
+async def _apply(
+    run: JobRun, n: int, planned: list[Change], changes: list[Change]
+) -> None:
+    """Write a window. What is kept of it is what will be sent, or nobody could look it up later."""
+    if changes is not planned:
+        run.store.save_window(run.job.name, run.plan.id, n, changes)
+    await apply_window(run, n, changes)
 
 
 def guard(run: JobRun) -> None:
@@ -90,7 +97,7 @@ def finish(run: JobRun) -> None:
     """The run is through: cursors move, what was staged goes."""
     with run.store.transaction():
         store_marks(run)
-        run.store.drop_windows(run.plan.id)
+        run.store.drop_windows(run.job.name, run.plan.id)
 
 
 async def _again_where_moved(run: JobRun, changes: list[Change]) -> list[Change]:
@@ -139,10 +146,9 @@ async def apply(run: JobRun, document: dict[str, Any]) -> None:
         await read_target(run)
     for name, mark in marks.items():
         run.marks.setdefault(name, mark)
-    for rows in run.store.windows(run.plan.id):
-        changes = [Change.of(r) for r in rows]
-        run.tally.read += len(changes)
-        await apply_window(run, await _still_true(run, changes))
+    for n, planned in run.store.windows(run.job.name, run.plan.id):
+        run.tally.read += len(planned)
+        await _apply(run, n, planned, await _still_true(run, planned))
     finish(run)
 
 
@@ -181,7 +187,7 @@ async def _still_true(run: JobRun, changes: list[Change]) -> list[Change]:
             run.look_again([source], "stale")
         else:
             kept.append(c)
-    return kept
+    return kept if len(kept) < len(changes) else changes
 
 
 def _there_by_now(run: JobRun, creates: Sequence[Change]) -> set[str]:
@@ -192,17 +198,12 @@ def _there_by_now(run: JobRun, creates: Sequence[Change]) -> set[str]:
     marks = {}
     for record, c in seen.items():
         if c.source:
-            view, _ = source.spoke.view(c.source.raws)
-            own = (KEY_SLOT, target.identities.key_mark(_key(c)))
-            marks[record] = [*source.identities.marks(view, None).hashes, own]
-    kin = run.store.kin(
-        run.job.name, target.name, {h for m in marks.values() for h in m}
-    )
+            view = source.spoke.identity(c.source.raws)
+            own = target.identities.key_mark(c.hub)
+            marks[record] = [*source.identities.marks(view, None).marks, own]
+    wanted = {m for found in marks.values() for m in found}
+    kin = run.store.kin(run.job.name, target.name, wanted)
     return found | {record for record, m in marks.items() if any(h in kin for h in m)}
-
-
-def _key(change: Change) -> str:
-    return str(uuid.UUID(bytes=change.hub))
 
 
 __all__ = ["apply", "finish", "guard", "plan", "plan_document", "sync"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +16,7 @@ from connector_hub.model.merge import one_way
 from connector_hub.model.plan import Change, Seen
 from connector_hub.model.record import Gone, Ref
 from connector_hub.sync.base import Base, change_hash
-from connector_hub.sync.identity import KEY_SLOT, Marks
-from connector_hub.sync.run import Held, JobRun, hold
+from connector_hub.sync.run import ALL_WRITES, Held, JobRun, hold
 from connector_hub.sync.sides import fetch, pages
 
 WINDOW = 2000
@@ -40,9 +40,10 @@ class Subject:
 
 async def plan_windows(run: JobRun) -> int:
     """Plan everything that was staged; the number of windows kept under the plan's id."""
-    n, buffer = 0, []
-    for rows in run.store.staged(run.plan.id):
-        buffer += [s for s in map(Seen.of, rows) if s]
+    n = 0
+    buffer: list[Seen] = []
+    for rows in run.store.staged(run.job.name, run.plan.id):
+        buffer += rows
         while len(buffer) >= WINDOW:
             n = _keep(run, n, await plan_seen(run, buffer[:WINDOW]))
             del buffer[:WINDOW]
@@ -79,7 +80,7 @@ def _keep(run: JobRun, n: int, changes: Sequence[Change]) -> int:
             run.tally.by_field.update(_shown_fields(c))
     _estimate(run, kept)
     if kept:
-        run.store.save_window(run.plan.id, n, [c.row() for c in kept])
+        run.store.save_window(run.job.name, run.plan.id, n, kept)
         n += 1
     return n
 
@@ -88,32 +89,25 @@ def _shown_fields(change: Change) -> Iterable[str]:
     return change.fields if change.action == "update" else ()
 
 
-def _within(run: JobRun, changes: Sequence[Change]) -> list[Change]:
+def _within(run: JobRun, changes: Sequence[Change]) -> Sequence[Change]:
     """Changes that ``--only`` and ``--limit`` let through; the others are left for later."""
+    allowed, limit = run.options.only, run.options.limit
+    if limit is None and allowed == ALL_WRITES:
+        return changes
     kept, left = [], []
+    counts = run.plan.counts
+    planned = sum(counts.get(kind, 0) for kind in ALL_WRITES)
     for c in changes:
         if c.action == "settle":
             kept.append(c)
-            continue
-        limit = run.options.limit
-        if c.action not in run.options.only or (
-            limit is not None and _planned(run, kept) >= limit
-        ):
-            left.append(c)
-        else:
+        elif c.action in allowed and (limit is None or planned < limit):
             kept.append(c)
+            planned += 1
+        else:
+            left.append(c)
     run.tally.add("blocked", len(left))
     run.look_again([c.source.id for c in left if c.source], "limit")
     return kept
-
-
-def _planned(run: JobRun, more: Sequence[Change]) -> int:
-    before = sum(
-        n
-        for kind, n in run.plan.counts.items()
-        if kind in {"create", "update", "archive"}
-    )
-    return before + sum(c.action != "settle" for c in more)
 
 
 async def plan_seen(run: JobRun, seen: Sequence[Seen]) -> list[Change]:
@@ -147,7 +141,7 @@ def _find_links(run: JobRun, subjects: Sequence[Subject]) -> None:
         link = links.get(s.seen.id)
         s.hub = link.hub if link else _new_hub(run, s.seen)
         if s.hub in bases:
-            s.base = source.bases.unpack(bases[s.hub])
+            s.base = source.bases.unpack(bases[s.hub], s.hub)
     there = store.records(target.home, target.resource.name, [s.hub for s in subjects])
     for s in subjects:
         if s.hub in there:
@@ -158,12 +152,10 @@ def _find_links(run: JobRun, subjects: Sequence[Subject]) -> None:
 
 def _new_hub(run: JobRun, seen: Seen) -> bytes:
     if seen.key:
-        try:
+        with suppress(ValueError):
             return uuid.UUID(seen.key).bytes
-        except ValueError:
-            pass
     side = run.source
-    return hub_id(run.tenant, side.home, side.resource.name, seen.id).bytes
+    return hub_id(run.tenant, side.home, side.resource.name, seen.id)
 
 
 def _decide(run: JobRun, subjects: list[Subject]) -> list[Subject]:
@@ -172,31 +164,28 @@ def _decide(run: JobRun, subjects: list[Subject]) -> list[Subject]:
     if not unknown:
         return subjects
     held: set[int] = set()
-    marks = {id(s): run.source.identities.marks(s.view, None) for s in unknown}
-    hashes = {h for m in marks.values() for h in m.hashes}
-    keyed = {
-        id(s): (KEY_SLOT, run.target.identities.key_mark(str(uuid.UUID(bytes=s.hub))))
-        for s in unknown
-    }
-    here = run.store.kin(run.job.name, run.source.name, hashes)
-    there = run.store.kin(run.job.name, run.target.name, hashes | set(keyed.values()))
-    taken = _taken(run, there)
+    by_key = _by_key(run, unknown)
+    same, other = _relatives(run, unknown)
+    taken = _taken(run, other)
     doubtful = run.store.doubtful(
         run.job.name, run.source.name, [s.seen.id for s in unknown]
     )
     for s in unknown:
-        by_key = there.get(keyed[id(s)])
-        if by_key:
-            s.target_id = by_key[0].record
+        record = s.seen.id
+        if s.hub in by_key:
+            s.target_id = by_key[s.hub]
             continue
-        found = _match(s, marks[id(s)], here, there, taken)
+        filled = run.source.identities.filled(s.view)
+        found = match(
+            record, filled, same.get(record, ()), other.get(record, ()), taken
+        )
         if found.kind == "one":
-            owner = run.claimed.setdefault(found.records[0], s.seen.id)
-            if owner != s.seen.id:
+            owner = run.claimed.setdefault(found.records[0], record)
+            if owner != record:
                 found = Match("taken", found.records)
             else:
                 s.target_id = found.records[0]
-        if found.kind != "one" and s.seen.id in doubtful:
+        if found.kind != "one" and record in doubtful:
             run.tally.add("conflicts")
             held.add(id(s))
         elif found.kind not in {"new", "one"} and not _may_create(run, found):
@@ -205,22 +194,34 @@ def _decide(run: JobRun, subjects: list[Subject]) -> list[Subject]:
     return [s for s in subjects if id(s) not in held]
 
 
-def _taken(run: JobRun, there: Mapping[tuple[int, bytes], list[Kin]]) -> frozenset[str]:
-    records = {k.record for kin in there.values() for k in kin}
+def _by_key(run: JobRun, unknown: Sequence[Subject]) -> dict[bytes, str]:
+    """Target records that carry the record key of these subjects, by hub id."""
+    job, target = run.job.name, run.target
+    if not run.store.keyed(job, target.name):
+        return {}
+    hubs = {target.identities.key_mark(s.hub): s.hub for s in unknown}
+    kin = run.store.kin(job, target.name, hubs)
+    return {hubs[mark]: found[0].record for mark, found in kin.items()}
+
+
+def _relatives(
+    run: JobRun, unknown: Sequence[Subject]
+) -> tuple[dict[str, list[Kin]], dict[str, list[Kin]]]:
+    """Who shares an identity with each subject, on its own side and on the other."""
+    same: dict[str, list[Kin]] = {}
+    other: dict[str, list[Kin]] = {}
+    for record, there, kin in run.store.relatives(
+        run.job.name, run.source.name, run.target.name, [s.seen.id for s in unknown]
+    ):
+        (other if there else same).setdefault(record, []).append(kin)
+    return same, other
+
+
+def _taken(run: JobRun, other: Mapping[str, list[Kin]]) -> frozenset[str]:
+    """Those of the other side's kin that are linked already."""
     target = run.target
+    records = {k.record for kin in other.values() for k in kin}
     return frozenset(run.store.links(target.home, target.resource.name, records))
-
-
-def _match(
-    s: Subject,
-    marks: Marks,
-    here: Mapping[tuple[int, bytes], list[Kin]],
-    there: Mapping[tuple[int, bytes], list[Kin]],
-    taken: frozenset[str],
-) -> Match:
-    same = [k for h in marks.hashes for k in here.get(h, ())]
-    other = [k for h in marks.hashes for k in there.get(h, ())]
-    return match(s.seen.id, marks.filled, same, other, taken)
 
 
 def _may_create(run: JobRun, found: Match) -> bool:
@@ -374,10 +375,10 @@ def _update(run: JobRun, s: Subject, waits: tuple[tuple[str, str, str], ...]) ->
 
 
 def _moved(run: JobRun, s: Subject, base: Base) -> set[str]:
-    hashes = run.source.bases.field_hashes(s.hub, s.seen.raws)
-    moved = run.source.bases.moved(base, hashes, s.seen.raws)
+    bases = run.source.bases
+    moved = bases.moved(base, s.seen.raws)
     if s.seen.id in run.replayed:
-        moved |= {n for n in run.travelling if n not in base.fields}
+        moved |= set(run.travelling) - bases.based(base)
     return moved
 
 
@@ -385,7 +386,8 @@ def _eligible(run: JobRun, s: Subject, base: Base | None) -> Iterable[str]:
     """Fields that may travel: a rule that is new or edited waits for its backfill."""
     if base is None or s.seen.id in run.replayed:
         return run.travelling
-    return tuple(n for n in run.travelling if n in base.fields)
+    based = run.source.bases.based(base)
+    return tuple(n for n in run.travelling if n in based)
 
 
 def _suppress(run: JobRun, changes: list[Change]) -> list[Change]:
@@ -413,7 +415,7 @@ def _suppress(run: JobRun, changes: list[Change]) -> list[Change]:
 
 def refused(run: JobRun, change: Change) -> bytes:
     """What a dead letter of this change is known by."""
-    raws = change.source.row()[4] if change.source else ()
+    raws = change.source.raws if change.source else ()
     return change_hash(run.key, [change.action, raws, run.rules()])
 
 

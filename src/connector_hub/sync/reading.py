@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 
 from connector_hub.errors import MarkLost
 from connector_hub.model.plan import Seen
-from connector_hub.model.record import Gone, Record
+from connector_hub.model.record import Gone
 from connector_hub.sdk.connector import Can
 from connector_hub.sync.run import JobRun
-from connector_hub.sync.sides import LiveSide, fetch, pages
+from connector_hub.sync.sides import LiveSide, Portion, fetch, portions
 
 
 async def read_target(run: JobRun) -> None:
@@ -24,11 +24,11 @@ async def read_target(run: JobRun) -> None:
     mark = _mark(run, side)
     count, whole = 0, False
     try:
-        async for page in pages(side, "changed", mark):
-            _first_mark(run, side, page.mark)
-            whole = whole or page.whole
-            count += len(page.records)
-            _index_target(run, page.records)
+        async for part in portions(side, mark):
+            _first_mark(run, side, part.mark)
+            whole = whole or part.whole
+            count += len(part.seen)
+            _index_target(run, part)
             run.progress(f"reading {side.connection}", count, None)
     except MarkLost:
         _lose_mark(run, side)
@@ -67,34 +67,40 @@ def _lose_mark(run: JobRun, side: LiveSide) -> None:
     )
 
 
-def _index_target(run: JobRun, found: Sequence[Record | Gone]) -> None:
+def _index_target(run: JobRun, part: Portion) -> None:
     side, store, job = run.target, run.store, run.job.name
-    _bury(run, side, [g for g in found if isinstance(g, Gone)])
-    seen = [side.seen(r) for r in found if isinstance(r, Record)]
-    links = store.links(side.home, side.resource.name, [s.id for s in seen])
-    bases = store.bases(job, side.name, [k.hub for k in links.values()])
-    same, moved = [], []
-    for s in seen:
-        link = links.get(s.id)
-        packed = bases.get(link.hub) if link else None
-        if packed is not None and side.bases.unchanged(
-            packed, side.bases.record_hash(s.raws)
-        ):
-            same.append(s.id)
-            continue
-        moved.append(s)
-        if link and packed is not None:
-            _drifted(run, link.hub, packed, s)
     with store.transaction():
+        _bury(run, side, part.gone)
+        bases = _linked_bases(run, side, part.seen)
+        same, moved = [], []
+        for s in part.seen:
+            hub, packed = bases.get(s.id, (b"", None))
+            if side.bases.unchanged(packed, side.bases.record_hash(s.raws)):
+                same.append(s.id)
+                continue
+            moved.append(s)
+            if packed is not None:
+                _drifted(run, hub, packed, s)
         store.touch(job, side.name, same, run.number)
         index(run, side, moved)
+
+
+def _linked_bases(
+    run: JobRun, side: LiveSide, seen: Sequence[Seen]
+) -> dict[str, tuple[bytes, bytes]]:
+    """Hub id and base of those records that are linked and agreed on, by record."""
+    links = run.store.links(side.home, side.resource.name, [s.id for s in seen])
+    if not links:
+        return {}
+    live = {i: k.hub for i, k in links.items() if not k.gone}
+    bases = run.store.bases(run.job.name, side.name, list(live.values()))
+    return {i: (hub, bases[hub]) for i, hub in live.items() if hub in bases}
 
 
 def _drifted(run: JobRun, hub: bytes, packed: bytes, seen: Seen) -> None:
     """The target moved by itself: counted, and put back where the job says so."""
     side = run.target
-    base = side.bases.unpack(packed)
-    moved = side.bases.moved(base, side.bases.field_hashes(hub, seen.raws), seen.raws)
+    moved = side.bases.moved(side.bases.unpack(packed, hub), seen.raws)
     moved &= set(run.travelling)
     if not moved:
         return
@@ -108,13 +114,15 @@ def _drifted(run: JobRun, hub: bytes, packed: bytes, seen: Seen) -> None:
         )
 
 
-def index(run: JobRun, side: LiveSide, seen: Iterable[Seen]) -> None:
-    """Write records into a side's identity index."""
+def index(
+    run: JobRun, side: LiveSide, seen: Iterable[Seen], *, keyed: bool = True
+) -> None:
+    """Write records into a side's identity index, with their record keys unless a link says the same."""
     rows = []
     for s in seen:
-        view, _ = side.spoke.view(s.raws)
-        marks = side.identities.marks(view, s.key)
-        rows.append((s.id, marks.filled, marks.hashes))
+        key = s.key if keyed else None
+        found = side.identities.marks(side.spoke.identity(s.raws), key)
+        rows.append((s.id, found.filled, found.marks))
     run.store.index(run.job.name, side.name, rows, run.number)
 
 
@@ -139,7 +147,6 @@ def _bury(run: JobRun, side: LiveSide, gone: Sequence[Gone]) -> None:
 
 async def read_source(run: JobRun) -> None:
     """Stage every source record that may need work, those of the inbox first."""
-    run.store.start_look()
     await _read_inbox(run)
     if not run.options.inbox_only:
         await _read_feed(run)
@@ -153,64 +160,54 @@ async def _read_inbox(run: JobRun) -> None:
     run.replayed |= {record for record, why in asked.items() if why == "replay"}
     run.taken |= set(asked)
     here, gone = await fetch(side, list(asked))
-    _bury(run, side, list(gone.values()))
-    _stage(run, list(here.values()), n=0, forced=True)
+    _stage(run, Portion(list(here.values()), list(gone.values())), n=0, forced=True)
 
 
-async def _read_feed(run: JobRun) -> None:
+async def _read_feed(run: JobRun, n: int = 0) -> None:
     side = run.source
     mark = _mark(run, side)
-    n, whole = 0, False
+    whole = False
     try:
-        async for page in pages(side, "changed", mark):
+        async for part in portions(side, mark):
             n += 1
-            _first_mark(run, side, page.mark)
-            whole = whole or page.whole
-            _bury(run, side, [g for g in page.records if isinstance(g, Gone)])
-            _stage(
-                run, [side.seen(r) for r in page.records if isinstance(r, Record)], n=n
-            )
+            _first_mark(run, side, part.mark)
+            whole = whole or part.whole
+            _stage(run, part, n=n)
             run.progress(f"reading {side.connection}", run.tally.read, None)
     except MarkLost:
         _lose_mark(run, side)
-        run.store.drop_windows(run.plan.id)
-        run.store.start_look()
-        run.tally.read = 0
-        run.tally.outcomes.clear()
-        return await _read_feed(run)
+        return await _read_feed(run, n)
     if mark is None and whole:
         run.store.sweep(run.job.name, side.name, run.number)
     return None
 
 
-def _stage(run: JobRun, found: list[Seen], *, n: int, forced: bool = False) -> None:
-    """Dismiss what is linked and unmoved, index and keep the rest."""
+def _stage(run: JobRun, part: Portion, *, n: int, forced: bool = False) -> None:
+    """Dismiss what is linked and unmoved or was met before in this run, index and keep the rest."""
     side, store, job = run.source, run.store, run.job.name
-    new = store.first_look([s.id for s in found])
-    seen = list({s.id: s for s in found if s.id in new}.values())
-    run.tally.read += len(seen)
-    links = store.links(side.home, side.resource.name, [s.id for s in seen])
-    bases = (
-        store.bases(job, side.name, [k.hub for k in links.values()]) if links else {}
-    )
-    same, rest = [], []
-    for s in seen:
-        link = links.get(s.id)
-        packed = bases.get(link.hub) if link and not link.gone else None
-        if (
-            packed
-            and not forced
-            and side.bases.unchanged(packed, side.bases.record_hash(s.raws))
-        ):
-            same.append(s.id)
-        else:
-            rest.append(s)
-    run.tally.add("unchanged", len(same))
     with store.transaction():
+        _bury(run, side, part.gone)
+        found = {s.id: s for s in part.seen}
+        for met in store.passed(job, side.name, list(found), run.number):
+            del found[met]
+        run.tally.read += len(found)
+        bases = _linked_bases(run, side, list(found.values()))
+        same, rest = [], []
+        for s in found.values():
+            _, packed = bases.get(s.id, (b"", None))
+            if (
+                packed is not None
+                and not forced
+                and side.bases.unchanged(packed, side.bases.record_hash(s.raws))
+            ):
+                same.append(s.id)
+            else:
+                rest.append(s)
+        run.tally.add("unchanged", len(same))
         store.touch(job, side.name, same, run.number)
         index(run, side, rest)
         if rest:
-            store.stage(run.plan.id, n, [s.row() for s in rest])
+            store.stage(job, run.plan.id, n, rest)
 
 
 def store_marks(run: JobRun) -> None:

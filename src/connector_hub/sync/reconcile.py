@@ -6,10 +6,10 @@ happened is settled, and what did not is planned again from what both sides hold
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 
 from connector_hub.errors import InDoubt
+from connector_hub.model.link import spelled
 from connector_hub.model.plan import Change, Seen
 from connector_hub.model.record import Done, Write
 from connector_hub.sdk.connector import Effect
@@ -21,11 +21,15 @@ from connector_hub.sync.sides import fetch
 
 
 async def reconcile(run: JobRun) -> int:
-    """Settle or drop every open intent of the job; how many there were."""
+    """Settle or drop every write of the job whose outcome is not known; how many there were."""
+    windows = run.store.open_windows(run.job.name)
     items = [
-        _item(run, i, Change.of(row)) for i, _, row in run.store.intents(run.job.name)
+        _item(run, c)
+        for *_, changes in windows
+        for c in changes
+        if c.action != "settle"
     ]
-    if not items:
+    if not windows:
         return 0
     run.progress("looking up unsettled writes", 0, len(items))
     await _creates(run, [i for i in items if i.write.op == "create"])
@@ -33,15 +37,16 @@ async def reconcile(run: JobRun) -> int:
     happened = [i for i in items if isinstance(i.outcome, Done)]
     with run.store.transaction():
         settle(run, happened)
-        run.store.settled([i.intent for i in items])
         again = [i.subject.seen.id for i in items if i.outcome is None]
         run.look_again(again, "unsettled")
         run.again.clear()
+        for plan, n, _ in windows:
+            run.store.close_window(run.job.name, plan, n)
     _uncount(run)
     return len(items)
 
 
-def _item(run: JobRun, intent: bytes, change: Change) -> Item:
+def _item(run: JobRun, change: Change) -> Item:
     view = (
         run.source.spoke.view(change.source.raws)[0]
         if change.source and change.action != "archive"
@@ -49,14 +54,9 @@ def _item(run: JobRun, intent: bytes, change: Change) -> Item:
     )
     subject = Subject(change.source or Seen("", None, None, None, ()), view, change.hub)
     translate(run, [subject])
-    key = str(uuid.UUID(bytes=change.hub))
+    there = change.target.id if change.target else None
     op = "create" if change.action == "settle" else change.action
-    return Item(
-        change,
-        subject,
-        intent,
-        Write(op, "", key, change.target.id if change.target else None),
-    )
+    return Item(change, subject, Write(op, "", spelled(change.hub), there))
 
 
 async def _creates(run: JobRun, items: Sequence[Item]) -> None:

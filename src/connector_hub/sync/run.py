@@ -23,13 +23,16 @@ def _unread(_text: str) -> None:
     """A note that nobody reads."""
 
 
+ALL_WRITES = frozenset({"create", "update", "archive"})
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How far a run may go. ``only`` restricts kinds of writes, ``limit`` their number."""
 
     full: bool = False
     limit: int | None = None
-    only: frozenset[str] = frozenset({"create", "update", "archive"})
+    only: frozenset[str] = ALL_WRITES
     allow_deletes: int | None = None
     inbox_only: bool = False
     """Look only at records that are waiting to be looked at again; read no feed."""
@@ -135,12 +138,12 @@ class JobRun:
     costs: dict[str, Counter[str]] = field(default_factory=dict)
     """Calls per connection and bucket to carry the plan out besides."""
     note: Callable[[str], None] = _unread
+    travelling: tuple[str, ...] = ()
+    """Fields the source can read and the target can write."""
 
-    @property
-    def travelling(self) -> tuple[str, ...]:
-        """Fields the source can read and the target can write."""
-        there = self.target.spoke
-        return tuple(n for n in self.source.spoke.names if n in there.writable)
+    def __post_init__(self) -> None:
+        there = self.target.spoke.writable
+        self.travelling = tuple(n for n in self.source.spoke.names if n in there)
 
     @property
     def spelling(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from connector_hub.errors import PluginError, Unavailable
@@ -19,6 +19,8 @@ from connector_hub.sync.identity import Identities
 
 T = TypeVar("T")
 _SAME_NEXT = 2
+PORTION = 1000
+"""Records that are looked up and staged together while a feed is read."""
 
 
 @dataclass(slots=True)
@@ -49,6 +51,26 @@ class LiveSide:
             record.by,
             self.spoke.raws(record.fields, record.links),
         )
+
+
+@dataclass(slots=True)
+class Portion:
+    """Some pages of a feed, their records reduced to what is mapped."""
+
+    seen: list[Seen] = field(default_factory=list)
+    gone: list[Gone] = field(default_factory=list)
+    mark: str | None = None
+    whole: bool = False
+
+    def add(self, side: LiveSide, page: Page) -> None:
+        """Take a page in."""
+        self.mark = self.mark or page.mark
+        self.whole = self.whole or page.whole
+        for r in page.records:
+            if isinstance(r, Gone):
+                self.gone.append(r)
+            else:
+                self.seen.append(side.seen(r))
 
 
 async def pages(side: LiveSide, feed: str, at: str | None) -> AsyncIterator[Page]:
@@ -83,6 +105,19 @@ async def pages(side: LiveSide, feed: str, at: str | None) -> AsyncIterator[Page
             ahead.cancel()
         with suppress(asyncio.CancelledError, Exception):
             await ahead
+
+
+async def portions(
+    side: LiveSide, at: str | None, most: int = PORTION
+) -> AsyncIterator[Portion]:
+    """The changed feed in parts worth a transaction each, whatever the vendor's pages are."""
+    part = Portion()
+    async for page in pages(side, "changed", at):
+        part.add(side, page)
+        if len(part.seen) + len(part.gone) >= most:
+            yield part
+            part = Portion()
+    yield part
 
 
 async def fetch(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -335,16 +335,16 @@ class HubSpot(Connector):
         return "upsert" if self.key else "create"
 
     def _input(self, w: Write) -> dict[str, Any]:
-        properties = {p.removeprefix(PREFIX): spelled(v) for p, v in w.fields.items()}
+        properties = {p[len(PREFIX) :]: spelled(v) for p, v in w.fields.items()}
         found: dict[str, Any] = {
             "properties": properties,
             "objectWriteTraceId": w.trace,
         }
         if w.op == "update":
-            return {**found, "id": w.id}
-        if self.key:
-            properties[self.key] = w.key
-            return {**found, "idProperty": self.key, "id": w.key}
+            found["id"] = w.id
+        elif self.key:
+            properties[self.key] = found["id"] = w.key
+            found["idProperty"] = self.key
         return found
 
     def _outcomes(
@@ -690,11 +690,8 @@ def _association(resource: str, to: str, record: str, ref: Ref) -> dict[str, Any
 def _done(w: Write, row: Mapping[str, Any]) -> Done:
     """A confirmed row; its values stand for a read-back when every written one is among them."""
     there = row["properties"]
-    told = all(
-        p.removeprefix(PREFIX) in there
-        for p, v in w.fields.items()
-        if v not in (None, "", ())
-    )
+    silent = [p for p in w.fields if p[len(PREFIX) :] not in there]
+    told = all(w.fields[p] in (None, "", ()) for p in silent)
     return Done(
         row["id"], row.get("updatedAt"), row if told else None, created=row.get("new")
     )
@@ -777,20 +774,23 @@ def _field_info(resource: str, p: Mapping[str, Any]) -> FieldInfo:
     )
 
 
-def spelled(value: Any) -> str:  # noqa: PLR0911
+def _instant(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+_SPELLED: Mapping[type, Callable[[Any], str]] = {
+    type(None): lambda _: "",
+    bool: lambda v: "true" if v else "false",
+    Decimal: lambda v: format(v, "f"),
+    datetime: _instant,
+    date: date.isoformat,
+    tuple: ";".join,
+    list: ";".join,
+}
+
+
+def spelled(value: Any) -> str:
     """A hub value as HubSpot's text (https://developers.hubspot.com/docs/guides/api/crm/properties)."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case Decimal():
-            return format(value, "f")
-        case datetime():
-            at = value.astimezone(UTC)
-            return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
-        case date():
-            return value.isoformat()
-        case tuple() | list():
-            return ";".join(str(v) for v in value)
-    return str(value)
+    if value.__class__ is str:
+        return value
+    return _SPELLED.get(value.__class__, str)(value)

@@ -11,11 +11,11 @@ create index link_hub on link(tenant, hub, account, resource);
 create table spelling(id integer primary key, tenant int, job text, side text, fields text not null, unique(tenant, job, side, fields));
 create table base(tenant int, job text, side text, hub blob, packed blob not null, primary key(tenant, job, side, hub)) without rowid;
 
--- Which records could be one thing: keyed hashes of identity fields.
-create table identity(tenant int, job text, side text, hash blob, record text, filled int not null,
-  primary key(tenant, job, side, hash, record)) without rowid;
-create table indexed(tenant int, job text, side text, record text, hashes blob not null, pass int not null,
-  primary key(tenant, job, side, record)) without rowid;
+-- Which records could be one thing: one row per identity set a record fills, an empty mark where it fills none.
+-- A mark is the set's number and a keyed hash; pass is the last reading that met the record.
+create table identity(tenant int, job text, side text, record text, mark blob, filled int not null, pass int not null,
+  primary key(tenant, job, side, record, mark)) without rowid;
+create index identity_mark on identity(tenant, job, side, mark, filled);
 
 create table cursor(tenant int, job text, side text, feed text, mark text, spelling text not null, at text not null,
   primary key(tenant, job, side, feed)) without rowid;
@@ -28,9 +28,6 @@ create table waiting(tenant int, job text, side text, record text, account text,
   primary key(tenant, job, side, record, account, resource, target)) without rowid;
 create index waiting_target on waiting(tenant, account, resource, target);
 
-create table intent(id blob primary key, tenant int, job text not null, hub blob not null, payload blob not null) without rowid;
-create index intent_job on intent(tenant, job);
-
 create table conflict(id integer primary key autoincrement, tenant int, job text, kind text, subject blob, run int, opened text, closed text, payload blob);
 create unique index conflict_open on conflict(tenant, job, kind, subject) where closed is null;
 create table conflict_member(conflict int, side text, record text, primary key(conflict, side, record)) without rowid;
@@ -42,5 +39,9 @@ create unique index dead_letter_open on dead_letter(tenant, job, record) where c
 
 create table run(id integer primary key autoincrement, tenant int, job text, kind text, started text, ended text, status text, document text);
 create table plan(id text primary key, tenant int, job text, made text, applied text, document blob not null) without rowid;
-create table staged(plan text, n int, payload blob not null, primary key(plan, n)) without rowid;
-create table window(plan text, n int, payload blob not null, primary key(plan, n)) without rowid;
+-- Pages that were read and wait to be planned.
+create table staged(tenant int, job text, plan text, n int, payload blob not null, primary key(tenant, job, plan, n)) without rowid;
+-- Windows of changes. One that is being written carries the seed of its trace ids: these are the intents.
+create table window(tenant int, job text, plan text, n int, seed blob, payload blob not null,
+  primary key(tenant, job, plan, n)) without rowid;
+create index window_open on window(tenant, job) where seed is not null;
