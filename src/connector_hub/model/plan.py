@@ -27,7 +27,7 @@ OUTCOMES = (
 """What may become of a record, the gravest first."""
 
 
-class Seen(Struct, array_like=True):
+class Seen(Struct, array_like=True, gc=False):
     """A record as the planner read it: the mapped fields only."""
 
     id: str
@@ -37,7 +37,7 @@ class Seen(Struct, array_like=True):
     raws: Raws
 
 
-class Change(Struct, array_like=True):
+class Change(Struct, array_like=True, gc=False):
     """One write, or one agreement, with its reason.
 
     ``fields`` are those to write; ``agreed`` those the two sides hold alike.

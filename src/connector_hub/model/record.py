@@ -18,7 +18,7 @@ from connector_hub.errors import VendorError
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
-class Ref(Struct, frozen=True):
+class Ref(Struct, frozen=True, gc=False):
     """A pointer to another record of the same vendor."""
 
     resource: str
@@ -26,7 +26,7 @@ class Ref(Struct, frozen=True):
     label: str | None = None
 
 
-class Record(Struct, frozen=True):
+class Record(Struct, frozen=True, gc=False):
     """One record, as last seen.
 
     ``fields`` is the vendor's own JSON row: mapping paths walk it.
@@ -43,7 +43,7 @@ class Record(Struct, frozen=True):
     by: str | None = None
 
 
-class Gone(Struct, frozen=True):
+class Gone(Struct, frozen=True, gc=False):
     """A record that is no longer there, on the vendor's word."""
 
     id: str
@@ -51,14 +51,14 @@ class Gone(Struct, frozen=True):
     into: Ref | None = None
 
 
-class Want(Struct, frozen=True):
+class Want(Struct, frozen=True, gc=False):
     """What the hub needs of each record: mapping paths, link names, and nothing more."""
 
     fields: frozenset[str]
     links: frozenset[str] = frozenset()
 
 
-class Page(Struct, frozen=True):
+class Page(Struct, frozen=True, gc=False):
     """One page of a feed.
 
     ``next`` continues this pull and may die with it.
@@ -72,7 +72,7 @@ class Page(Struct, frozen=True):
     whole: bool = False
 
 
-class LinkPatch(Struct, frozen=True):
+class LinkPatch(Struct, frozen=True, gc=False):
     """Links to add and to take away under one name."""
 
     add: tuple[Ref, ...] = ()
@@ -82,7 +82,7 @@ class LinkPatch(Struct, frozen=True):
 Op = Literal["create", "update", "archive"]
 
 
-class Write(Struct, frozen=True):
+class Write(Struct, frozen=True, gc=False):
     """One write to one record.
 
     ``trace`` is the intent's id, the same over attempts: the vendor's trace id or idempotency key.
@@ -100,7 +100,7 @@ class Write(Struct, frozen=True):
     version: str | None = None
 
 
-class Done(Struct, frozen=True):
+class Done(Struct, frozen=True, gc=False):
     """A write the vendor confirmed.
 
     ``fields`` and ``version`` are what the vendor now holds; None makes the hub read it back.
@@ -114,7 +114,7 @@ class Done(Struct, frozen=True):
     created: bool | None = None
 
 
-class Pending(Struct, frozen=True):
+class Pending(Struct, frozen=True, gc=False):
     """The vendor works on it; ask again with the ticket."""
 
     ticket: str
