@@ -32,9 +32,16 @@ from connector_hub.errors import (
     StoreError,
 )
 from connector_hub.model.conflict import Conflict, DeadLetter
-from connector_hub.model.job import Job, SideName
+from connector_hub.model.job import SIDES, Job, SideName, across
 from connector_hub.model.mapping import Spoke, compile_mapping
-from connector_hub.model.plan import Change, FieldChange, Plan, Receipt, Shown
+from connector_hub.model.plan import (
+    Change,
+    FieldChange,
+    Plan,
+    Receipt,
+    Seen,
+    Shown,
+)
 from connector_hub.model.record import Record
 from connector_hub.ports import Clock, Progress
 from connector_hub.sdk.connector import Account, Connector, Resource
@@ -326,8 +333,9 @@ class Hub:
                 left.append(name)
                 continue
             sides = {s.connection: s.resource for s in (carrier.left, carrier.right)}
-            source, target = job.side(job.source), job.side(job.target)
-            routes[name] = Route(sides[source.connection], sides[target.connection])
+            routes[name] = Route(
+                sides[job.left.connection], sides[job.right.connection]
+            )
         return routes, left
 
     async def _side(
@@ -401,12 +409,12 @@ class Hub:
         plan: str | None,
     ) -> JobRun:
         routes, left = self._routes(job)
-        source = await self._side(job, job.source, left)
-        target = await self._side(job, job.target, left)
+        at_left = await self._side(job, "left", left)
+        at_right = await self._side(job, "right", left)
         assert self._vault is not None  # noqa: S101 - the sides have opened the store
-        if (source.home, source.resource.name) == (target.home, target.resource.name):
+        if (at_left.home, at_left.resource) == (at_right.home, at_right.resource):
             raise ConfigError(
-                f"job {job.name}: both sides are {source.resource.name} of account {source.home}",
+                f"job {job.name}: both sides are {at_left.resource.name} of account {at_left.home}",
                 where=str(self.project.file),
                 hint="a job needs two accounts; look at the credentials of its connections",
             )
@@ -415,21 +423,21 @@ class Hub:
             plan or random_ids.token_hex(4),
             job.name,
             job.entity,
-            source.connection,
-            target.connection,
+            at_left.connection,
+            at_right.connection,
         )
         shown.left_out = tuple(left)
         return JobRun(
             job=job,
             number=number,
             plan=shown,
-            source=source,
-            target=target,
+            left=at_left,
+            right=at_right,
             store=self.store,
             clock=self.clock,
             tenant=TENANT,
             key=self._vault.derive("changes"),
-            routes={n: r for n, r in routes.items() if n in source.spoke.names},
+            routes=routes,
             options=options,
             progress=progress,
         )
@@ -457,7 +465,8 @@ class Hub:
             for name, n in t.document().items():
                 setattr(receipt, name, n)
             receipt.read = t.read if error is None else sum(t.outcomes.values())
-            receipt.writes = {run.target.connection: t.writes[run.target.connection]}
+            receiving = [run.other(s).connection for s in run.sources]
+            receipt.writes = {c: t.writes[c] for c in sorted(receiving)}
             receipt.new = {
                 "conflicts": t.new_conflicts,
                 "dead_letters": t.new_letters,
@@ -504,7 +513,7 @@ class Hub:
 
     def _promise(self, run: JobRun) -> None:
         """Calls per connection and bucket that neither ``sync`` nor ``apply`` will exceed."""
-        for side in (run.source, run.target):
+        for side in run.sides:
             name = side.connection
             spent = self._ledgers[name].calls
             again = run.rereads.get(name, Counter())
@@ -517,7 +526,7 @@ class Hub:
             run.plan.calls[name] = calls
             left = self._live[name].client.left()
             if left:
-                run.plan.left[name] = left
+                run.plan.remaining[name] = left
             for limit in side.connector.limits():
                 if limit.kind == "rolling" and limit.bucket in calls:
                     needed = calls[limit.bucket] / limit.amount * limit.per
@@ -601,12 +610,13 @@ class Hub:
     def changes(self, plan: Plan) -> Iterable[Shown]:
         """The writes of a kept plan in the hub's words: personal data, for a person's eyes."""
         job = self.job(plan.job)
-        source = self._offline_spoke(job, job.source)
-        target = self._offline_spoke(job, job.target)
+        spokes: dict[SideName, Spoke] = {
+            side: self._offline_spoke(job, side) for side in SIDES
+        }
         for _, changes in self.store.windows(plan.job, plan.id):
             for change in changes:
-                if change.action != "settle":
-                    yield _shown(change, source, target)
+                for side in change.writes():
+                    yield _shown(change, side, spokes, job.side(side).connection)
 
     def _offline_spoke(self, job: Job, side: SideName) -> Spoke:
         _, left = self._routes(job)
@@ -686,8 +696,9 @@ class Hub:
             for d in self.store.letters(job)
             if numbers is None or d.id in set(numbers)
         ]
-        source = self.job(job).source
-        self.store.look_again(job, source, [(d.record, "replay") for d in wanted])
+        for side in self.job(job).read_from:
+            rows = [(d.record, "replay") for d in wanted if d.side == side]
+            self.store.look_again(job, side, rows)
         return await self.sync(job, options=Options(inbox_only=True), progress=progress)
 
     async def view(
@@ -731,29 +742,30 @@ class Hub:
                 yield {"id": record.id, **view}
 
 
-def _shown(change: Change, source: Spoke, target: Spoke) -> Shown:
-    new = (
-        source.view(change.source.raws)[0]
-        if change.source and change.source.raws
-        else {}
-    )
-    old = (
-        target.view(change.target.raws)[0]
-        if change.target and change.target.raws
-        else {}
-    )
+def _shown(
+    change: Change, side: SideName, spokes: Mapping[SideName, Spoke], connection: str
+) -> Shown:
+    """One write of a change, to one side."""
+    source, there = change.seen(across(side)), change.seen(side)
+    new = _viewed(spokes[across(side)], source)
+    old = _viewed(spokes[side], there)
     fields = tuple(
         FieldChange(n, old.get(n), new.get(n))
-        for n in change.fields
+        for n in change.fields(side)
         if change.action != "create" or new.get(n) not in (None, ())
     )
     return Shown(
         change.action,
-        change.source.id if change.source else None,
-        change.target.id if change.target else None,
+        source.id if source else None,
+        there.id if there else None,
         fields,
         change.reason,
+        connection,
     )
+
+
+def _viewed(spoke: Spoke, seen: Seen | None) -> Mapping[str, Any]:
+    return spoke.view(seen.raws)[0] if seen and seen.raws else {}
 
 
 def _left_out(field: str) -> str:

@@ -12,6 +12,7 @@ import orjson
 
 from connector_hub.errors import Unavailable
 from connector_hub.model.conflict import Conflict, DeadLetter
+from connector_hub.model.job import SideName
 from connector_hub.model.link import Kin, Link
 from connector_hub.model.plan import Change, Seen
 
@@ -259,28 +260,50 @@ class Store(Protocol):
         """Those whose creation was never answered and cannot be looked up: not to be sent again."""
 
     def close_conflicts(
-        self, job: str, side: str, records: Collection[str], at: datetime
-    ) -> set[str]:
-        """Close what these records were in conflict about; the other members of a group."""
+        self,
+        job: str,
+        side: str,
+        records: Collection[str],
+        at: datetime,
+        *,
+        kept: str = "",
+    ) -> set[tuple[SideName, str]]:
+        """Close what these records were in conflict about, but for one kind; the other members of a group."""
+
+    def decide(self, job: str, hub: bytes, field: str, winner: SideName) -> None:
+        """Remember which side a person said is right about a field."""
+
+    def decisions(
+        self, job: str, hubs: Collection[bytes]
+    ) -> dict[bytes, dict[str, SideName]]:
+        """What people decided about fields of these things."""
+
+    def forget_decisions(self, job: str, hubs: Collection[bytes]) -> None:
+        """What was decided has been carried out."""
 
     def conflicts(
         self, job: str | None = None, number: int | None = None
     ) -> list[Conflict]:
         """Open conflicts, oldest first."""
 
-    def open_letters(self, job: str, records: Collection[str]) -> dict[str, bytes]:
+    def open_letters(
+        self, job: str, side: str, records: Collection[str]
+    ) -> dict[str, bytes]:
         """The change each record's open dead letter stands for."""
 
     def bury(
         self,
         job: str,
+        side: str,
         rows: Iterable[tuple[str, bytes, str, str, Sequence[str], bytes, str]],
         run: int,
         at: datetime,
     ) -> None:
-        """Dead letters: (record, hub, op, reason, fields, change, vendor's message)."""
+        """Dead letters of a side's records: (record, hub, op, reason, fields, change, vendor's message)."""
 
-    def exhume(self, job: str, records: Collection[str], at: datetime) -> None:
+    def exhume(
+        self, job: str, side: str, records: Collection[str], at: datetime
+    ) -> None:
         """Close the dead letters of these records."""
 
     def letters(
@@ -323,11 +346,22 @@ class Store(Protocol):
     def drop_windows(self, job: str, plan: str) -> None:
         """Take away what was staged and planned under an id and is not being written."""
 
-    def stage(self, job: str, plan: str, n: int, seen: Sequence[Seen]) -> None:
-        """Keep what was read, sealed."""
+    def stage(
+        self, job: str, plan: str, side: str, n: int, seen: Sequence[Seen]
+    ) -> None:
+        """Keep what was read of a side, sealed."""
 
-    def staged(self, job: str, plan: str) -> Iterator[list[Seen]]:
-        """What was staged, in order; each part is taken away as the next is asked for."""
+    def staged(self, job: str, plan: str, side: str) -> Iterator[list[Seen]]:
+        """What was staged of a side, in order; each part is taken away as the next is asked for."""
+
+    def forget_claims(self) -> None:
+        """A plan begins: no record has been given to another."""
+
+    def claim(self, rows: Iterable[tuple[str, str, str]]) -> None:
+        """Give records to those across that they were planned with: (side, record, owner)."""
+
+    def claimed(self, side: str, records: Collection[str]) -> dict[str, str]:
+        """Which of a side's records were given away, and to whom."""
 
     def save_window(
         self, job: str, plan: str, n: int, changes: Sequence[Change]

@@ -44,7 +44,7 @@ def made(name: str = "people", **more: Any) -> Plan:
     plan.by_field = {"title": 1}
     plan.by_reason = {"new at the source": 1, "changed at the source": 1}
     plan.calls = {"sales": {"burst": 4}, "billing": {"calls": 7}}
-    plan.left = {"billing": {"calls": 14_812.0}}
+    plan.remaining = {"billing": {"calls": 14_812.0}}
     for key, value in more.items():
         setattr(plan, key, value)
     return plan

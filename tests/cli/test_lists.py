@@ -15,7 +15,16 @@ def busy(line):
     hub = line.hub
     hub.letters = [
         DeadLetter(
-            n, "people", f"s{n}", "create", "REQUIRED", ("LastName",), 4, OPENED, said
+            n,
+            "people",
+            "left",
+            f"s{n}",
+            "create",
+            "REQUIRED",
+            ("LastName",),
+            4,
+            OPENED,
+            said,
         )
         for n, said in ((1, "Ana Putri lacks a name"), (2, "Budi lacks a name"))
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from connector_hub.sync import jobs
@@ -54,36 +56,42 @@ def mine_vendor(world: World, mine: Mine) -> None:
 def mine_store(project: Project, mine: Mine) -> None:
     """Every statement against the state may be the last; the database forgets what was not committed."""
     store = project.store
-    run = store._run
 
-    def mined(sql, values=()):
-        hit = mine.step()
-        if hit and not mine.after:
-            store._db.rollback()
-            mine.die()
-        found = run(sql, values)
-        if hit:
-            store._db.rollback()
-            mine.die()
-        return found
+    def mined(run):
+        def statement(sql, values=()):
+            hit = mine.step()
+            if hit and not mine.after:
+                store._db.rollback()
+                mine.die()
+            found = run(sql, values)
+            if hit:
+                store._db.rollback()
+                mine.die()
+            return found
 
-    store._run = mined
+        return statement
+
+    store._run, store._many = mined(store._run), mined(store._many)
 
 
 def bury_store(project: Project, mine: Mine) -> None:
     """A process that is gone writes no state."""
-    run = project.store._run
 
-    def buried(sql, values=()):
-        if mine.dead:
-            raise Killed
-        return run(sql, values)
+    def buried(run):
+        def statement(sql, values=()):
+            if mine.dead:
+                raise Killed
+            return run(sql, values)
 
-    project.store._run = buried
+        return statement
+
+    store = project.store
+    store._run, store._many = buried(store._run), buried(store._many)
 
 
-def build() -> Project:
+def build(direction: str) -> Project:
     project = Project()
+    project.job = replace(project.job, direction=direction)
     for i in range(7):
         project.left.person(email=f"{i}@x.org", name=f"N{i}", note="n")
     project.right.person(email="3@x.org", name="old", note=None)
@@ -96,6 +104,11 @@ def edit(project: Project) -> None:
     project.left.person(first, name="edited")
     project.left.person(second, note=None)
     project.left.person(email="new@x.org", name="New")
+    if project.job.direction == "both":
+        there = list(project.right.rows)
+        project.right.person(there[0], note="from the right")
+        project.right.person(there[3], name="right")
+        project.right.person(email="more@x.org", name="More")
 
 
 async def settle(project: Project) -> None:
@@ -103,27 +116,25 @@ async def settle(project: Project) -> None:
         await project.sync()
     left, right = project.both()
     assert left == right
-    assert len({r["email"] for r in project.right.rows.values()}) == len(
-        project.right.rows
-    )
-    writes = project.right.writes
+    for world in (project.left, project.right):
+        assert len({r["email"] for r in world.rows.values()}) == len(world.rows)
+    writes = project.right.writes + project.left.writes
     await project.sync(full=True)
-    assert project.right.writes == writes
+    assert project.right.writes + project.left.writes == writes
     assert project.store.open_windows("people") == []
 
 
-async def attempt(at: int, *, after: bool, where: str, edited: bool) -> bool:
+async def attempt(
+    at: int, *, after: bool, where: str, edited: bool, direction: str
+) -> bool:
     """One schedule. False once the mine lies beyond the run's last step."""
-    project = build()
+    project = build(direction)
     if edited:
         await project.sync()
         edit(project)
     mine = Mine(at, after=after)
-    fair_left, fair_right, fair_run = (
-        project.left.meet,
-        project.right.meet,
-        project.store._run,
-    )
+    store = project.store
+    fair = project.left.meet, project.right.meet, store._run, store._many
     if where == "vendor":
         mine_vendor(project.left, mine)
         mine_vendor(project.right, mine)
@@ -135,11 +146,7 @@ async def attempt(at: int, *, after: bool, where: str, edited: bool) -> bool:
         await jobs.sync(run)
     except Killed:
         pass
-    project.left.meet, project.right.meet, project.store._run = (
-        fair_left,
-        fair_right,
-        fair_run,
-    )
+    project.left.meet, project.right.meet, store._run, store._many = fair
     if project.store._db.in_transaction:
         project.store._db.rollback()
     await settle(project)
@@ -149,9 +156,14 @@ async def attempt(at: int, *, after: bool, where: str, edited: bool) -> bool:
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("edited", [False, True], ids=["first copy", "edits"])
 @pytest.mark.parametrize("where", ["vendor", "state"])
-async def test_killed_at_every_step_nothing_is_lost_or_doubled(after, edited, where):
+@pytest.mark.parametrize("direction", ["left-to-right", "both"])
+async def test_killed_at_every_step_nothing_is_lost_or_doubled(
+    after, edited, where, direction
+):
     schedules = 0
-    while await attempt(schedules, after=after, where=where, edited=edited):
+    while await attempt(
+        schedules, after=after, where=where, edited=edited, direction=direction
+    ):
         schedules += 1
     assert schedules >= 5
 
@@ -162,7 +174,7 @@ async def test_killed_at_every_step_nothing_is_lost_or_doubled(after, edited, wh
 async def test_a_person_who_edits_between_write_and_read_back_is_not_overwritten(
     answers,
 ):
-    project = build()
+    project = build("left-to-right")
     project.right.answers_values = answers
     await project.sync()
     first = next(iter(project.left.rows))

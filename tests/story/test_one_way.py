@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from connector_hub.errors import GuardTripped, InDoubt, Unavailable
-from connector_hub.model.job import Guard
+from connector_hub.model.job import Guard, Policy
 
 
 async def test_everything_is_copied_once_and_a_second_run_writes_nothing(project):
@@ -71,7 +71,7 @@ async def test_an_edit_at_the_target_is_drift_and_left_alone(project):
 
 
 async def test_drift_is_put_back_where_the_job_says_so(project):
-    project.job = replace(project.job, revert=frozenset({"note"}))
+    project.job = replace(project.job, fields={"note": Policy(revert=True)})
     project.left.person(email="a@x.org", name="A", note="n")
     await project.sync()
     (b,) = project.right.rows

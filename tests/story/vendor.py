@@ -45,6 +45,10 @@ class World:
     weather: list[Any] = field(default_factory=list)
     """What the next calls meet: None is fair, an exception is raised, ``("lost", e)`` after applying."""
     required: tuple[str, ...] = ()
+    refuses: frozenset[str] | set[str] = frozenset()
+    """Values that no field may have."""
+    shortens: int | None = None
+    """Text is cut to this length without a word."""
     page: int = 100
     answers_values: bool = False
     ids: Any = field(default_factory=lambda: itertools.count(1))
@@ -56,6 +60,8 @@ class World:
 
     def put(self, record: str | None, fields: Mapping[str, Any], by: str) -> str:
         record = record or f"{self.name}{next(self.ids)}"
+        if self.shortens and by == ME:
+            fields = {k: v[: self.shortens] if v else v for k, v in fields.items()}
         self.tick += 1
         self.rows.setdefault(record, {}).update(fields)
         self.version[record] = self.tick
@@ -173,6 +179,8 @@ class Memory(Connector):
 
     def _write(self, w: Write) -> Any:
         world = self.world
+        if not world.refuses.isdisjoint(map(str, w.fields.values())):
+            return Rejected("refused", reason="BAD", fields=())
         if w.op == "archive":
             if w.id in world.rows:
                 world.delete(w.id or "")

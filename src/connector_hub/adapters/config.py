@@ -37,10 +37,21 @@ class DeletesModel(_Strict):
     follow: bool = False
 
 
-class FieldPolicyModel(_Strict):
-    """What happens to a field's drift at the target."""
+Winner = Literal["left", "right", "newest", "fill", "ask"]
 
-    drift: Literal["leave", "revert"] = "leave"
+
+class FieldPolicyModel(_Strict):
+    """Who owns a field, or who wins where both sides moved."""
+
+    from_: str | None = Field(
+        None, alias="from", description="the connection that owns the field"
+    )
+    drift: Literal["leave", "revert"] = Field(
+        "leave", description="what becomes of edits on the side that does not own it"
+    )
+    both: Winner | None = Field(
+        None, description="who wins where both sides edited it; default: ask"
+    )
 
 
 class JobModel(_Strict):
@@ -53,7 +64,17 @@ class JobModel(_Strict):
     guard: GuardModel = GuardModel()
     deletes: DeletesModel = DeletesModel()
     create_without_identity: bool = False
-    fields: dict[str, FieldPolicyModel] = Field(default_factory=dict)
+    create: Literal["both", "left", "right", "none"] = "both"
+    fields: dict[str, FieldPolicyModel] = Field(
+        default_factory=dict, description="policies by field; * is for the others"
+    )
+    conflicts: dict[str, Winner] = Field(
+        default_factory=dict, description="short for fields: {FIELD: {both: ...}}"
+    )
+    first: dict[str, Winner] = Field(
+        default_factory=dict,
+        description="who wins while there is no base; default: fill",
+    )
 
 
 class ProfileModel(_Strict):

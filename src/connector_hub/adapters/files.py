@@ -16,6 +16,7 @@ from connector_hub.adapters import yaml
 from connector_hub.adapters.config import (
     ConnectionModel,
     EntityModel,
+    FieldPolicyModel,
     JobModel,
     MappingModel,
     ProjectModel,
@@ -26,7 +27,16 @@ from connector_hub.adapters.transforms import transforms
 from connector_hub.diagnostics import Diagnostic, Diagnostics, Mistakes, did_you_mean
 from connector_hub.errors import ConfigError, HubError, PluginError
 from connector_hub.model.entity import Entity, FieldSpec
-from connector_hub.model.job import Bound, Guard, Job, Percent, Side
+from connector_hub.model.job import (
+    ANY,
+    Bound,
+    Guard,
+    Job,
+    Percent,
+    Policy,
+    Side,
+    SideName,
+)
 from connector_hub.model.mapping import (
     ABSENT,
     LinkRule,
@@ -42,6 +52,7 @@ from connector_hub.sdk.connector import Connector
 Connectors = Callable[[str], type[Connector]]
 _AGE = re.compile(r"(\d+)(s|m|h|d)\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_NO_POLICY = FieldPolicyModel.model_validate({})
 _NO_KEY = "none"
 
 
@@ -289,13 +300,6 @@ class _Reader:
         swap: Mapping[str, str],
     ) -> Job | None:
         at: yaml.Key = ("jobs", name)
-        if model.direction == "both":
-            self.add(
-                (*at, "direction"),
-                "two-way jobs are not supported yet",
-                hint="write left-to-right or right-to-left",
-            )
-            return None
         if model.entity not in self.words.entities:
             self.add(
                 (*at, "entity"),
@@ -310,15 +314,7 @@ class _Reader:
         good = [
             self._side((*at, n), model.entity, s, connections) for n, s in sides.items()
         ]
-        known = self.words.entities[model.entity][0].fields
-        for f in model.fields:
-            if f not in known:
-                self.add(
-                    (*at, "fields", f),
-                    f"entity {model.entity} has no field {f!r}",
-                    key=True,
-                    hint=did_you_mean(f, known),
-                )
+        policies = self._policies(at, model)
         if not all(good):
             return None
         return Job(
@@ -335,8 +331,50 @@ class _Reader:
             ),
             deletes_follow=model.deletes.follow,
             create_without_identity=model.create_without_identity,
-            revert=frozenset(f for f, p in model.fields.items() if p.drift == "revert"),
+            create=model.create,
+            fields=policies,
         )
+
+    def _policies(self, at: yaml.Key, model: JobModel) -> dict[str, Policy]:
+        """What becomes of each field a job names, and under ``*`` of the others."""
+        known = self.words.entities[model.entity][0].fields
+        for part in ("fields", "conflicts", "first"):
+            for name in getattr(model, part):
+                if name != ANY and name not in known:
+                    self.add(
+                        (*at, part, name),
+                        f"entity {model.entity} has no field {name!r}",
+                        key=True,
+                        hint=did_you_mean(name, known),
+                    )
+        named = {ANY: None, **model.fields, **model.conflicts, **model.first}
+        return {n: self._policy(at, n, model) for n in named}
+
+    def _policy(self, at: yaml.Key, name: str, model: JobModel) -> Policy:
+        asked = model.fields.get(name) or model.fields.get(ANY) or _NO_POLICY
+        both = model.conflicts.get(name) or asked.both or model.conflicts.get(ANY)
+        first = model.first.get(name) or model.first.get(ANY) or "fill"
+        if asked.from_ is None:
+            return Policy(None, asked.drift == "revert", both or "ask", first)
+        here = (*at, "fields", name if name in model.fields else ANY)
+        if asked.both or name in model.conflicts:
+            self.add(
+                (*here, "from"),
+                f"{name!r} has two rules: it is owned by {asked.from_!r}, and it travels both ways",
+                hint="write either from: or both:",
+            )
+        connections: dict[str, SideName] = {
+            model.left.connection: "left",
+            model.right.connection: "right",
+        }
+        owner = connections.get(asked.from_)
+        if owner is None:
+            self.add(
+                (*here, "from"),
+                f"{asked.from_!r} is not a connection of this job",
+                hint=f"write one of: {', '.join(connections)}",
+            )
+        return Policy(owner, asked.drift == "revert", "ask", first)
 
     def _bound(self, at: yaml.Key, value: int | str | None) -> Bound:
         if isinstance(value, str):

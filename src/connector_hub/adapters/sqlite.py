@@ -20,6 +20,7 @@ from msgspec import msgpack
 from connector_hub.adapters.vault import Vault
 from connector_hub.errors import ConfigError, StoreError
 from connector_hub.model.conflict import Conflict, DeadLetter
+from connector_hub.model.job import SideName
 from connector_hub.model.link import Kin, Link
 from connector_hub.model.mapping import ABSENT
 from connector_hub.model.plan import Change, Seen
@@ -81,6 +82,8 @@ class SqliteStore:
             self._db.executescript(
                 "pragma journal_mode=wal; pragma synchronous=full;"
                 f"pragma cache_size=-{_CACHE_KIB}; pragma journal_size_limit=67108864;"
+                "create temp table claimed(side text, record text, owner text, primary key(side, record)) "
+                "without rowid;"
             )
             self._migrate()
         self._check_key()
@@ -498,6 +501,10 @@ class SqliteStore:
             number = made.lastrowid
         else:
             number = row[0]
+            self._run(
+                "update conflict set payload=? where id=?",
+                (self.vault.seal(orjson.dumps(detail)), number),
+            )
         self._many(
             "insert or ignore into conflict_member values(?,?,?)",
             ((number, side, record) for side, record in members),
@@ -520,35 +527,69 @@ class SqliteStore:
         }
 
     def close_conflicts(
-        self, job: str, side: str, records: Collection[str], at: datetime
-    ) -> set[str]:
-        """Close what these records were in conflict about; the other members of a group."""
+        self,
+        job: str,
+        side: str,
+        records: Collection[str],
+        at: datetime,
+        *,
+        kept: str = "",
+    ) -> set[tuple[SideName, str]]:
+        """Close what these records were in conflict about, but for one kind; the other members of a group."""
         if not self._any_open("conflict", job):
             return set()
         numbers = [
             r[0]
             for r in self._in(
                 "select c.id from conflict_member m join conflict c on c.id = m.conflict "
-                "where c.closed is null and c.tenant=? and c.job=? and m.side=? and m.record in ({})",
-                (_TENANT, job, side),
+                "where c.closed is null and c.tenant=? and c.job=? and c.kind<>? and m.side=? "
+                "and m.record in ({})",
+                (_TENANT, job, kept, side),
                 records,
             )
         ]
-        if not numbers:
-            return set()
-        others = {
-            r[0]
-            for r in self._in(
-                "select record from conflict_member where side=? and conflict in ({})",
-                (side,),
+        others = set(
+            self._in(
+                "select side, record from conflict_member where conflict in ({})",
+                (),
                 numbers,
             )
-        }
+        )
         self._many(
             "update conflict set closed=? where id=?",
             ((at.isoformat(), n) for n in numbers),
         )
-        return others - set(records)
+        return others - {(side, r) for r in records}
+
+    def decide(self, job: str, hub: bytes, field: str, winner: SideName) -> None:
+        """Remember which side a person said is right about a field."""
+        self._run(
+            "insert or replace into decision values(?,?,?,?,?)",
+            (_TENANT, job, hub, field, winner),
+        )
+
+    def decisions(
+        self, job: str, hubs: Collection[bytes]
+    ) -> dict[bytes, dict[str, SideName]]:
+        """What people decided about fields of these things."""
+        found: dict[bytes, dict[str, SideName]] = {}
+        if self._one("select 1 from decision limit 1") is None:
+            return found
+        for hub, field, winner in self._in(
+            "select hub, field, winner from decision where tenant=? and job=? and hub in ({})",
+            (_TENANT, job),
+            hubs,
+        ):
+            found.setdefault(hub, {})[field] = winner
+        return found
+
+    def forget_decisions(self, job: str, hubs: Collection[bytes]) -> None:
+        """What was decided has been carried out."""
+        decided = self.decisions(job, hubs)
+        self._many(
+            "delete from decision where tenant=? and job=? and hub=?",
+            ((_TENANT, job, hub) for hub in decided),
+        )
 
     def _any_open(self, table: str, job: str) -> bool:
         """Whether it is worth asking about single records."""
@@ -584,15 +625,17 @@ class SqliteStore:
             for i, j, kind, run, opened, sealed in rows
         ]
 
-    def open_letters(self, job: str, records: Collection[str]) -> dict[str, bytes]:
+    def open_letters(
+        self, job: str, side: str, records: Collection[str]
+    ) -> dict[str, bytes]:
         """The change each record's open dead letter stands for."""
         if not self._any_open("dead_letter", job):
             return {}
         return dict(
             self._in(
-                "select record, change from dead_letter where tenant=? and job=? and closed is null "
-                "and record in ({})",
-                (_TENANT, job),
+                "select record, change from dead_letter where tenant=? and job=? and side=? "
+                "and closed is null and record in ({})",
+                (_TENANT, job, side),
                 records,
             )
         )
@@ -600,18 +643,20 @@ class SqliteStore:
     def bury(
         self,
         job: str,
+        side: str,
         rows: Iterable[tuple[str, bytes, str, str, Sequence[str], bytes, str]],
         run: int,
         at: datetime,
     ) -> None:
-        """Dead letters: (record, hub, op, reason, fields, change, vendor's message)."""
+        """Dead letters of a side's records: (record, hub, op, reason, fields, change, vendor's message)."""
         for record, hub, op, reason, fields, change, message in rows:
-            self.exhume(job, [record], at)
+            self.exhume(job, side, [record], at)
             self._run(
-                "insert into dead_letter values(null,?,?,?,?,?,?,?,?,?,?,null,?)",
+                "insert into dead_letter values(null,?,?,?,?,?,?,?,?,?,?,?,null,?)",
                 (
                     _TENANT,
                     job,
+                    side,
                     record,
                     hub,
                     op,
@@ -624,12 +669,15 @@ class SqliteStore:
                 ),
             )
 
-    def exhume(self, job: str, records: Collection[str], at: datetime) -> None:
+    def exhume(
+        self, job: str, side: str, records: Collection[str], at: datetime
+    ) -> None:
         """Close the dead letters of these records."""
-        letters = self.open_letters(job, records)
+        letters = self.open_letters(job, side, records)
         self._many(
-            "update dead_letter set closed=? where tenant=? and job=? and record=? and closed is null",
-            ((at.isoformat(), _TENANT, job, r) for r in letters),
+            "update dead_letter set closed=? where tenant=? and job=? and side=? and record=? "
+            "and closed is null",
+            ((at.isoformat(), _TENANT, job, side, r) for r in letters),
         )
 
     def letters(
@@ -637,7 +685,7 @@ class SqliteStore:
     ) -> list[DeadLetter]:
         """Open dead letters, oldest first."""
         rows = self._run(
-            "select id, job, record, op, reason, fields, run, opened, payload from dead_letter "
+            "select id, job, side, record, op, reason, fields, run, opened, payload from dead_letter "
             "where tenant=? and closed is null and (? is null or job=?) and (? is null or id=?) order by id",
             (_TENANT, job, job, number, number),
         )
@@ -645,6 +693,7 @@ class SqliteStore:
             DeadLetter(
                 i,
                 j,
+                side,
                 record,
                 op,
                 reason,
@@ -653,7 +702,7 @@ class SqliteStore:
                 opened,
                 self.vault.open(p).decode(),
             )
-            for i, j, record, op, reason, fields, run, opened, p in rows
+            for i, j, side, record, op, reason, fields, run, opened, p in rows
         ]
 
     def open_counts(self, job: str) -> dict[str, int]:
@@ -777,21 +826,50 @@ class SqliteStore:
             at,
         )
 
-    def stage(self, job: str, plan: str, n: int, seen: Sequence[Seen]) -> None:
-        """Keep what was read, sealed."""
+    def stage(
+        self, job: str, plan: str, side: str, n: int, seen: Sequence[Seen]
+    ) -> None:
+        """Keep what was read of a side, sealed."""
         self._run(
-            "insert or replace into staged values(?,?,?,?,?)",
-            (_TENANT, job, plan, n, self._sealed(plan, n, seen)),
+            "insert or replace into staged values(?,?,?,?,?,?)",
+            (_TENANT, job, plan, side, n, self._sealed(plan, n, seen)),
         )
 
-    def staged(self, job: str, plan: str) -> Iterator[list[Seen]]:
-        """What was staged, in order; each part is taken away as the next is asked for."""
-        for n, sealed in self._parts("staged", job, plan):
+    def staged(self, job: str, plan: str, side: str) -> Iterator[list[Seen]]:
+        """What was staged of a side, in order; each part is taken away as the next is asked for."""
+        at = (_TENANT, job, plan, side)
+        while True:
+            row = self._one(
+                "select n, payload from staged where tenant=? and job=? and plan=? and side=? "
+                "order by n limit 1",
+                at,
+            )
+            if row is None:
+                return
+            n, sealed = row
             yield _SEEN.decode(self._opened(plan, n, sealed))
             self._run(
-                "delete from staged where tenant=? and job=? and plan=? and n=?",
-                (_TENANT, job, plan, n),
+                "delete from staged where tenant=? and job=? and plan=? and side=? and n=?",
+                (*at, n),
             )
+
+    def forget_claims(self) -> None:
+        """A plan begins: no record has been given to another."""
+        self._run("delete from temp.claimed")
+
+    def claim(self, rows: Iterable[tuple[str, str, str]]) -> None:
+        """Give records to those across that they were planned with: (side, record, owner)."""
+        self._many("insert or replace into temp.claimed values(?,?,?)", rows)
+
+    def claimed(self, side: str, records: Collection[str]) -> dict[str, str]:
+        """Which of a side's records were given away, and to whom."""
+        return dict(
+            self._in(
+                "select record, owner from temp.claimed where side=? and record in ({})",
+                (side,),
+                records,
+            )
+        )
 
     def save_window(
         self, job: str, plan: str, n: int, changes: Sequence[Change]
@@ -804,8 +882,17 @@ class SqliteStore:
 
     def windows(self, job: str, plan: str) -> Iterator[tuple[int, list[Change]]]:
         """A plan's windows with their numbers, in order."""
-        for n, sealed in self._parts("window", job, plan):
-            yield n, _CHANGES.decode(self._opened(plan, n, sealed))
+        n = -1
+        while True:
+            row = self._one(
+                "select n, payload from window where tenant=? and job=? and plan=? and n>? "
+                "order by n limit 1",
+                (_TENANT, job, plan, n),
+            )
+            if row is None:
+                return
+            n = row[0]
+            yield n, _CHANGES.decode(self._opened(plan, n, row[1]))
 
     def open_window(self, job: str, plan: str, n: int, seed: bytes) -> None:
         """Commit that a window is about to be written: its changes are intents from here on."""
@@ -839,19 +926,6 @@ class SqliteStore:
             self._run(
                 "delete from window where tenant=? and job=? and plan=? and n=?", at
             )
-
-    def _parts(self, table: str, job: str, plan: str) -> Iterator[tuple[int, bytes]]:
-        n = -1
-        while True:
-            row = self._one(
-                f"select n, payload from {table} where tenant=? and job=? and plan=? and n>? "  # noqa: S608 - a constant
-                "order by n limit 1",
-                (_TENANT, job, plan, n),
-            )
-            if row is None:
-                return
-            n = row[0]
-            yield row
 
     def _sealed(self, plan: str, n: int, rows: Any) -> bytes:
         return self.vault.seal(_ENCODER.encode(rows), f"{plan}/{n}".encode())

@@ -18,6 +18,7 @@ _SIGNS = {
     "archive": ("-", "delete", "red"),
 }
 _COUNTED = {"create": "create", "update": "update", "archive": "delete"}
+_ARROWS = {"left-to-right": "->", "right-to-left": "<-", "both": "<->"}
 SAMPLES = 3
 """Changes shown of each kind, unless all are asked for."""
 _FIELDS = 4
@@ -27,12 +28,12 @@ _FIELDS = 4
 def tell(session: Session, hub: Hub, plan: Plan, *, every: bool) -> None:
     """Show a plan."""
     job = hub.job(plan.job)
-    source, target = job.side(job.source), job.side(job.target)
+    left, right = job.left, job.right
     session.say(
-        f"Plan {plan.job}   {source.connection}/{source.resource} -> "
-        f"{target.connection}/{target.resource}   plan {plan.id}"
+        f"Plan {plan.job}   {left.connection}/{left.resource} {_ARROWS[job.direction]} "
+        f"{right.connection}/{right.resource}   plan {plan.id}"
     )
-    session.say(f"Read {plan.read:,} source records.\n")
+    session.say(f"Looked at {plan.read:,} records.\n")
     if every:
         for change in hub.changes(plan):
             _one(session, change, every=True)
@@ -98,6 +99,8 @@ def _one(session: Session, change: Shown, *, every: bool) -> None:
     if len(change.fields) > len(shown):
         fields.append(f"{len(change.fields) - len(shown)} more fields")
     start = f"  {sign} {word}" if every else f"      {sign}"
+    if change.connection:
+        start += f" {change.connection}"
     reason = f"   ({change.reason})" if every and change.reason else ""
     session.say(f"{start} {ids}  {', '.join(fields)}{reason}".rstrip(), colour=colour)
 
@@ -107,7 +110,7 @@ def footnotes(plan: Plan) -> Iterator[str]:
     for connection, calls in plan.calls.items():
         told = []
         for bucket, n in sorted(calls.items()):
-            left = plan.left.get(connection, {}).get(bucket)
+            left = plan.remaining.get(connection, {}).get(bucket)
             of = f" of {left:,.0f} left" if left is not None else ""
             told.append(f"{bucket} {n:,}{of}")
         if told:
@@ -117,7 +120,7 @@ def footnotes(plan: Plan) -> Iterator[str]:
     if plan.unreadable:
         yield f"Unreadable values, left alone: {_counts(plan.unreadable)}"
     if plan.drift:
-        yield f"{plan.drift:,} fields differ at the target and are left alone."
+        yield f"{plan.drift:,} records were edited where that does not travel, and are left alone."
     for name in plan.left_out:
         yield f"Field {name} is left out: no job syncs what it links to."
     if plan.count("conflicts"):
@@ -143,6 +146,7 @@ def document(session: Session, hub: Hub, plan: Plan, *, every: bool) -> dict[str
 def _as_json(change: Shown) -> dict[str, Any]:
     return {
         "action": _COUNTED[change.action],
+        "connection": change.connection,
         "source": change.source,
         "record": change.record,
         "reason": change.reason,

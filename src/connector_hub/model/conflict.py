@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from connector_hub.model.job import SideName
+
 KINDS: Mapping[str, str] = {
     "twins": "several records on one side are the same person or thing; merge them there",
     "candidates": "several records on the other side fit; merge them there, or tell which",
     "taken": "its counterpart is linked to another record; merge the two on this side",
+    "fields": "both sides changed the same fields; say which side is right: conflicts resolve N --take SIDE",
     "no identity": "every identifying field is blank; fill one in",
     "unknown outcome": "a write was never answered and cannot be looked up; see what the vendor has",
 }
@@ -23,7 +26,7 @@ class Conflict:
     id: int
     job: str
     kind: str
-    members: tuple[tuple[str, str], ...]
+    members: tuple[tuple[SideName, str], ...]
     run: int
     opened: str
     detail: Mapping[str, Any]
@@ -35,6 +38,8 @@ class DeadLetter:
 
     id: int
     job: str
+    side: SideName
+    """Where the record is whose values were refused."""
     record: str
     op: str
     reason: str

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Direction = Literal["left-to-right", "right-to-left", "both"]
 SideName = Literal["left", "right"]
+SIDES: tuple[SideName, SideName] = ("left", "right")
+ANY = "*"
+"""Stands for the fields that are not named."""
+Both = Literal["left", "right", "newest", "fill", "ask"]
+"""Who wins where both sides moved: a side, the later edit, the one that is not blank, or a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,21 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True)
+class Policy:
+    """What becomes of one field.
+
+    ``owner``: the side it travels from; None where it travels both ways.
+    ``revert``: an owned field's edits elsewhere are put back.
+    ``both``: who wins where both sides moved. ``first``: who wins while there is no base.
+    """
+
+    owner: SideName | None = None
+    revert: bool = False
+    both: Both = "ask"
+    first: Both = "fill"
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """What is kept in agreement, between whom, and how far it may go."""
 
@@ -61,19 +82,47 @@ class Job:
     guard: Guard = Guard()
     deletes_follow: bool = False
     create_without_identity: bool = False
-    revert: frozenset[str] = field(default_factory=frozenset)
-    """Fields whose drift on the target is put back (``drift: revert``)."""
-
-    @property
-    def source(self) -> SideName:
-        """The side a one-way job reads from."""
-        return "right" if self.direction == "right-to-left" else "left"
-
-    @property
-    def target(self) -> SideName:
-        """The side a one-way job writes to."""
-        return "left" if self.direction == "right-to-left" else "right"
+    create: Literal["both", "left", "right", "none"] = "both"
+    """Where records may be created that the other side has."""
+    fields: Mapping[str, Policy] = field(default_factory=dict)
+    """Policies by field; ``*`` is for those not named."""
 
     def side(self, name: SideName) -> Side:
         """The side of that name."""
         return self.left if name == "left" else self.right
+
+    @property
+    def read_from(self) -> tuple[SideName, ...]:
+        """The sides whose records travel."""
+        match self.direction:
+            case "left-to-right":
+                return ("left",)
+            case "right-to-left":
+                return ("right",)
+        return ("left", "right")
+
+    def creates_at(self, side: SideName) -> bool:
+        """Whether records may be created on a side."""
+        return across(side) in self.read_from and self.create in {"both", side}
+
+    def policy(self, name: str, *, to_right: bool, to_left: bool) -> Policy | None:
+        """What becomes of a field that the mappings let travel so; None where it does not travel.
+
+        Where only one way is possible, the side it can come from owns it.
+        """
+        to_right = to_right and "left" in self.read_from
+        to_left = to_left and "right" in self.read_from
+        if not (to_right or to_left):
+            return None
+        asked = self.fields.get(name) or self.fields.get(ANY) or Policy()
+        if to_right and to_left:
+            return asked
+        owner: SideName = "left" if to_right else "right"
+        if asked.owner not in {None, owner}:
+            return None
+        return replace(asked, owner=owner)
+
+
+def across(side: SideName) -> SideName:
+    """The other side."""
+    return "right" if side == "left" else "left"

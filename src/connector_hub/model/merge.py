@@ -1,62 +1,140 @@
-"""Which fields travel. One-way jobs here; every rule is a pure function of what was seen."""
+"""Which fields travel, and where to: a three-way merge per field as a pure function of what was seen."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
+
+from connector_hub.model.job import Both, Policy, SideName, across
 
 _NOTHING = object()
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
-    """``write``: fields to write to the target. ``agreed``: both sides say the same.
+class Merged:
+    """What a merge decided, as names of fields.
 
-    ``drift``: the target says otherwise though the source did not move; left alone.
+    ``left`` and ``right``: to be written to that side. ``agreed``: both sides say the same.
+    ``drift``: an owned field says otherwise at the side that does not own it, and is left alone.
+    ``asks``: both sides moved, and a person has to say who is right.
     """
 
-    write: tuple[str, ...]
-    agreed: tuple[str, ...]
-    drift: tuple[str, ...]
+    left: tuple[str, ...] = ()
+    right: tuple[str, ...] = ()
+    agreed: tuple[str, ...] = ()
+    drift: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
 
 
-def one_way(
-    fields: Iterable[str],
-    source: Mapping[str, Any],
-    target: Mapping[str, Any],
+Newest = Callable[[str], SideName | None]
+"""The side that edited a field last; None where that cannot be told."""
+
+
+def merge(
+    policies: Mapping[str, Policy],
+    left: Mapping[str, Any],
+    right: Mapping[str, Any],
+    moved: tuple[AbstractSet[str], AbstractSet[str]] | None,
     *,
-    moved: AbstractSet[str] | None,
-    revert: AbstractSet[str] = frozenset(),
-) -> Flow:
-    """What a one-way job writes so that ``target`` follows ``source``.
+    newest: Newest = lambda _: None,
+    decided: Mapping[str, SideName] | None = None,
+) -> Merged:
+    """What to write so that two linked records agree.
 
-    ``moved`` names the fields that changed at the source since both agreed; None means that the two
-    records meet for the first time: then a blank of the source never erases a value of the target.
-    A field the source has no opinion on is left out.
+    Args:
+        policies: the fields that may travel, in order.
+        left: the left record in the hub's words; a field that is not in it has no opinion.
+        right: the right record, likewise.
+        moved: fields that left and right changed since both agreed; None where the two meet for the first
+            time: then a blank never erases a value.
+        newest: who edited a field last.
+        decided: what people decided about single fields of this pair.
     """
-    write: list[str] = []
-    agreed: list[str] = []
-    drift: list[str] = []
-    for name in fields:
-        wanted = source.get(name, _NOTHING)
-        if wanted is _NOTHING:
+    told: dict[str, list[str]] = {
+        "left": [],
+        "right": [],
+        "agreed": [],
+        "drift": [],
+        "asks": [],
+    }
+    for name, policy in policies.items():
+        mine, theirs = left.get(name, _NOTHING), right.get(name, _NOTHING)
+        if mine == theirs:
+            if mine is not _NOTHING:
+                told["agreed"].append(name)
             continue
-        there = target.get(name, _NOTHING)
-        if wanted == there:
-            agreed.append(name)
-        elif moved is None:
-            if not _blank(wanted):
-                write.append(name)
-            elif there is _NOTHING:
-                agreed.append(name)
-        elif name in moved or name in revert:
-            write.append(name)
+        said = mine is not _NOTHING and theirs is not _NOTHING
+        if decided and name in decided and said:
+            found: str | None = across(decided[name])
+        elif policy.owner is not None:
+            found = _owned(name, policy, mine, theirs, moved)
+        elif said:
+            found = _shared(name, policy, mine, theirs, moved, newest)
         else:
-            drift.append(name)
-    return Flow(tuple(write), tuple(agreed), tuple(drift))
+            found = None
+        if found is not None:
+            told[found].append(name)
+    return Merged(**{k: tuple(v) for k, v in told.items()})
 
 
-def _blank(value: Any) -> bool:
+def _owned(
+    name: str,
+    policy: Policy,
+    left: Any,
+    right: Any,
+    moved: tuple[AbstractSet[str], AbstractSet[str]] | None,
+) -> str | None:
+    """A field that travels one way: from its owner."""
+    at_left = policy.owner == "left"
+    mine, theirs = (left, right) if at_left else (right, left)
+    target = "right" if at_left else "left"
+    if mine is _NOTHING:
+        return None
+    if moved is None:
+        if blank(mine):
+            return "agreed" if theirs is _NOTHING else None
+        return target
+    if name in moved[0 if at_left else 1] or policy.revert:
+        return target
+    return "drift"
+
+
+def _shared(  # noqa: PLR0917 - one decision, all it depends on
+    name: str,
+    policy: Policy,
+    left: Any,
+    right: Any,
+    moved: tuple[AbstractSet[str], AbstractSet[str]] | None,
+    newest: Newest,
+) -> str | None:
+    """A field that travels both ways. What neither side moved is left as it is."""
+    if moved is None:
+        if blank(left) or blank(right):
+            return "left" if blank(left) else "right"
+        return _winner(name, policy.first, left, right, newest)
+    here, there = name in moved[0], name in moved[1]
+    if here and there:
+        return _winner(name, policy.both, left, right, newest)
+    if here or there:
+        return "right" if here else "left"
+    return None
+
+
+def _winner(name: str, rule: Both, left: Any, right: Any, newest: Newest) -> str:
+    """The side to write to, where both differ and neither is known to be older."""
+    match rule:
+        case "left" | "right":
+            return across(rule)
+        case "fill":
+            return "left" if blank(left) and not blank(right) else "right"
+        case "newest":
+            side = newest(name)
+            return "asks" if side is None else across(side)
+    return "asks"
+
+
+def blank(value: Any) -> bool:
+    """Whether a value in the hub's words says *empty*."""
     return value is None or value == ()

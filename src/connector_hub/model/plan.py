@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from connector_hub.model.job import SIDES, SideName, across
 from connector_hub.model.mapping import Raws
 
 Action = Literal["create", "update", "archive", "settle"]
@@ -27,6 +28,10 @@ OUTCOMES = (
 """What may become of a record, the gravest first."""
 
 
+Wait = tuple[SideName, str, str, str]
+"""A link field that waits: the side it was read from, the field, and the record it points to there."""
+
+
 class Seen(Struct, array_like=True, gc=False):
     """A record as the planner read it: the mapped fields only."""
 
@@ -38,23 +43,48 @@ class Seen(Struct, array_like=True, gc=False):
 
 
 class Change(Struct, array_like=True, gc=False):
-    """One write, or one agreement, with its reason.
+    """What is to be done about a pair of records: writes to one side or both, or an agreement.
 
-    ``fields`` are those to write; ``agreed`` those the two sides hold alike.
-    ``waits`` are link fields whose target has no link yet, as (field, resource, record).
+    ``here`` is the side whose record was looked at; a create or an archive is at the other.
+    ``to_left`` and ``to_right`` are the fields to write there, ``agreed`` those both hold alike,
+    ``asks`` those a person has to decide about.
+    ``waits`` are link fields whose counterpart is not linked yet, as (side, field, resource, record).
     """
 
     action: Action
     hub: bytes
-    source: Seen | None
-    target: Seen | None
-    fields: tuple[str, ...] = ()
+    here: SideName
+    left: Seen | None
+    right: Seen | None
+    to_left: tuple[str, ...] = ()
+    to_right: tuple[str, ...] = ()
     agreed: tuple[str, ...] = ()
-    waits: tuple[tuple[str, str, str], ...] = ()
+    asks: tuple[str, ...] = ()
+    waits: tuple[Wait, ...] = ()
     clears: int = 0
     first: bool = False
     """The two records are linked by this change."""
     reason: str = ""
+
+    def seen(self, side: SideName) -> Seen | None:
+        """The record of one side as it was planned from."""
+        return self.left if side == "left" else self.right
+
+    def fields(self, side: SideName) -> tuple[str, ...]:
+        """The fields to write to one side."""
+        return self.to_left if side == "left" else self.to_right
+
+    @property
+    def record(self) -> str:
+        """The id of the record that was looked at."""
+        found = self.seen(self.here)
+        return found.id if found else ""
+
+    def writes(self) -> list[SideName]:
+        """The sides this change writes to."""
+        if self.action in {"create", "archive"}:
+            return [across(self.here)]
+        return [s for s in SIDES if self.fields(s)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +98,17 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A change as people read it. ``record`` is the target's id, None for a create."""
+    """A write as people read it. ``record`` is the id of what is written, None for a create.
+
+    ``connection`` is where it is written; ``source`` the record on the other side.
+    """
 
     action: Action
     source: str | None
     record: str | None
     fields: tuple[FieldChange, ...]
     reason: str
+    connection: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +125,15 @@ class Plan:
     """What a job would do now. Nothing has been written.
 
     ``calls`` promises, per connection and bucket, how many requests carrying it out may take, with
-    the reserve for retries inside. ``left`` is what the vendor says is left of each bucket.
+    the reserve for retries inside. ``remaining`` is what the vendor says is left of each bucket.
     ``seconds`` is the time the vendor's windows need at least.
     """
 
     id: str
     job: str
     entity: str
-    source: str
-    target: str
+    left: str
+    right: str
     read: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     by_field: dict[str, int] = field(default_factory=dict)
@@ -108,7 +142,7 @@ class Plan:
     left_out: tuple[str, ...] = ()
     drift: int = 0
     calls: dict[str, dict[str, int]] = field(default_factory=dict)
-    left: dict[str, dict[str, float]] = field(default_factory=dict)
+    remaining: dict[str, dict[str, float]] = field(default_factory=dict)
     seconds: float = 0.0
 
     def count(self, kind: str) -> int:

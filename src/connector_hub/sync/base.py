@@ -80,6 +80,8 @@ class Bases:
         before: Base | None,
         agreed: Collection[str],
         never: Collection[str] = (),
+        *,
+        stale: bool = False,
     ) -> bytes:
         """The row after some fields were agreed on: the others keep what they had.
 
@@ -89,6 +91,7 @@ class Bases:
             before: the base until now; None at the first link: then every field begins here.
             agreed: the fields both sides hold alike now.
             never: fields that wait for something and must read as changed.
+            stale: the record has moved on already, and must be looked at when it is met again.
         """
         fields = hashes(raws)
         if before is not None:
@@ -104,7 +107,8 @@ class Bases:
                 NEVER if n in never else f for n, f in zip(names, fields, strict=True)
             ]
         sealed = self.sealer.seal(b"".join(fields), self._bound + hub)
-        return self._head + self.record_hash(raws) + sealed
+        record = bytes(_RECORD) if stale else self.record_hash(raws)
+        return self._head + record + sealed
 
     def unpack(self, packed: bytes, hub: bytes) -> Base:
         """A row under today's rules; a field whose rule changed since has no base."""

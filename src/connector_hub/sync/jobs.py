@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from connector_hub.errors import GuardTripped
+from connector_hub.model.job import SideName
 from connector_hub.model.plan import Change, Seen
 from connector_hub.sync.applier import apply_window
 from connector_hub.sync.planner import plan_seen, plan_windows
-from connector_hub.sync.reading import read_source, read_target, store_marks
+from connector_hub.sync.reading import read_index, read_sides, store_marks
 from connector_hub.sync.reconcile import reconcile
 from connector_hub.sync.run import Held, JobRun, hold
 from connector_hub.sync.sides import LiveSide, fetch
@@ -24,8 +25,7 @@ async def plan(run: JobRun) -> None:
     The plan's counts, and in ``run.plan`` what people are shown, are filled in.
     """
     await reconcile(run)
-    await read_target(run)
-    await read_source(run)
+    await read_sides(run)
     await plan_windows(run)
     _fill(run)
 
@@ -42,6 +42,7 @@ def _fill(run: JobRun) -> None:
         "unchanged": t.outcomes["unchanged"] + actions.get("settle", 0),
         **{k: t.outcomes[k] for k in ("conflicts", "dead_letters", "blocked", "stale")},
     }
+    p.counts["conflicts"] += actions.get("asks", 0)
     p.by_field, p.by_reason = dict(t.by_field), dict(t.by_reason)
     p.unreadable, p.drift = dict(t.unreadable), t.drift
 
@@ -78,7 +79,8 @@ def guard(run: JobRun) -> None:
     Raises:
         GuardTripped: names the bound and how to allow it once.
     """
-    linked = run.store.linked(run.source.home, run.source.resource.name)
+    first = run.sources[0]
+    linked = run.store.linked(first.home, first.resource.name)
     limits = run.job.guard.limits(linked)
     if run.options.allow_deletes is not None:
         limits["delete"] = run.options.allow_deletes
@@ -101,29 +103,49 @@ def finish(run: JobRun) -> None:
 
 
 async def _again_where_moved(run: JobRun, changes: list[Change]) -> list[Change]:
-    """Targets of this window are read anew; what moved since it was planned is planned again."""
-    moved = await _moved(
-        run.target,
-        [c.target for c in changes if c.action == "update" and c.target],
-    )
-    if not moved:
+    """What is to be overwritten is read anew; what moved since it was planned is planned again."""
+    moved: dict[int, Seen] = {}
+    stale: set[int] = set()
+    for side in run.sides:
+        written = [
+            c for c in changes if c.action != "create" and side.name in c.writes()
+        ]
+        now = await _moved(side, [s for c in written if (s := c.seen(side.name))])
+        for c in written:
+            there = c.seen(side.name)
+            if there is None or there.id not in now:
+                continue
+            fresh = now[there.id] if side.name == c.here else c.seen(c.here)
+            if c.action == "archive" or fresh is None:
+                stale.add(id(c))
+            else:
+                moved[id(c)] = fresh
+    if not (moved or stale):
         return changes
-    kept = [c for c in changes if not (c.target and c.target.id in moved)]
-    anew = [c.source for c in changes if c.target and c.target.id in moved and c.source]
-    return kept + await plan_seen(run, anew)
+    _stale(run, [c for c in changes if id(c) in stale])
+    kept = [c for c in changes if id(c) not in moved and id(c) not in stale]
+    for side in run.sources:
+        anew = [moved[id(c)] for c in changes if id(c) in moved and c.here == side.name]
+        if anew:
+            kept += await plan_seen(run, side, anew)
+    return kept
 
 
-async def _moved(side: LiveSide, known: Sequence[Seen]) -> set[str]:
-    """Records that no longer hold what they held, or are not there."""
+async def _moved(side: LiveSide, known: Sequence[Seen]) -> dict[str, Seen | None]:
+    """Records that no longer hold what they held, as they are now; None for those that are not there."""
     if not known:
-        return set()
+        return {}
     here, _ = await fetch(side, [s.id for s in known])
-    return {
-        s.id
-        for s in known
-        if s.id not in here
-        or side.bases.record_hash(here[s.id].raws) != side.bases.record_hash(s.raws)
-    }
+    found: dict[str, Seen | None] = {}
+    for s in known:
+        now = here.get(s.id)
+        if now is None or not _alike(side, now, s):
+            found[s.id] = now
+    return found
+
+
+def _alike(side: LiveSide, a: Seen, b: Seen) -> bool:
+    return side.bases.record_hash(a.raws) == side.bases.record_hash(b.raws)
 
 
 async def apply(run: JobRun, document: dict[str, Any]) -> None:
@@ -135,17 +157,18 @@ async def apply(run: JobRun, document: dict[str, Any]) -> None:
     """
     await reconcile(run)
     marks = dict(document["marks"])
-    run.taken = set(document["taken"])
+    run.taken = {(side, r) for side, r in document["taken"]}
     for row in document["held"]:
         hold(run, Held.of(row))
         run.tally.read += 1
         run.tally.add("conflicts")
-    run.look_again(document["unread"], "plan")
-    run.since[run.target.name] = marks.get(f"{run.target.name}/changed")
-    if document["creates"]:
-        await read_target(run)
-    for name, mark in marks.items():
-        run.marks.setdefault(name, mark)
+    run.look_again([(side, r) for side, r in document["unread"]], "plan")
+    for side in run.sides:
+        if document["creates"] and run.job.creates_at(side.name):
+            run.since[side.name] = marks.get(f"{side.name}/changed")
+            await read_index(run, side)
+    run.marks.clear()
+    run.marks.update(marks)
     for n, planned in run.store.windows(run.job.name, run.plan.id):
         run.tally.read += len(planned)
         await _apply(run, n, planned, await _still_true(run, planned))
@@ -161,49 +184,63 @@ def plan_document(run: JobRun) -> dict[str, Any]:
         "unread": run.unread,
         "creates": run.plan.count("create"),
         "rules": run.rules(),
-        "homes": [run.source.home, run.target.home],
+        "homes": [s.home for s in run.sides],
         "job": repr(run.job),
         "shown": run.plan.document(),
     }
 
 
 async def _still_true(run: JobRun, changes: list[Change]) -> list[Change]:
-    """Changes whose source and target are as the plan saw them; the others are stale."""
-    writes = [c for c in changes if c.action in {"create", "update"}]
-    stale = await _moved(run.source, [c.source for c in writes if c.source])
-    late = await _moved(
-        run.target, [c.target for c in writes if c.action == "update" and c.target]
-    )
-    there = _there_by_now(run, [c for c in writes if c.action == "create"])
-    kept = []
-    for c in changes:
-        source = c.source.id if c.source else ""
-        moved = c.action in {"create", "update"} and (
-            source in stale or source in there or bool(c.target and c.target.id in late)
-        )
-        if moved:
-            run.tally.add("stale")
-            run.tally.new_stale += 1
-            run.look_again([source], "stale")
-        else:
-            kept.append(c)
-    return kept if len(kept) < len(changes) else changes
+    """Changes whose records are as the plan saw them; the others are stale."""
+    writes = [c for c in changes if c.action != "settle"]
+    stale: set[int] = set()
+    for side in run.sides:
+        seen = {
+            id(c): s
+            for c in writes
+            if (s := c.seen(side.name)) and not _is_gone(c, side.name)
+        }
+        moved = await _moved(side, list(seen.values()))
+        stale |= {i for i, s in seen.items() if s.id in moved}
+        gone = [c for c in writes if _is_gone(c, side.name)]
+        back, _ = await fetch(side, [c.record for c in gone])
+        stale |= {id(c) for c in gone if c.record in back}
+        creates = [c for c in writes if c.action == "create" and c.here == side.name]
+        stale |= _there_by_now(run, side, creates)
+    if not stale:
+        return changes
+    _stale(run, [c for c in changes if id(c) in stale])
+    return [c for c in changes if id(c) not in stale]
 
 
-def _there_by_now(run: JobRun, creates: Sequence[Change]) -> set[str]:
-    """Sources of creates whose counterpart has appeared since the plan."""
-    seen = {c.source.id: c for c in creates if c.source}
-    source, target = run.source, run.target
-    found = set(run.store.links(source.home, source.resource.name, list(seen)))
+def _is_gone(c: Change, side: SideName) -> bool:
+    """Whether a change is about this side's record being gone."""
+    return c.action == "archive" and c.here == side
+
+
+def _stale(run: JobRun, changes: Sequence[Change]) -> None:
+    """Changes that are no longer what was planned: left out, and looked at again."""
+    run.tally.add("stale", len(changes))
+    run.tally.new_stale += len(changes)
+    run.look_again([(c.here, c.record) for c in changes], "stale")
+
+
+def _there_by_now(run: JobRun, side: LiveSide, creates: Sequence[Change]) -> set[int]:
+    """Creates whose counterpart has appeared since the plan."""
+    other = run.other(side)
+    records = {c.record: c for c in creates}
+    linked = run.store.links(side.home, side.resource.name, list(records))
     marks = {}
-    for record, c in seen.items():
-        if c.source:
-            view = source.spoke.identity(c.source.raws)
-            own = target.identities.key_mark(c.hub)
-            marks[record] = [*source.identities.marks(view, None).marks, own]
+    for record, c in records.items():
+        seen = c.seen(side.name)
+        if seen is not None:
+            view = side.spoke.identity(seen.raws)
+            own = other.identities.key_mark(c.hub)
+            marks[record] = [*side.identities.marks(view, None).marks, own]
     wanted = {m for found in marks.values() for m in found}
-    kin = run.store.kin(run.job.name, target.name, wanted)
-    return found | {record for record, m in marks.items() if any(h in kin for h in m)}
+    kin = run.store.kin(run.job.name, other.name, wanted)
+    there = {r for r, found in marks.items() if any(m in kin for m in found)}
+    return {id(records[r]) for r in there | set(linked)}
 
 
 __all__ = ["apply", "finish", "guard", "plan", "plan_document", "sync"]

@@ -1,6 +1,6 @@
 """From staged records to windows of changes. Writes to no vendor.
 
-A window is planned as a whole: one look-up of links, one of identity, one read of the targets.
+A window is planned as a whole: one look-up of links, one of identity, one read of the counterparts.
 """
 
 from __future__ import annotations
@@ -11,73 +11,89 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import structs
+
+from connector_hub.model.job import SideName, across
 from connector_hub.model.link import Kin, Match, hub_id, match
-from connector_hub.model.merge import one_way
-from connector_hub.model.plan import Change, Seen
-from connector_hub.model.record import Gone, Ref
+from connector_hub.model.merge import Merged, blank, merge
+from connector_hub.model.plan import Change, Seen, Wait
+from connector_hub.model.record import Gone
 from connector_hub.sync.base import Base, change_hash
-from connector_hub.sync.run import ALL_WRITES, Held, JobRun, hold
-from connector_hub.sync.sides import fetch, pages
+from connector_hub.sync.reading import FIRST, met_at_left
+from connector_hub.sync.run import ALL_WRITES, Held, JobRun, Member, hold
+from connector_hub.sync.sides import LiveSide, fetch, pages
+from connector_hub.sync.views import linked_across, read_views
 
 WINDOW = 2000
 """Records planned and written together; memory is proportional to it."""
+FIELDS = "fields"
+"""The kind of conflict in which both sides changed a field."""
 
 
 @dataclass(slots=True)
 class Subject:
-    """A source record on its way to a change."""
+    """A record on its way to a change, with its counterpart."""
 
     seen: Seen
-    view: dict[str, Any]
-    hub: bytes
-    reject: bool = False
+    hub: bytes = b""
     base: Base | None = None
-    """The source's base, None at the first link of the two."""
-    target_id: str | None = None
-    target: Seen | None = None
-    waits: list[tuple[str, str, str]] = field(default_factory=list)
+    """Its base, None at the first link of the two."""
+    there_id: str | None = None
+    """The counterpart: None where none is known, empty where it is gone."""
+    there: Seen | None = None
+    there_base: Base | None = None
+    view: dict[str, Any] = field(default_factory=dict)
+    there_view: dict[str, Any] = field(default_factory=dict)
+    waits: tuple[Wait, ...] = ()
+    rejects: tuple[str, ...] = ()
 
 
 async def plan_windows(run: JobRun) -> int:
     """Plan everything that was staged; the number of windows kept under the plan's id."""
+    run.store.forget_claims()
     n = 0
-    buffer: list[Seen] = []
-    for rows in run.store.staged(run.job.name, run.plan.id):
-        buffer += rows
-        while len(buffer) >= WINDOW:
-            n = _keep(run, n, await plan_seen(run, buffer[:WINDOW]))
-            del buffer[:WINDOW]
-            run.progress("planning", n * WINDOW, run.tally.read)
-    if buffer:
-        n = _keep(run, n, await plan_seen(run, buffer))
+    for side in run.sources:
+        buffer: list[Seen] = []
+        for rows in run.store.staged(run.job.name, run.plan.id, side.name):
+            buffer += _once(run, side, rows)
+            while len(buffer) >= WINDOW:
+                n = _keep(run, n, await plan_seen(run, side, buffer[:WINDOW]))
+                del buffer[:WINDOW]
+                run.progress("planning", n * WINDOW, run.tally.read)
+        if buffer:
+            n = _keep(run, n, await plan_seen(run, side, buffer))
     if run.job.deletes_follow and not run.options.inbox_only:
-        n = await _plan_deletes(run, n)
+        for side in run.sources:
+            n = await _plan_deletes(run, side, n)
     return n
 
 
 def _estimate(run: JobRun, changes: Sequence[Change]) -> None:
     """Calls that carrying out a window takes: re-reading it, writing it, reading it back."""
-    writes = [c for c in changes if c.action != "settle"]
-    source, target = run.source.resource, run.target.resource
-    run.cost(run.source, source.way("fetch"), len(writes), reading=True)
-    updates = sum(c.action == "update" for c in writes)
-    run.cost(run.target, target.way("fetch"), updates)
-    for op in ("create", "update", "archive"):
-        run.cost(run.target, target.way(op), sum(c.action == op for c in writes))
-    run.cost(
-        run.target, target.way("fetch"), sum(c.action != "archive" for c in writes)
-    )
+    for side in run.sides:
+        written = [c for c in changes if side.name in c.writes()]
+        looked_at = sum(c.here == side.name and bool(c.writes()) for c in changes)
+        fetch_way = side.resource.way("fetch")
+        run.cost(side, fetch_way, looked_at, reading=True)
+        run.cost(side, fetch_way, sum(c.action != "create" for c in written))
+        for op in ("create", "update", "archive"):
+            run.cost(side, side.resource.way(op), sum(c.action == op for c in written))
+        run.cost(side, fetch_way, sum(c.action != "archive" for c in written))
 
 
 def _keep(run: JobRun, n: int, changes: Sequence[Change]) -> int:
     """Store a window; count what it will do."""
     kept = _within(run, changes)
+    counts = run.plan.counts
     for c in kept:
-        run.plan.counts[c.action] = run.plan.counts.get(c.action, 0) + 1
+        counts[c.action] = counts.get(c.action, 0) + 1
         run.tally.clears += c.clears
+        if c.asks:
+            counts["asks"] = counts.get("asks", 0) + 1
         if c.action != "settle":
             run.tally.by_reason[c.reason] += 1
-            run.tally.by_field.update(_shown_fields(c))
+        if c.action == "update":
+            run.tally.by_field.update({*c.to_left, *c.to_right})
     _estimate(run, kept)
     if kept:
         run.store.save_window(run.job.name, run.plan.id, n, kept)
@@ -85,16 +101,13 @@ def _keep(run: JobRun, n: int, changes: Sequence[Change]) -> int:
     return n
 
 
-def _shown_fields(change: Change) -> Iterable[str]:
-    return change.fields if change.action == "update" else ()
-
-
 def _within(run: JobRun, changes: Sequence[Change]) -> Sequence[Change]:
     """Changes that ``--only`` and ``--limit`` let through; the others are left for later."""
     allowed, limit = run.options.only, run.options.limit
     if limit is None and allowed == ALL_WRITES:
         return changes
-    kept, left = [], []
+    kept: list[Change] = []
+    left: list[Change] = []
     counts = run.plan.counts
     planned = sum(counts.get(kind, 0) for kind in ALL_WRITES)
     for c in changes:
@@ -106,359 +119,465 @@ def _within(run: JobRun, changes: Sequence[Change]) -> Sequence[Change]:
         else:
             left.append(c)
     run.tally.add("blocked", len(left))
-    run.look_again([c.source.id for c in left if c.source], "limit")
+    run.look_again([(c.here, c.record) for c in left], "limit")
     return kept
 
 
-async def plan_seen(run: JobRun, seen: Sequence[Seen]) -> list[Change]:
-    """What is to be done about these source records."""
-    subjects = _subjects(run, seen)
-    _find_links(run, subjects)
-    subjects = _decide(run, subjects)
-    translate(run, subjects)
-    await _read_targets(run, subjects)
-    changes = [c for s in subjects if (c := _change(run, s)) is not None]
+async def plan_seen(run: JobRun, side: LiveSide, seen: Sequence[Seen]) -> list[Change]:
+    """What is to be done about these records of a side."""
+    subjects = [Subject(s) for s in seen]
+    _find_links(run, side, subjects)
+    _view(run, side, subjects)
+    subjects = _decide(run, side, subjects)
+    await _read_counterparts(run, side, subjects)
+    decided = run.store.decisions(run.job.name, [s.hub for s in subjects])
+    changes = []
+    for s in subjects:
+        change = _change(run, side, s, decided.get(s.hub, {}))
+        if change is not None:
+            changes.append(change)
+    _claim(run, side, subjects)
     return _suppress(run, changes)
 
 
-def _subjects(run: JobRun, seen: Sequence[Seen]) -> list[Subject]:
-    found = []
-    for s in seen:
-        view, bad = run.source.spoke.view(s.raws)
-        run.tally.bad(bad)
-        found.append(Subject(s, view, b"", reject=any(b.reject for b in bad)))
-    return found
+def _two_way(run: JobRun) -> bool:
+    return len(run.job.read_from) > 1
 
 
-def _find_links(run: JobRun, subjects: Sequence[Subject]) -> None:
+def _once(run: JobRun, side: LiveSide, seen: Sequence[Seen]) -> Sequence[Seen]:
+    """Records that were not planned already together with their counterpart; a pair counts once."""
+    if not _two_way(run):
+        return seen
+    claimed = run.store.claimed(side.name, [s.id for s in seen])
+    run.tally.read -= len(claimed)
+    rest = [s for s in seen if s.id not in claimed]
+    if side.name == "right":
+        links = run.store.links(side.home, side.resource.name, [s.id for s in rest])
+        met = met_at_left(run, [k.hub for k in links.values()])
+        run.tally.merge_pairs(len(met))
+    return rest
+
+
+def _claim(run: JobRun, side: LiveSide, subjects: Sequence[Subject]) -> None:
+    """Counterparts that were looked at here are not planned again from their own side."""
+    if _two_way(run):
+        there = across(side.name)
+        run.store.claim((there, s.there_id, s.seen.id) for s in subjects if s.there_id)
+
+
+def _view(run: JobRun, side: LiveSide, subjects: Sequence[Subject]) -> None:
+    read = read_views(run, side, [s.seen for s in subjects])
+    for s, found in zip(subjects, read, strict=True):
+        s.view, s.waits = found.view, found.waits
+        s.rejects = tuple(b.field for b in found.bad if b.reject)
+        run.tally.bad(found.bad)
+
+
+def _find_links(run: JobRun, side: LiveSide, subjects: Sequence[Subject]) -> None:
     """Hub ids: an existing link's, the record key's, else one computed from the record."""
-    source, target, store = run.source, run.target, run.store
-    links = store.links(
-        source.home, source.resource.name, [s.seen.id for s in subjects]
-    )
-    bases = store.bases(run.job.name, source.name, [k.hub for k in links.values()])
+    store, other = run.store, run.other(side)
+    links = store.links(side.home, side.resource.name, [s.seen.id for s in subjects])
+    hubs = [k.hub for k in links.values()]
+    mine = store.bases(run.job.name, side.name, hubs)
+    theirs = store.bases(run.job.name, other.name, hubs)
     for s in subjects:
         link = links.get(s.seen.id)
-        s.hub = link.hub if link else _new_hub(run, s.seen)
-        if s.hub in bases:
-            s.base = source.bases.unpack(bases[s.hub], s.hub)
-    there = store.records(target.home, target.resource.name, [s.hub for s in subjects])
+        s.hub = link.hub if link else _new_hub(run, side, s.seen)
+        if s.hub in mine and s.hub in theirs:
+            s.base = side.bases.unpack(mine[s.hub], s.hub)
+            s.there_base = other.bases.unpack(theirs[s.hub], s.hub)
+    there = store.records(other.home, other.resource.name, [s.hub for s in subjects])
     for s in subjects:
         if s.hub in there:
-            s.target_id, gone = there[s.hub]
-            if gone:
-                s.target_id = ""
+            record, gone = there[s.hub]
+            s.there_id = "" if gone else record
 
 
-def _new_hub(run: JobRun, seen: Seen) -> bytes:
+def _new_hub(run: JobRun, side: LiveSide, seen: Seen) -> bytes:
     if seen.key:
         with suppress(ValueError):
             return uuid.UUID(seen.key).bytes
-    side = run.source
     return hub_id(run.tenant, side.home, side.resource.name, seen.id)
 
 
-def _decide(run: JobRun, subjects: list[Subject]) -> list[Subject]:
+def _decide(run: JobRun, side: LiveSide, subjects: list[Subject]) -> list[Subject]:
     """Who the unlinked are; those the hub may not decide become conflicts and leave the window."""
-    unknown = [s for s in subjects if s.target_id is None]
+    unknown = [s for s in subjects if s.there_id is None]
     if not unknown:
         return subjects
     held: set[int] = set()
-    by_key = _by_key(run, unknown)
-    same, other = _relatives(run, unknown)
-    taken = _taken(run, other)
-    doubtful = run.store.doubtful(
-        run.job.name, run.source.name, [s.seen.id for s in unknown]
-    )
+    by_key = _by_key(run, run.other(side), unknown)
+    same, other = _relatives(run, side, unknown)
+    taken = _taken(run, run.other(side), other)
+    ids = [s.seen.id for s in unknown]
+    doubtful = run.store.doubtful(run.job.name, side.name, ids)
     for s in unknown:
-        record = s.seen.id
         if s.hub in by_key:
-            s.target_id = by_key[s.hub]
+            s.there_id = by_key[s.hub]
             continue
-        filled = run.source.identities.filled(s.view)
-        found = match(
-            record, filled, same.get(record, ()), other.get(record, ()), taken
-        )
+        found = _match(run, side, s, same, other, taken)
         if found.kind == "one":
-            owner = run.claimed.setdefault(found.records[0], record)
-            if owner != record:
-                found = Match("taken", found.records)
-            else:
-                s.target_id = found.records[0]
-        if found.kind != "one" and record in doubtful:
+            s.there_id = found.records[0]
+        elif s.seen.id in doubtful:
             run.tally.add("conflicts")
             held.add(id(s))
-        elif found.kind not in {"new", "one"} and not _may_create(run, found):
-            _conflict(run, s, found)
+        elif found.kind != "new" and not _may_create(run, side, found):
+            _conflict(run, side, s, found, other.get(s.seen.id, ()))
             held.add(id(s))
     return [s for s in subjects if id(s) not in held]
 
 
-def _by_key(run: JobRun, unknown: Sequence[Subject]) -> dict[bytes, str]:
-    """Target records that carry the record key of these subjects, by hub id."""
-    job, target = run.job.name, run.target
-    if not run.store.keyed(job, target.name):
+def _match(  # noqa: PLR0917 - one decision, all it depends on
+    run: JobRun,
+    side: LiveSide,
+    s: Subject,
+    same: Mapping[str, list[Kin]],
+    other: Mapping[str, list[Kin]],
+    taken: frozenset[str],
+) -> Match:
+    """What identity says; a counterpart that this run has given to another record is taken."""
+    record, there = s.seen.id, across(side.name)
+    filled = side.identities.filled(s.view)
+    found = match(record, filled, same.get(record, ()), other.get(record, ()), taken)
+    if found.kind != "one":
+        return found
+    owner = run.store.claimed(there, found.records).get(found.records[0])
+    if owner is None:
+        run.store.claim([(there, found.records[0], record)])
+    elif owner != record:
+        return Match("taken", found.records)
+    return found
+
+
+def _by_key(
+    run: JobRun, other: LiveSide, unknown: Sequence[Subject]
+) -> dict[bytes, str]:
+    """Records across that carry the record key of these subjects, by hub id."""
+    if not run.store.keyed(run.job.name, other.name):
         return {}
-    hubs = {target.identities.key_mark(s.hub): s.hub for s in unknown}
-    kin = run.store.kin(job, target.name, hubs)
+    hubs = {other.identities.key_mark(s.hub): s.hub for s in unknown}
+    kin = run.store.kin(run.job.name, other.name, hubs)
     return {hubs[mark]: found[0].record for mark, found in kin.items()}
 
 
 def _relatives(
-    run: JobRun, unknown: Sequence[Subject]
+    run: JobRun, side: LiveSide, unknown: Sequence[Subject]
 ) -> tuple[dict[str, list[Kin]], dict[str, list[Kin]]]:
     """Who shares an identity with each subject, on its own side and on the other."""
     same: dict[str, list[Kin]] = {}
     other: dict[str, list[Kin]] = {}
     for record, there, kin in run.store.relatives(
-        run.job.name, run.source.name, run.target.name, [s.seen.id for s in unknown]
+        run.job.name, side.name, across(side.name), [s.seen.id for s in unknown]
     ):
         (other if there else same).setdefault(record, []).append(kin)
     return same, other
 
 
-def _taken(run: JobRun, other: Mapping[str, list[Kin]]) -> frozenset[str]:
+def _taken(
+    run: JobRun, other: LiveSide, found: Mapping[str, list[Kin]]
+) -> frozenset[str]:
     """Those of the other side's kin that are linked already."""
-    target = run.target
-    records = {k.record for kin in other.values() for k in kin}
-    return frozenset(run.store.links(target.home, target.resource.name, records))
+    records = {k.record for kin in found.values() for k in kin}
+    return frozenset(run.store.links(other.home, other.resource.name, records))
 
 
-def _may_create(run: JobRun, found: Match) -> bool:
+def _may_create(run: JobRun, side: LiveSide, found: Match) -> bool:
     """A record without identity may be created where nothing can be there twice."""
     if found.kind != "unknown":
         return False
     if run.job.create_without_identity:
         return True
-    return run.store.fact(run.job.name, run.target.name, "first") == "empty"
+    return run.store.fact(run.job.name, across(side.name), FIRST) == "empty"
 
 
-def _conflict(run: JobRun, s: Subject, found: Match) -> None:
+def _conflict(
+    run: JobRun, side: LiveSide, s: Subject, found: Match, there: Iterable[Kin]
+) -> None:
+    """Hold a record. Twins are one conflict, whoever of the group or of their counterparts finds it."""
+    here, other = side.name, across(side.name)
     kind = "no identity" if found.kind == "unknown" else found.kind
-    mine, other = run.source.name, run.target.name
-    members = [(mine, s.seen.id)]
-    members += [(mine if kind == "twins" else other, r) for r in found.records]
-    group = sorted(r for side, r in members if kind == "twins" or side == mine)
+    member: Member = (here, s.seen.id)
+    if kind == "twins":
+        group = sorted([member, *((here, r) for r in found.records)])
+    elif kind == "candidates" and len({k.slot for k in there}) == 1:
+        kind, group = "twins", sorted((other, r) for r in found.records)
+    else:
+        group = [member]
+    matched = [(here if kind == "twins" else other, r) for r in found.records]
+    members = sorted({member, *group, *(matched if kind != "twins" else ())})
     subject = change_hash(run.key, ["conflict", kind, group])
-    detail = {"source": run.source.connection, "target": run.target.connection}
     run.tally.add("conflicts")
-    held = Held(kind, subject, tuple(members), detail)
+    held = Held(kind, subject, tuple(members), {})
     if run.planning:
         run.held.append(held)
     else:
         hold(run, held)
 
 
-def translate(run: JobRun, subjects: Sequence[Subject]) -> None:
-    """Links of the source become links of the target; those without a counterpart are left out."""
-    for name, route in run.routes.items():
-        asked = {v.id for s in subjects if isinstance(v := s.view.get(name), Ref)}
-        if not asked:
-            continue
-        links = run.store.links(run.source.home, route.source, asked)
-        there = run.store.records(
-            run.target.home, route.target, [k.hub for k in links.values()]
-        )
-        for s in subjects:
-            ref = s.view.get(name)
-            if not isinstance(ref, Ref):
-                continue
-            link = links.get(ref.id)
-            found = there.get(link.hub) if link else None
-            if found is None or found[1]:
-                del s.view[name]
-                s.waits.append((name, route.source, ref.id))
-            else:
-                s.view[name] = Ref(route.target, found[0])
-
-
-async def _read_targets(run: JobRun, subjects: Sequence[Subject]) -> None:
-    ids = [s.target_id for s in subjects if s.target_id]
+async def _read_counterparts(
+    run: JobRun, side: LiveSide, subjects: Sequence[Subject]
+) -> None:
+    """Read those across whose records are linked or matched."""
+    other = run.other(side)
+    ids = [s.there_id for s in subjects if s.there_id]
     if not ids:
         return
-    here, gone = await fetch(run.target, ids)
+    here, gone = await fetch(other, ids)
     if gone:
-        run.store.lose(run.target.home, run.target.resource.name, list(gone))
+        run.store.lose(other.home, other.resource.name, list(gone))
     for s in subjects:
-        if s.target_id:
-            s.target = here.get(s.target_id)
-            if s.target_id in gone:
-                s.target_id = ""
+        if s.there_id:
+            s.there = here.get(s.there_id)
+            if s.there_id in gone:
+                s.there_id = ""
+    found = [s for s in subjects if s.there is not None]
+    read = read_views(run, other, [s.there for s in found if s.there])
+    for s, theirs in zip(found, read, strict=True):
+        s.there_view = theirs.view
+        if _two_way(run):
+            s.waits += theirs.waits
 
 
-def target_view(run: JobRun, seen: Seen) -> dict[str, Any]:
-    """A target record in the hub's words, its links spelled as ``translate`` spells them."""
-    view, _ = run.target.spoke.view(seen.raws)
-    for name, route in run.routes.items():
-        ref = view.get(name)
-        if isinstance(ref, Ref):
-            view[name] = Ref(route.target, ref.id)
-    return view
-
-
-def _change(run: JobRun, s: Subject) -> Change | None:
-    waits = tuple(s.waits)
-    if s.reject:
-        _refuse(run, s)
+def _change(
+    run: JobRun, side: LiveSide, s: Subject, decided: Mapping[str, SideName]
+) -> Change | None:
+    other = run.other(side)
+    if s.rejects:
+        _refuse(run, side, s)
         return None
-    if any(name in run.target.resource.needs for name, _, _ in waits):
+    if any(name in other.resource.needs for _, name, _, _ in s.waits):
         run.tally.add("blocked")
-        wait_for_links(run, [(s.seen, waits)])
+        wait_for_links(run, side.name, [(s.seen.id, s.waits)])
         return None
-    if s.target_id == "":
+    if s.there_id == "" or (s.there_id is None and not run.job.creates_at(other.name)):
         run.tally.add("unchanged")
         return None
-    if s.target_id is None:
-        fields = tuple(n for n in run.travelling if n in s.view)
-        return Change(
-            "create",
-            s.hub,
-            s.seen,
-            None,
-            fields,
-            waits=waits,
-            first=True,
-            reason="new at the source",
-        )
-    if s.target is None:
+    if s.there_id is None:
+        fields = tuple(n for n in run.travelling(side) if n in s.view)
+        return _made(side, "create", s, {other.name: fields}, "new at the source")
+    if s.there is None:
         run.tally.add("stale")
         run.tally.new_stale += 1
         return None
-    return _update(run, s, waits)
+    return _update(run, side, s, decided)
 
 
-def _refuse(run: JobRun, s: Subject) -> None:
-    """A value the mapping says to reject on (``bad: reject``) holds its whole record."""
-    _, bad = run.source.spoke.view(s.seen.raws)
-    fields = [b.field for b in bad if b.reject]
-    known = change_hash(run.key, ["unreadable", s.seen.raws, run.rules()])
-    run.tally.add("dead_letters")
-    if run.planning:
-        run.unread.append(s.seen.id)
-    elif run.store.open_letters(run.job.name, [s.seen.id]).get(s.seen.id) != known:
-        run.tally.new_letters += 1
-        message = f"a value of {', '.join(fields)} cannot be read"
-        letter = (s.seen.id, s.hub, "read", "UNREADABLE", fields, known, message)
-        run.store.bury(run.job.name, [letter], run.number, run.clock.now())
-
-
-def _update(run: JobRun, s: Subject, waits: tuple[tuple[str, str, str], ...]) -> Change:
-    assert s.target is not None  # noqa: S101 - decided by the caller
-    base = s.base
-    moved = None if base is None else _moved(run, s, base)
-    flow = one_way(
-        _eligible(run, s, base),
-        s.view,
-        target_view(run, s.target),
-        moved=moved,
-        revert=run.job.revert,
-    )
-    first = base is None
-    blank = sum(s.view[n] in (None, ()) for n in flow.write)
-    if not flow.write:
-        return Change(
-            "settle", s.hub, s.seen, s.target, (), flow.agreed, waits, first=first
-        )
-    reason = "linked by identity" if first else "changed at the source"
+def _made(  # noqa: PLR0917 - the parts of a change
+    side: LiveSide,
+    action: Any,
+    s: Subject,
+    fields: Mapping[str, tuple[str, ...]],
+    reason: str,
+    merged: Merged = Merged(),  # noqa: B008 - frozen
+) -> Change:
+    first = s.base is None
+    left, right = (s.seen, s.there) if side.name == "left" else (s.there, s.seen)
+    views = (s.view, s.there_view) if side.name == "left" else (s.there_view, s.view)
+    clears = sum(blank(views[0].get(n)) for n in fields.get("right", ()))
+    clears += sum(blank(views[1].get(n)) for n in fields.get("left", ()))
     return Change(
-        "update",
+        action,
         s.hub,
-        s.seen,
-        s.target,
-        flow.write,
-        flow.agreed,
-        waits,
-        blank,
+        side.name,
+        left,
+        right,
+        fields.get("left", ()),
+        fields.get("right", ()),
+        merged.agreed,
+        merged.asks,
+        s.waits,
+        0 if action == "create" else clears,
         first,
         reason,
     )
 
 
-def _moved(run: JobRun, s: Subject, base: Base) -> set[str]:
-    bases = run.source.bases
-    moved = bases.moved(base, s.seen.raws)
-    if s.seen.id in run.replayed:
-        moved |= set(run.travelling) - bases.based(base)
-    return moved
+def _refuse(run: JobRun, side: LiveSide, s: Subject) -> None:
+    """A value the mapping says to reject on (``bad: reject``) holds its whole record."""
+    record = s.seen.id
+    known = change_hash(run.key, ["unreadable", s.seen.raws, run.rules()])
+    run.tally.add("dead_letters")
+    if run.planning:
+        run.unread.append((side.name, record))
+        return
+    letters = run.store.open_letters(run.job.name, side.name, [record])
+    if letters.get(record) != known:
+        run.tally.new_letters += 1
+        message = f"a value of {', '.join(s.rejects)} cannot be read"
+        letter = (record, s.hub, "read", "UNREADABLE", s.rejects, known, message)
+        now = run.clock.now()
+        run.store.bury(run.job.name, side.name, [letter], run.number, now)
 
 
-def _eligible(run: JobRun, s: Subject, base: Base | None) -> Iterable[str]:
-    """Fields that may travel: a rule that is new or edited waits for its backfill."""
-    if base is None or s.seen.id in run.replayed:
-        return run.travelling
-    based = run.source.bases.based(base)
-    return tuple(n for n in run.travelling if n in based)
+def _update(
+    run: JobRun, side: LiveSide, s: Subject, decided: Mapping[str, SideName]
+) -> Change:
+    merged = _merge(run, side, s, decided)
+    fields = {"left": merged.left, "right": merged.right}
+    if not (merged.left or merged.right):
+        return _made(side, "settle", s, {}, "", merged)
+    reason = "linked by identity" if s.base is None else "changed at the source"
+    return _made(side, "update", s, fields, reason, merged)
+
+
+def _merge(
+    run: JobRun, side: LiveSide, s: Subject, decided: Mapping[str, SideName]
+) -> Merged:
+    """Three ways where the field has a base; a rule that is new or edited waits for its backfill."""
+    assert s.there is not None  # noqa: S101 - decided by the caller
+    other = run.other(side)
+    at_left = side.name == "left"
+    left, right = (s.view, s.there_view) if at_left else (s.there_view, s.view)
+    if s.base is None or s.there_base is None:
+        return merge(run.policies, left, right, None, decided=decided)
+    mine = side.bases.moved(s.base, s.seen.raws)
+    theirs = other.bases.moved(s.there_base, s.there.raws)
+    moved = (mine, theirs) if at_left else (theirs, mine)
+    based = side.bases.based(s.base) & other.bases.based(s.there_base)
+    known = {n: p for n, p in run.policies.items() if n in based}
+    merged = merge(known, left, right, moved, decided=decided)
+    if (side.name, s.seen.id) not in run.replayed or len(known) == len(run.policies):
+        return merged
+    rest = {n: p for n, p in run.policies.items() if n not in based}
+    return _joined(merged, merge(rest, left, right, None, decided=decided))
+
+
+def _joined(a: Merged, b: Merged) -> Merged:
+    return Merged(
+        a.left + b.left,
+        a.right + b.right,
+        a.agreed + b.agreed,
+        a.drift + b.drift,
+        a.asks + b.asks,
+    )
 
 
 def _suppress(run: JobRun, changes: list[Change]) -> list[Change]:
-    """Leave out what a vendor has refused before and nothing has changed about since."""
-    writes = [c for c in changes if c.action != "settle" and c.source]
-    letters = run.store.open_letters(
-        run.job.name, [c.source.id for c in writes if c.source]
-    )
+    """Leave out writes a vendor has refused before and nothing has changed about since."""
+    letters: dict[Member, bytes] = {}
+    for side in run.sides:
+        there = across(side.name)
+        ids = [
+            x.id for c in changes if there in c.writes() and (x := c.seen(side.name))
+        ]
+        for record, known in run.store.open_letters(
+            run.job.name, side.name, ids
+        ).items():
+            letters[side.name, record] = known
     if not letters:
         return changes
     kept = []
-    for c in changes:
-        known = letters.get(c.source.id) if c.source else None
-        if (
-            known is not None
-            and known == refused(run, c)
-            and c.source
-            and c.source.id not in run.replayed
-        ):
+    for change in changes:
+        left_out = [
+            side
+            for side in change.writes()
+            if (source := _source(change, side)) is not None
+            and source not in run.replayed
+            and letters.get(source) == refused(run, change, side)
+        ]
+        if not left_out:
+            kept.append(change)
+        elif len(left_out) == len(change.writes()):
             run.tally.add("dead_letters")
         else:
-            kept.append(c)
+            kept.append(without(change, left_out))
     return kept
 
 
-def refused(run: JobRun, change: Change) -> bytes:
-    """What a dead letter of this change is known by."""
-    raws = change.source.raws if change.source else ()
+def without(change: Change, sides: Iterable[SideName]) -> Change:
+    """A change less its writes to some sides."""
+    return structs.replace(change, **{f"to_{side}": () for side in sides})
+
+
+def _source(change: Change, side: SideName) -> Member | None:
+    """The record whose values a write to ``side`` carries."""
+    seen = change.seen(across(side))
+    return (across(side), seen.id) if seen else None
+
+
+def refused(run: JobRun, change: Change, side: SideName) -> bytes:
+    """What a dead letter of this change's write to ``side`` is known by."""
+    seen = change.seen(across(side))
+    raws = seen.raws if seen else ()
     return change_hash(run.key, [change.action, raws, run.rules()])
 
 
 def wait_for_links(
-    run: JobRun, waiting: Iterable[tuple[Seen, Sequence[tuple[str, str, str]]]]
+    run: JobRun, here: SideName, waiting: Iterable[tuple[str, Sequence[Wait]]]
 ) -> None:
-    """Remember whose link fields follow later."""
-    run.store.wait(
-        run.job.name,
-        run.source.name,
-        [
-            (s.id, run.source.home, resource, record)
-            for s, waits in waiting
-            for _, resource, record in waits
-        ],
-    )
+    """Remember whose link fields follow later; one that could follow by now is looked at again."""
+    listed = list(waiting)
+    for side in run.sides:
+        rows = [
+            (record, side.home, resource, target)
+            for record, waits in listed
+            for name, _, resource, target in waits
+            if name == side.name
+        ]
+        if rows:
+            run.store.wait(run.job.name, here, rows)
+    ready = {
+        (here, record)
+        for record, waits in listed
+        for name, fieldname, _, target in waits
+        if linked_across(run, run.side(name), fieldname, [target])
+    }
+    run.look_again(ready, "link")
 
 
-async def _plan_deletes(run: JobRun, n: int) -> int:
-    """Archive at the target what the source says is gone; only on the vendor's own word."""
-    source, target = run.source, run.target
-    if "deleted" not in source.resource.feeds:
+async def _plan_deletes(run: JobRun, side: LiveSide, n: int) -> int:
+    """Archive across what a side says is gone; only on the vendor's own word."""
+    if "deleted" not in side.resource.feeds:
         return n
-    kept = run.store.cursor(run.job.name, source.name, "deleted")
+    kept = run.store.cursor(run.job.name, side.name, "deleted")
     changes: list[Change] = []
-    async for page in pages(source, "deleted", kept[0] if kept else None):
+    async for page in pages(side, "deleted", kept[0] if kept else None):
         if page.mark is not None:
-            run.marks.setdefault(f"{source.name}/deleted", page.mark)
-        gone = [g for g in page.records if isinstance(g, Gone) and g.why == "deleted"]
-        links = run.store.links(source.home, source.resource.name, [g.id for g in gone])
-        there = run.store.records(
-            target.home, target.resource.name, [k.hub for k in links.values()]
-        )
-        for g in gone:
-            link = links.get(g.id)
-            record = there.get(link.hub) if link else None
-            if link and record and not record[1]:
-                here = Seen(g.id, None, None, None, ())
-                at = Seen(record[0], None, None, None, ())
-                changes.append(
-                    Change("archive", link.hub, here, at, reason="gone at the source")
-                )
+            run.marks.setdefault(f"{side.name}/deleted", page.mark)
+        gone = [
+            g.id for g in page.records if isinstance(g, Gone) and g.why == "deleted"
+        ]
+        changes += await plan_archives(run, side, gone)
     run.tally.read += len(changes)
     for i in range(0, len(changes), WINDOW):
         n = _keep(run, n, changes[i : i + WINDOW])
     return n
+
+
+async def plan_archives(
+    run: JobRun, side: LiveSide, gone: Sequence[str]
+) -> list[Change]:
+    """Archives of the counterparts of records that are gone; one that was edited since stays."""
+    store, job, other = run.store, run.job.name, run.other(side)
+    links = store.links(side.home, side.resource.name, gone)
+    hubs = {k.hub: i for i, k in links.items()}
+    live = {
+        hub: record
+        for hub, (record, dead) in store.records(
+            other.home, other.resource.name, hubs
+        ).items()
+        if not dead
+    }
+    here, _ = await fetch(other, list(live.values()))
+    bases = store.bases(job, other.name, list(live))
+    changes = []
+    for hub, record in live.items():
+        there = here.get(record)
+        if there is None or hub not in bases:
+            continue
+        if other.bases.moved(other.bases.unpack(bases[hub], hub), there.raws):
+            run.note(
+                f"{other.connection}: {record} was edited, and stays though {hubs[hub]} is gone"
+            )
+            continue
+        changes.append(_archive(side, hub, hubs[hub], there))
+    if _two_way(run):
+        met = store.passed(job, other.name, [live[c.hub] for c in changes], run.number)
+        run.tally.merge_pairs(len(met))
+    return changes
+
+
+def _archive(side: LiveSide, hub: bytes, gone: str, there: Seen) -> Change:
+    here = Seen(gone, None, None, None, ())
+    left, right = (here, there) if side.name == "left" else (there, here)
+    return Change("archive", hub, side.name, left, right, reason="gone at the source")

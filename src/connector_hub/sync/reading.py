@@ -6,7 +6,7 @@ so a run that dies is read again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from connector_hub.errors import MarkLost
 from connector_hub.model.plan import Seen
@@ -15,30 +15,51 @@ from connector_hub.sdk.connector import Can
 from connector_hub.sync.run import JobRun
 from connector_hub.sync.sides import LiveSide, Portion, fetch, portions
 
+FIRST = "first"
+"""The fact whether a side was empty when the job first read it."""
 
-async def read_target(run: JobRun) -> None:
-    """Bring the target's identity index up to date: wholly the first time, then by its changes."""
-    side = run.target
-    if Can.READ not in side.resource.can:
-        return None
+
+async def read_sides(run: JobRun) -> None:
+    """Bring both identity indexes up to date, and stage what may have to travel.
+
+    The side that only receives comes first, so that what its drift asks for is looked at in this run.
+    """
+    travels = run.sources
+    for side in run.sides:
+        if side not in travels:
+            await read_index(run, side)
+    for side in travels:
+        await _read_inbox(run, side)
+        if not run.options.inbox_only:
+            await _read(run, side, staged=True)
+
+
+async def read_index(run: JobRun, side: LiveSide) -> None:
+    """Bring a side's identity index up to date: wholly the first time, then by its changes."""
+    if Can.READ in side.resource.can:
+        await _read(run, side, staged=False)
+
+
+async def _read(run: JobRun, side: LiveSide, *, staged: bool, n: int = 0) -> None:
     mark = _mark(run, side)
     count, whole = 0, False
+    take = _stage if staged else _index
     try:
         async for part in portions(side, mark):
+            n += 1
             _first_mark(run, side, part.mark)
             whole = whole or part.whole
             count += len(part.seen)
-            _index_target(run, part)
+            take(run, side, part, n)
             run.progress(f"reading {side.connection}", count, None)
     except MarkLost:
         _lose_mark(run, side)
-        return await read_target(run)
+        return await _read(run, side, staged=staged, n=n)
     if mark is None and whole:
         run.store.sweep(run.job.name, side.name, run.number)
-        if run.store.fact(run.job.name, side.name, "first") is None:
-            run.store.set_fact(
-                run.job.name, side.name, "first", "empty" if not count else "filled"
-            )
+        if run.store.fact(run.job.name, side.name, FIRST) is None:
+            word = "filled" if count else "empty"
+            run.store.set_fact(run.job.name, side.name, FIRST, word)
     return None
 
 
@@ -67,8 +88,9 @@ def _lose_mark(run: JobRun, side: LiveSide) -> None:
     )
 
 
-def _index_target(run: JobRun, part: Portion) -> None:
-    side, store, job = run.target, run.store, run.job.name
+def _index(run: JobRun, side: LiveSide, part: Portion, _n: int) -> None:
+    """Records of a side that only receives: known to the index; their edits are drift."""
+    store, job = run.store, run.job.name
     with store.transaction():
         _bury(run, side, part.gone)
         bases = _linked_bases(run, side, part.seen)
@@ -80,9 +102,25 @@ def _index_target(run: JobRun, part: Portion) -> None:
                 continue
             moved.append(s)
             if packed is not None:
-                _drifted(run, hub, packed, s)
+                _drifted(run, side, hub, packed, s)
         store.touch(job, side.name, same, run.number)
         index(run, side, moved)
+
+
+def _drifted(
+    run: JobRun, side: LiveSide, hub: bytes, packed: bytes, seen: Seen
+) -> None:
+    """A receiving side moved by itself: counted, and put back where the job says so."""
+    moved = side.bases.moved(side.bases.unpack(packed, hub), seen.raws)
+    moved &= set(run.policies)
+    if not moved:
+        return
+    run.tally.drift += 1
+    if any(run.policies[n].revert for n in moved):
+        other = run.other(side)
+        there = run.store.records(other.home, other.resource.name, [hub])
+        rows = [(record, "drift") for record, gone in there.values() if not gone]
+        run.store.look_again(run.job.name, other.name, rows)
 
 
 def _linked_bases(
@@ -95,23 +133,6 @@ def _linked_bases(
     live = {i: k.hub for i, k in links.items() if not k.gone}
     bases = run.store.bases(run.job.name, side.name, list(live.values()))
     return {i: (hub, bases[hub]) for i, hub in live.items() if hub in bases}
-
-
-def _drifted(run: JobRun, hub: bytes, packed: bytes, seen: Seen) -> None:
-    """The target moved by itself: counted, and put back where the job says so."""
-    side = run.target
-    moved = side.bases.moved(side.bases.unpack(packed, hub), seen.raws)
-    moved &= set(run.travelling)
-    if not moved:
-        return
-    run.tally.drift += 1
-    if moved & run.job.revert:
-        there = run.store.records(run.source.home, run.source.resource.name, [hub])
-        run.store.look_again(
-            run.job.name,
-            run.source.name,
-            [(record, "drift") for record, gone in there.values() if not gone],
-        )
 
 
 def index(
@@ -132,82 +153,74 @@ def _bury(run: JobRun, side: LiveSide, gone: Sequence[Gone]) -> None:
         return
     store, home, resource = run.store, side.home, side.resource.name
     links = store.links(home, resource, [g.id for g in gone])
-    with store.transaction():
-        store.forget(run.job.name, side.name, [g.id for g in gone])
-        store.lose(home, resource, [g.id for g in gone])
-        for g in gone:
-            if (
-                g.into
-                and g.id in links
-                and not store.links(home, g.into.resource, [g.into.id])
-            ):
-                store.link([(home, g.into.resource, g.into.id, links[g.id].hub)])
-                store.look_again(run.job.name, side.name, [(g.into.id, "merged")])
+    store.forget(run.job.name, side.name, [g.id for g in gone])
+    store.lose(home, resource, [g.id for g in gone])
+    for g in gone:
+        if (
+            g.into
+            and g.id in links
+            and not store.links(home, g.into.resource, [g.into.id])
+        ):
+            store.link([(home, g.into.resource, g.into.id, links[g.id].hub)])
+            store.look_again(run.job.name, side.name, [(g.into.id, "merged")])
 
 
-async def read_source(run: JobRun) -> None:
-    """Stage every source record that may need work, those of the inbox first."""
-    await _read_inbox(run)
-    if not run.options.inbox_only:
-        await _read_feed(run)
-
-
-async def _read_inbox(run: JobRun) -> None:
-    side = run.source
+async def _read_inbox(run: JobRun, side: LiveSide) -> None:
+    """Records that were to be looked at again, as they are now."""
     asked = run.store.inbox(run.job.name, side.name)
     if not asked:
         return
-    run.replayed |= {record for record, why in asked.items() if why == "replay"}
-    run.taken |= set(asked)
+    run.replayed |= {(side.name, r) for r, why in asked.items() if why == "replay"}
+    run.taken |= {(side.name, r) for r in asked}
     here, gone = await fetch(side, list(asked))
-    _stage(run, Portion(list(here.values()), list(gone.values())), n=0, forced=True)
+    part = Portion(list(here.values()), list(gone.values()))
+    _stage(run, side, part, 0, forced=True)
 
 
-async def _read_feed(run: JobRun, n: int = 0) -> None:
-    side = run.source
-    mark = _mark(run, side)
-    whole = False
-    try:
-        async for part in portions(side, mark):
-            n += 1
-            _first_mark(run, side, part.mark)
-            whole = whole or part.whole
-            _stage(run, part, n=n)
-            run.progress(f"reading {side.connection}", run.tally.read, None)
-    except MarkLost:
-        _lose_mark(run, side)
-        return await _read_feed(run, n)
-    if mark is None and whole:
-        run.store.sweep(run.job.name, side.name, run.number)
-    return None
-
-
-def _stage(run: JobRun, part: Portion, *, n: int, forced: bool = False) -> None:
+def _stage(
+    run: JobRun, side: LiveSide, part: Portion, n: int, *, forced: bool = False
+) -> None:
     """Dismiss what is linked and unmoved or was met before in this run, index and keep the rest."""
-    side, store, job = run.source, run.store, run.job.name
+    store, job = run.store, run.job.name
     with store.transaction():
         _bury(run, side, part.gone)
         found = {s.id: s for s in part.seen}
         for met in store.passed(job, side.name, list(found), run.number):
             del found[met]
-        run.tally.read += len(found)
         bases = _linked_bases(run, side, list(found.values()))
         same, rest = [], []
         for s in found.values():
             _, packed = bases.get(s.id, (b"", None))
-            if (
-                packed is not None
-                and not forced
-                and side.bases.unchanged(packed, side.bases.record_hash(s.raws))
+            if not forced and side.bases.unchanged(
+                packed, side.bases.record_hash(s.raws)
             ):
                 same.append(s.id)
             else:
                 rest.append(s)
-        run.tally.add("unchanged", len(same))
+        _count_unmoved(run, side, same)
+        run.tally.read += len(rest)
         store.touch(job, side.name, same, run.number)
         index(run, side, rest)
         if rest:
-            store.stage(job, run.plan.id, n, rest)
+            store.stage(job, run.plan.id, side.name, n, rest)
+
+
+def _count_unmoved(run: JobRun, side: LiveSide, same: Sequence[str]) -> None:
+    """A pair counts once: at the right of a two-way job only where its left was not met."""
+    n = len(same)
+    if n and side.name == "right" and len(run.job.read_from) > 1:
+        links = run.store.links(side.home, side.resource.name, same)
+        n -= len(met_at_left(run, [k.hub for k in links.values()]))
+    run.tally.read += n
+    run.tally.add("unchanged", n)
+
+
+def met_at_left(run: JobRun, hubs: Collection[bytes]) -> set[bytes]:
+    """Those of these things whose left record this run has met."""
+    there = run.store.records(run.left.home, run.left.resource.name, hubs)
+    records = {record: hub for hub, (record, _) in there.items()}
+    met = run.store.passed(run.job.name, "left", list(records), run.number)
+    return {records[r] for r in met}
 
 
 def store_marks(run: JobRun) -> None:
@@ -218,4 +231,6 @@ def store_marks(run: JobRun) -> None:
             run.store.set_cursor(
                 run.job.name, side, feed, mark, run.spelling, run.clock.now()
             )
-    run.store.looked(run.job.name, run.source.name, run.taken - run.again)
+    for at in run.sides:
+        done = {r for s, r in run.taken - run.again if s == at.name}
+        run.store.looked(run.job.name, at.name, done)

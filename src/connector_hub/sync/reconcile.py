@@ -9,36 +9,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from connector_hub.errors import InDoubt
-from connector_hub.model.link import spelled
-from connector_hub.model.plan import Change, Seen
-from connector_hub.model.record import Done, Write
+from connector_hub.model.plan import Change
+from connector_hub.model.record import Done
 from connector_hub.sdk.connector import Effect
-from connector_hub.sync.applier import Item, by_key, settle
 from connector_hub.sync.base import change_hash
-from connector_hub.sync.planner import Subject, target_view, translate
-from connector_hub.sync.run import Held, JobRun, hold
-from connector_hub.sync.sides import fetch
+from connector_hub.sync.run import Held, JobRun, Member, hold
+from connector_hub.sync.settling import settle
+from connector_hub.sync.sides import LiveSide, fetch
+from connector_hub.sync.views import read_views
+from connector_hub.sync.writing import Item, by_key, make_items
+
+_NO_SEED = bytes(12)
 
 
 async def reconcile(run: JobRun) -> int:
     """Settle or drop every write of the job whose outcome is not known; how many there were."""
     windows = run.store.open_windows(run.job.name)
-    items = [
-        _item(run, c)
-        for *_, changes in windows
-        for c in changes
-        if c.action != "settle"
-    ]
     if not windows:
         return 0
+    changes = [c for *_, kept in windows for c in kept if c.action != "settle"]
+    items = make_items(run, changes, _NO_SEED)
     run.progress("looking up unsettled writes", 0, len(items))
-    await _creates(run, [i for i in items if i.write.op == "create"])
-    await _others(run, [i for i in items if i.write.op != "create"])
+    for side in run.sides:
+        mine = [i for i in items if i.side is side]
+        await _creates(run, side, [i for i in mine if i.write.op == "create"])
+        await _others(run, side, [i for i in mine if i.write.op != "create"])
     happened = [i for i in items if isinstance(i.outcome, Done)]
     with run.store.transaction():
-        settle(run, happened)
-        again = [i.subject.seen.id for i in items if i.outcome is None]
-        run.look_again(again, "unsettled")
+        settle(run, _changes(happened), happened)
+        run.look_again(
+            {(i.change.here, i.change.record) for i in items if i.outcome is None},
+            "unsettled",
+        )
         run.again.clear()
         for plan, n, _ in windows:
             run.store.close_window(run.job.name, plan, n)
@@ -46,47 +48,38 @@ async def reconcile(run: JobRun) -> int:
     return len(items)
 
 
-def _item(run: JobRun, change: Change) -> Item:
-    view = (
-        run.source.spoke.view(change.source.raws)[0]
-        if change.source and change.action != "archive"
-        else {}
-    )
-    subject = Subject(change.source or Seen("", None, None, None, ()), view, change.hub)
-    translate(run, [subject])
-    there = change.target.id if change.target else None
-    op = "create" if change.action == "settle" else change.action
-    return Item(change, subject, Write(op, "", spelled(change.hub), there))
+def _changes(items: Sequence[Item]) -> list[Change]:
+    return list({id(i.change): i.change for i in items}.values())
 
 
-async def _creates(run: JobRun, items: Sequence[Item]) -> None:
+async def _creates(run: JobRun, side: LiveSide, items: Sequence[Item]) -> None:
     if not items:
         return
-    if run.target.connector.key is None:
-        if run.target.resource.effect in {Effect.UNSAFE, Effect.PROBE}:
+    if side.connector.key is None:
+        if side.resource.effect in {Effect.UNSAFE, Effect.PROBE}:
             _unknown(run, items)
         return
-    there = await by_key(run, [i.write.key for i in items])
+    there = await by_key(side, [i.write.key for i in items])
     for i in items:
         if i.write.key in there:
             i.now = there[i.write.key]
             i.outcome = Done(i.now.id)
 
 
-async def _others(run: JobRun, items: Sequence[Item]) -> None:
+async def _others(run: JobRun, side: LiveSide, items: Sequence[Item]) -> None:
     """An update happened unless every field still holds what it held before."""
     ids = [i.write.id for i in items if i.write.id]
     if not ids:
         return
-    here, gone = await fetch(run.target, ids)
+    here, gone = await fetch(side, ids)
     for i in items:
-        now = here.get(i.write.id or "")
+        now, planned = here.get(i.write.id or ""), i.change.seen(side.name)
         if i.write.op == "archive":
             if i.write.id in gone or now is None:
                 i.outcome = Done(i.write.id or "")
-        elif now is not None and i.change.target is not None:
-            before, after = target_view(run, i.change.target), target_view(run, now)
-            if any(before.get(n) != after.get(n) for n in i.change.fields):
+        elif now is not None and planned is not None:
+            before, after = read_views(run, side, [planned, now])
+            if any(before.view.get(n) != after.view.get(n) for n in i.wanted):
                 i.now, i.outcome = now, Done(now.id)
 
 
@@ -94,12 +87,9 @@ def _unknown(run: JobRun, items: Sequence[Item]) -> None:
     """Without a record key nobody can tell: a person decides, and nothing is sent again."""
     for i in items:
         i.outcome = InDoubt()
-        record = i.subject.seen.id
-        subject = change_hash(run.key, ["unknown", record])
-        detail = {"source": run.source.connection, "target": run.target.connection}
-        hold(
-            run, Held("unknown outcome", subject, ((run.source.name, record),), detail)
-        )
+        member: Member = (i.change.here, i.change.record)
+        subject = change_hash(run.key, ["unknown", *member])
+        hold(run, Held("unknown outcome", subject, (member,), {}))
 
 
 def _uncount(run: JobRun) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from connector_hub.model.job import Job
+from connector_hub.model.job import SIDES, Job, Policy, SideName
 from connector_hub.model.mapping import Bad
 from connector_hub.model.plan import OUTCOMES, Plan
 from connector_hub.ports import Clock, Progress, Store
@@ -42,8 +42,16 @@ class Options:
 class Route:
     """Where a link field leads: the linked entity's resource on either side."""
 
-    source: str
-    target: str
+    left: str
+    right: str
+
+    def at(self, side: SideName) -> str:
+        """The resource on one side."""
+        return self.left if side == "left" else self.right
+
+
+Member = tuple[SideName, str]
+"""A record of a job: its side and its id there."""
 
 
 @dataclass(slots=True)
@@ -67,6 +75,12 @@ class Tally:
         if n:
             self.outcomes[outcome] += n
 
+    def merge_pairs(self, n: int) -> None:
+        """So many pairs were counted twice: as unchanged at one side, and again at the other."""
+        self.read -= n
+        self.outcomes["unchanged"] -= n
+        self.outcomes = +self.outcomes
+
     def bad(self, found: list[Bad]) -> None:
         """Count values that could not be read, by field."""
         for b in found:
@@ -83,7 +97,7 @@ class Held:
 
     kind: str
     subject: bytes
-    members: tuple[tuple[str, str], ...]
+    members: tuple[Member, ...]
     detail: Mapping[str, str]
 
     def row(self) -> list[Any]:
@@ -105,8 +119,8 @@ class JobRun:
     job: Job
     number: int
     plan: Plan
-    source: LiveSide
-    target: LiveSide
+    left: LiveSide
+    right: LiveSide
     store: Store
     clock: Clock
     tenant: str
@@ -118,51 +132,80 @@ class JobRun:
     tally: Tally = field(default_factory=Tally)
     marks: dict[str, Any] = field(default_factory=dict)
     """Where each feed was read to: {side/feed: mark}; stored when the run is through."""
-    claimed: dict[str, str] = field(default_factory=dict)
-    """Target records this run links, and to whom."""
-    replayed: set[str] = field(default_factory=set)
-    """Source records that are tried again on a person's word."""
+    replayed: set[Member] = field(default_factory=set)
+    """Records that are tried again on a person's word."""
     planning: bool = False
     """Only planning: what is found is kept with the plan, not in the lists people work through."""
     held: list[Held] = field(default_factory=list)
-    unread: list[str] = field(default_factory=list)
-    """Source records a plan found unreadable; its apply has them looked at again."""
-    taken: set[str] = field(default_factory=set)
-    """Source records that came from the inbox."""
-    again: set[str] = field(default_factory=set)
-    """Source records that must be looked at again after this run."""
+    unread: list[Member] = field(default_factory=list)
+    """Records a plan found unreadable; its apply has them looked at again."""
+    taken: set[Member] = field(default_factory=set)
+    """Records that came from the inbox."""
+    again: set[Member] = field(default_factory=set)
+    """Records that must be looked at again after this run."""
     since: dict[str, str | None] = field(default_factory=dict)
     """Marks to read from in place of the stored ones, by side."""
     rereads: dict[str, Counter[str]] = field(default_factory=dict)
-    """Calls per connection and bucket to read a plan's source records again."""
+    """Calls per connection and bucket to read a plan's records again."""
     costs: dict[str, Counter[str]] = field(default_factory=dict)
     """Calls per connection and bucket to carry the plan out besides."""
     note: Callable[[str], None] = _unread
-    travelling: tuple[str, ...] = ()
-    """Fields the source can read and the target can write."""
+    policies: Mapping[str, Policy] = field(default_factory=dict)
+    """The fields that travel, and how."""
 
     def __post_init__(self) -> None:
-        there = self.target.spoke.writable
-        self.travelling = tuple(n for n in self.source.spoke.names if n in there)
+        left, right = self.left.spoke, self.right.spoke
+        found = {
+            name: self.job.policy(
+                name,
+                to_right=name in left.names and name in right.writable,
+                to_left=name in right.names and name in left.writable,
+            )
+            for name in dict.fromkeys((*left.names, *right.names))
+        }
+        self.policies = {n: p for n, p in found.items() if p is not None}
+
+    def side(self, name: SideName) -> LiveSide:
+        """The side of that name."""
+        return self.left if name == "left" else self.right
+
+    def other(self, side: LiveSide) -> LiveSide:
+        """The side across."""
+        return self.right if side.name == "left" else self.left
+
+    @property
+    def sides(self) -> tuple[LiveSide, LiveSide]:
+        """Both, left first."""
+        return self.left, self.right
+
+    @property
+    def sources(self) -> list[LiveSide]:
+        """The sides whose records travel."""
+        return [self.side(n) for n in self.job.read_from]
+
+    def travelling(self, side: LiveSide) -> list[str]:
+        """Fields that may travel from a side."""
+        return [n for n, p in self.policies.items() if p.owner in {None, side.name}]
 
     @property
     def spelling(self) -> str:
         """Changes when what the identity index is made of does."""
-        entity = self.source.spoke.entity
+        entity = self.left.spoke.entity
         prints = []
-        for side in (self.source, self.target):
+        for side in self.sides:
             rules = side.spoke.mapping.rules
             names = {n for s in entity.identity for n in s if n in rules}
             prints.append(sorted((n, rules[n].fingerprint()) for n in names))
         return repr((entity.identity, prints))
 
-    def look_again(self, records: Iterable[str], why: str) -> None:
-        """Keep source records in the inbox."""
-        listed = list(records)
+    def look_again(self, members: Iterable[Member], why: str) -> None:
+        """Keep records in the inbox, those of sides that travel."""
+        listed = [m for m in members if m[0] in self.job.read_from]
         self.again.update(listed)
-        self.store.look_again(
-            self.job.name, self.source.name, [(r, why) for r in listed]
-        )
+        for side in SIDES:
+            rows = [(r, why) for s, r in listed if s == side]
+            if rows:
+                self.store.look_again(self.job.name, side, rows)
 
     def cost(
         self, side: LiveSide, way: Way, rows: int, *, reading: bool = False
@@ -176,7 +219,7 @@ class JobRun:
 
     def rules(self) -> list[str]:
         """Fingerprints of both mappings."""
-        return [s.spoke.mapping.fingerprint() for s in (self.source, self.target)]
+        return [s.spoke.mapping.fingerprint() for s in self.sides]
 
 
 def hold(run: JobRun, found: Held) -> None:

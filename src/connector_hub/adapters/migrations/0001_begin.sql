@@ -33,14 +33,17 @@ create unique index conflict_open on conflict(tenant, job, kind, subject) where 
 create table conflict_member(conflict int, side text, record text, primary key(conflict, side, record)) without rowid;
 create index conflict_record on conflict_member(side, record);
 
-create table dead_letter(id integer primary key autoincrement, tenant int, job text, record text, hub blob, op text, reason text, fields text,
+-- What people decided about fields that both sides had changed.
+create table decision(tenant int, job text, hub blob, field text, winner text not null, primary key(tenant, job, hub, field)) without rowid;
+
+create table dead_letter(id integer primary key autoincrement, tenant int, job text, side text, record text, hub blob, op text, reason text, fields text,
   change blob, run int, opened text, closed text, payload blob);
-create unique index dead_letter_open on dead_letter(tenant, job, record) where closed is null;
+create unique index dead_letter_open on dead_letter(tenant, job, side, record) where closed is null;
 
 create table run(id integer primary key autoincrement, tenant int, job text, kind text, started text, ended text, status text, document text);
 create table plan(id text primary key, tenant int, job text, made text, applied text, document blob not null) without rowid;
 -- Pages that were read and wait to be planned.
-create table staged(tenant int, job text, plan text, n int, payload blob not null, primary key(tenant, job, plan, n)) without rowid;
+create table staged(tenant int, job text, plan text, side text, n int, payload blob not null, primary key(tenant, job, plan, side, n)) without rowid;
 -- Windows of changes. One that is being written carries the seed of its trace ids: these are the intents.
 create table window(tenant int, job text, plan text, n int, seed blob, payload blob not null,
   primary key(tenant, job, plan, n)) without rowid;

@@ -1,0 +1,301 @@
+"""After the writes: links, bases, outcomes, and what is left for people or for later."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from connector_hub.errors import (
+    Exists,
+    Missing,
+    PluginError,
+    Rejected,
+    Stale,
+    Unavailable,
+)
+from connector_hub.model.job import SIDES, SideName, across
+from connector_hub.model.plan import OUTCOMES, Change, Seen
+from connector_hub.model.record import Done, Outcome
+from connector_hub.sync.base import Base, change_hash
+from connector_hub.sync.planner import FIELDS, refused, wait_for_links
+from connector_hub.sync.reading import index
+from connector_hub.sync.run import Held, JobRun, Member, hold
+from connector_hub.sync.sides import LiveSide
+from connector_hub.sync.views import read_views
+from connector_hub.sync.writing import Item, is_ours
+
+
+@dataclass(slots=True)
+class _Taken:
+    """How a side's record stands after its write.
+
+    ``differs``: written fields that came out otherwise; ``edited`` when a person did that.
+    """
+
+    now: Seen
+    differs: tuple[str, ...] = ()
+    edited: bool = False
+
+
+@dataclass(slots=True)
+class _Settling:
+    """A change with the writes that were made for it."""
+
+    change: Change
+    items: list[Item] = field(default_factory=list)
+    taken: dict[SideName, _Taken] = field(default_factory=dict)
+    outcomes: list[str] = field(default_factory=list)
+
+
+def settle(run: JobRun, changes: Iterable[Change], items: Sequence[Item]) -> None:
+    """Links, bases and outcomes of changes. A write that has no outcome is as if it had not been planned."""
+    by_change: dict[int, list[Item]] = {}
+    for i in items:
+        by_change.setdefault(id(i.change), []).append(i)
+    settling = [_Settling(c, by_change.get(id(c), [])) for c in changes]
+    _take(run, items, {id(s.change): s for s in settling})
+    for s in settling:
+        for i in s.items:
+            s.outcomes.append(_outcome(run, s, i))
+    _remember(run, [s for s in settling if _agreed_somehow(s)])
+    for s in settling:
+        _count(run, s)
+
+
+def _agreed_somehow(s: _Settling) -> bool:
+    """Whether the pair stands linked after this: nothing was to be written, or something was."""
+    return s.change.action == "settle" or bool(s.taken)
+
+
+def _take(
+    run: JobRun, items: Sequence[Item], settling: Mapping[int, _Settling]
+) -> None:
+    """Compare what was read back with what was wanted."""
+    for side in run.sides:
+        mine = [i for i in items if i.side is side and i.now is not None]
+        read = read_views(run, side, [i.now for i in mine if i.now])
+        for i, found in zip(mine, read, strict=True):
+            if i.now is None or not isinstance(i.outcome, Done):
+                continue
+            differs = tuple(n for n, v in i.wanted.items() if found.view.get(n) != v)
+            taken = _Taken(i.now, differs, bool(differs) and not is_ours(i))
+            settling[id(i.change)].taken[side.name] = taken
+
+
+def _outcome(run: JobRun, s: _Settling, i: Item) -> str:
+    """What became of one write."""
+    if not isinstance(i.outcome, Done):
+        return _refused(run, i)
+    if i.write.op == "archive":
+        return _archived(run, i)
+    taken = s.taken.get(i.side.name)
+    if taken is None:
+        run.tally.new_stale += 1
+        run.look_again([(s.change.here, s.change.record)], "not read back")
+        return "stale"
+    run.tally.writes[i.side.connection] += 1
+    if taken.differs and not taken.edited:
+        return "not_taken"
+    return "created" if i.write.op == "create" else "updated"
+
+
+def _remember(run: JobRun, settling: Sequence[_Settling]) -> None:
+    """Both records of a pair are linked; each side's base is what both agree on."""
+    store, job = run.store, run.job.name
+    links: list[tuple[str, str, str, bytes]] = []
+    for side in run.sides:
+        old = _old_bases(run, side, [s.change for s in settling])
+        rows: list[tuple[bytes, bytes]] = []
+        for s in settling:
+            now = _now(s, side.name)
+            if now is None:
+                continue
+            links.append((side.home, side.resource.name, now.id, s.change.hub))
+            before = old.get(s.change.hub)
+            rows.append((s.change.hub, _base(side, s, now, before)))
+        store.set_bases(job, side.name, rows)
+        made = [
+            s.taken[side.name].now
+            for s in settling
+            if s.change.action == "create" and side.name in s.taken
+        ]
+        index(run, side, made, keyed=False)
+    store.link(links)
+    for name in run.job.read_from:
+        waiting = [
+            (s.change.record, s.change.waits)
+            for s in settling
+            if s.change.waits and s.change.here == name
+        ]
+        if waiting:
+            wait_for_links(run, name, waiting)
+    _decided(run, settling)
+
+
+def _now(s: _Settling, side: SideName) -> Seen | None:
+    """A record as it was read last."""
+    return s.taken[side].now if side in s.taken else s.change.seen(side)
+
+
+def _old_bases(
+    run: JobRun, side: LiveSide, changes: Iterable[Change]
+) -> dict[bytes, Base]:
+    hubs = [c.hub for c in changes if not (c.first and c.action == "create")]
+    if not hubs:
+        return {}
+    packed = run.store.bases(run.job.name, side.name, hubs)
+    return {hub: side.bases.unpack(p, hub) for hub, p in packed.items()}
+
+
+def _base(side: LiveSide, s: _Settling, now: Seen, before: Base | None) -> bytes:
+    """A side's row: agreed fields as they are now, the others as they were; what waits reads as changed.
+
+    A field that was written across counts as it was planned from: a later edit must look like one.
+    """
+    c, here, there = s.change, side.name, across(side.name)
+    taken, planned = s.taken.get(here), c.seen(here)
+    written = c.fields(here) if taken else ()
+    sent = c.fields(there) if there in s.taken else ()
+    never = {name for at, name, _, _ in c.waits if at == here}
+    if before is None:
+        never |= {*c.asks, *c.fields(there)} - {*sent}
+    raws = now.raws
+    if planned is not None and taken:
+        raws = _composed(side, planned, now, written)
+    edited = taken.differs if taken and taken.edited else ()
+    return side.bases.settled(
+        c.hub,
+        raws,
+        before,
+        {*c.agreed, *written, *sent},
+        {*never, *edited},
+        stale=bool(edited),
+    )
+
+
+def _composed(
+    side: LiveSide, planned: Seen, now: Seen, written: Collection[str]
+) -> tuple[Any, ...]:
+    """The values planned from, with those that were written as they are now."""
+    names = side.spoke.names
+    return tuple(
+        new if name in written else old
+        for name, old, new in zip(names, planned.raws, now.raws, strict=True)
+    )
+
+
+def _decided(run: JobRun, settling: Sequence[_Settling]) -> None:
+    """These records are through: their dead letters and conflicts close.
+
+    The other members of a group, a twin for one, are looked at again by the next run.
+    """
+    store, job, now = run.store, run.job.name, run.clock.now()
+    for side in run.sides:
+        through: dict[bool, list[str]] = {True: [], False: []}
+        for s in settling:
+            seen = _now(s, side.name)
+            if seen is not None and across(side.name) not in _failed(s):
+                through[bool(s.change.asks)].append(seen.id)
+        store.exhume(job, side.name, through[True] + through[False], now)
+        for asks, records in through.items():
+            kept = FIELDS if asks else ""
+            others = store.close_conflicts(job, side.name, records, now, kept=kept)
+            run.look_again(others, "twin resolved")
+    store.forget_decisions(job, [s.change.hub for s in settling if not s.change.asks])
+    for s in settling:
+        if s.change.asks:
+            hold(run, _asked(run, s.change))
+
+
+def _failed(s: _Settling) -> set[SideName]:
+    """Sides whose write was refused."""
+    return {i.side.name for i in s.items if i.side.name not in s.taken}
+
+
+def _asked(run: JobRun, c: Change) -> Held:
+    """The conflict about fields that both sides changed."""
+    pair: list[Member] = [(name, x.id) for name in SIDES if (x := c.seen(name))]
+    subject = change_hash(run.key, ["conflict", FIELDS, c.hub.hex()])
+    detail = {"hub": c.hub.hex(), "fields": ",".join(c.asks)}
+    return Held(FIELDS, subject, tuple(pair), detail)
+
+
+def _count(run: JobRun, s: _Settling) -> None:
+    """One outcome per pair: the gravest."""
+    found = list(s.outcomes)
+    if s.change.action == "settle":
+        found.append("unchanged")
+    if s.change.asks:
+        found.append("conflicts")
+    if found:
+        run.tally.add(min(found, key=OUTCOMES.index))
+
+
+def _archived(run: JobRun, i: Item) -> str:
+    other = run.other(i.side)
+    gone = i.change.seen(other.name)
+    run.store.lose(other.home, other.resource.name, [gone.id] if gone else [])
+    run.store.lose(i.side.home, i.side.resource.name, [i.write.id or ""])
+    run.store.forget(run.job.name, i.side.name, [i.write.id or ""])
+    run.tally.writes[i.side.connection] += 1
+    return "deleted"
+
+
+def _refused(run: JobRun, i: Item) -> str:
+    """A write the vendor did not carry out: sorted by who has to act."""
+    outcome = i.outcome
+    if isinstance(outcome, Exists):
+        return _exists(run, i, outcome)
+    if isinstance(outcome, Stale | Unavailable):
+        run.tally.new_stale += 1
+        run.look_again([(i.change.here, i.change.record)], "stale")
+        return "stale"
+    if isinstance(outcome, Missing):
+        run.store.lose(i.side.home, i.side.resource.name, [i.write.id or ""])
+        return "unchanged"
+    if isinstance(outcome, Rejected):
+        return _buried(run, i, outcome)
+    raise _unsorted(i, outcome)
+
+
+def _buried(run: JobRun, i: Item, outcome: Rejected) -> str:
+    """A dead letter, kept under the record whose values were refused."""
+    side = across(i.side.name)
+    source = i.change.seen(side)
+    run.tally.new_letters += 1
+    letter = (
+        source.id if source else "",
+        i.change.hub,
+        i.write.op,
+        outcome.reason,
+        outcome.fields,
+        refused(run, i.change, i.side.name),
+        outcome.message,
+    )
+    run.store.bury(run.job.name, side, [letter], run.number, run.clock.now())
+    return "dead_letters"
+
+
+def _unsorted(i: Item, outcome: Outcome | None) -> Exception:
+    if isinstance(outcome, Exception):
+        return outcome
+    return PluginError("a write has no outcome", where=i.side.connection)
+
+
+def _exists(run: JobRun, i: Item, outcome: Exists) -> str:
+    """The vendor holds such a record: a candidate for the link, never a dead letter.
+
+    One that is free is looked at again and linked; one that belongs to another is a conflict.
+    """
+    side, there = i.side, outcome.there
+    me: Member = (i.change.here, i.change.record)
+    links = run.store.links(side.home, side.resource.name, [there]) if there else {}
+    if there and there not in links and me not in run.taken:
+        run.tally.new_stale += 1
+        run.look_again([me], "exists")
+        return "stale"
+    members = (me, (side.name, there)) if there else (me,)
+    kind = "taken" if there in links else "candidates"
+    hold(run, Held(kind, change_hash(run.key, ["exists", *me]), members, {}))
+    return "conflicts"

@@ -1,0 +1,87 @@
+"""Records in the hub's words, with their links as hub ids, so that two vendors' links can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from connector_hub.model.mapping import Bad
+from connector_hub.model.plan import Seen, Wait
+from connector_hub.model.record import Ref
+from connector_hub.sync.run import JobRun
+from connector_hub.sync.sides import LiveSide
+
+
+@dataclass(slots=True)
+class Read:
+    """A record as the merge sees it.
+
+    A link whose record has no counterpart is not in ``view``; it is one of ``waits``.
+    """
+
+    view: dict[str, Any]
+    bad: list[Bad]
+    waits: tuple[Wait, ...] = ()
+
+
+def read_views(run: JobRun, side: LiveSide, seen: Sequence[Seen]) -> list[Read]:
+    """The views of a side's records, in their order."""
+    read = [Read(*side.spoke.view(s.raws)) for s in seen]
+    for name in run.routes:
+        _translate(run, side, name, read)
+    return read
+
+
+def _translate(run: JobRun, side: LiveSide, name: str, read: Sequence[Read]) -> None:
+    """One link field of all: the vendor's reference becomes the hub id of what it points to."""
+    asked = {v.id for r in read if isinstance(v := r.view.get(name), Ref)}
+    if not asked:
+        return
+    hubs = linked_across(run, side, name, asked)
+    for r in read:
+        ref = r.view.get(name)
+        if not isinstance(ref, Ref):
+            continue
+        if ref.id in hubs:
+            r.view[name] = hubs[ref.id]
+        else:
+            del r.view[name]
+            resource = run.routes[name].at(side.name)
+            r.waits = (*r.waits, (side.name, name, resource, ref.id))
+
+
+def linked_across(
+    run: JobRun, side: LiveSide, name: str, records: Collection[str]
+) -> dict[str, bytes]:
+    """Hub ids of those records a link field points to that have a live counterpart across."""
+    route, other = run.routes[name], run.other(side)
+    links = run.store.links(side.home, route.at(side.name), records)
+    live = {i: k.hub for i, k in links.items() if not k.gone}
+    there = run.store.records(other.home, route.at(other.name), list(live.values()))
+    return {i: hub for i, hub in live.items() if hub in there and not there[hub][1]}
+
+
+def spelled_links(
+    run: JobRun, side: LiveSide, wanted: Sequence[dict[str, Any]]
+) -> None:
+    """Hub ids in values to be written become the side's own references, in place."""
+    for name, route in run.routes.items():
+        hubs = {v for w in wanted if isinstance(v := w.get(name), bytes)}
+        if not hubs:
+            continue
+        resource = route.at(side.name)
+        there = run.store.records(side.home, resource, hubs)
+        for w in wanted:
+            hub = w.get(name)
+            if isinstance(hub, bytes):
+                record, gone = there.get(hub, ("", True))
+                if gone:
+                    del w[name]
+                else:
+                    w[name] = Ref(resource, record)
+
+
+def links_of(side: LiveSide, seen: Seen, names: Mapping[str, Any]) -> dict[str, Any]:
+    """The references a record holds now under some fields: what a write takes away."""
+    return {n: v for n, v in side.spoke.view(seen.raws)[0].items() if n in names}

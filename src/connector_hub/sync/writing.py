@@ -1,0 +1,262 @@
+"""The writes of a window: one call for many, one outcome for each, and what the vendor holds after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from connector_hub.errors import (
+    Exists,
+    InDoubt,
+    Missing,
+    PluginError,
+    Rejected,
+    Stale,
+    Unavailable,
+)
+from connector_hub.model.link import spelled
+from connector_hub.model.plan import Change, Seen
+from connector_hub.model.record import Done, Outcome, Pending, Record, Ref, Write
+from connector_hub.sdk.connector import Way
+from connector_hub.sync.run import JobRun
+from connector_hub.sync.sides import LiveSide, batches, fetch, together
+from connector_hub.sync.views import links_of, read_views, spelled_links
+
+_TRIES = 3
+_WRITERS = 4
+
+
+@dataclass(slots=True)
+class Item:
+    """One write of a change, to one side."""
+
+    change: Change
+    side: LiveSide
+    wanted: dict[str, Any]
+    """What the written fields shall be, in the hub's words."""
+    write: Write
+    outcome: Outcome | None = None
+    now: Seen | None = None
+    """The record as it is after the write."""
+
+
+def make_items(run: JobRun, changes: Sequence[Change], seed: bytes) -> list[Item]:
+    """The writes of some changes, left side first."""
+    items: list[Item] = []
+    for side in run.sides:
+        mine = [c for c in changes if side.name in c.writes()]
+        items += _items(run, side, mine, seed, len(items))
+    return items
+
+
+def _items(
+    run: JobRun, side: LiveSide, changes: Sequence[Change], seed: bytes, start: int
+) -> list[Item]:
+    wanted = wanted_views(run, side, changes)
+    values = [dict(w) for w in wanted]
+    spelled_links(run, side, values)
+    return [
+        Item(c, side, w, _write(side, c, v, trace(seed, start + i)))
+        for i, (c, w, v) in enumerate(zip(changes, wanted, values, strict=True))
+    ]
+
+
+def wanted_views(
+    run: JobRun, side: LiveSide, changes: Sequence[Change]
+) -> list[dict[str, Any]]:
+    """What each change wants a side's record to say, in the hub's words."""
+    other = run.other(side)
+    seen = [s for c in changes if c.fields(side.name) and (s := c.seen(other.name))]
+    views = iter(read_views(run, other, seen))
+    found = []
+    for c in changes:
+        fields = c.fields(side.name)
+        view = next(views).view if fields and c.seen(other.name) else {}
+        found.append({n: view[n] for n in fields if n in view})
+    return found
+
+
+def trace(seed: bytes, i: int) -> str:
+    """The trace id of a window's i-th write, the same over all attempts: a UUID of version 4.
+
+    Twelve bytes are the window's random seed, the last four count.
+    """
+    h = seed.hex()
+    return f"{h[:8]}-{h[8:12]}-4{h[13:16]}-8{h[17:20]}-{h[20:24]}{i:08x}"
+
+
+def _write(side: LiveSide, c: Change, values: dict[str, Any], trace_id: str) -> Write:
+    key, spoke, there = spelled(c.hub), side.spoke, c.seen(side.name)
+    if c.action == "archive":
+        return Write("archive", trace_id, key, there.id if there else None)
+    if there is not None:
+        linked = {n: v for n, v in values.items() if n in spoke.entity.links()}
+        patch = spoke.patch(values, links_of(side, there, linked) if linked else {})
+        return Write(
+            "update",
+            trace_id,
+            key,
+            there.id,
+            patch.fields,
+            patch.links,
+            version=there.version,
+        )
+    patch = spoke.patch(values)
+    fields = {p: v for p, v in patch.fields.items() if v is not None and v != ()}
+    for path, value in spoke.mapping.set_on_create.items():
+        fields.setdefault(path, value)
+    links = {name: p for name, p in patch.links.items() if p.add}
+    return Write("create", trace_id, key, None, fields, links)
+
+
+async def write_all(run: JobRun, items: Sequence[Item], done: int) -> None:
+    """Send the writes until each has its outcome; ``done`` were written before in this run.
+
+    Raises:
+        Unavailable, AuthError: the vendor is not there.
+    """
+    for side in run.sides:
+        for op in ("create", "update", "archive"):
+            todo = [i for i in items if i.side is side and i.write.op == op]
+            way = side.resource.way(op)
+
+            async def one(part: Sequence[Item], way: Way = way) -> None:
+                await _write_batch(run, part, way)
+                sent = sum(i.outcome is not None for i in items)
+                run.progress("writing", done + sent, None)
+
+            await together(batches(todo, way.rows), one, _WRITERS)
+
+
+async def _write_batch(run: JobRun, items: Sequence[Item], way: Way) -> None:
+    """One batch until every write has its outcome; rows the vendor was too busy for are sent again."""
+    todo = list(items)
+    for attempt in range(1, _TRIES + 1):
+        for i, outcome in zip(todo, await _send(run, todo, way), strict=True):
+            i.outcome = outcome
+        doubtful = [i for i in todo if isinstance(i.outcome, InDoubt)]
+        if doubtful:
+            await _look_up(run, doubtful)
+        todo = [i for i in todo if isinstance(i.outcome, Unavailable | InDoubt)]
+        if not todo:
+            return
+        if attempt < _TRIES:
+            await run.clock.sleep(0.5 * 2**attempt)
+    if any(isinstance(i.outcome, InDoubt) for i in todo):
+        for i in todo:
+            i.outcome = None
+        raise Unavailable(
+            "writes were sent and not answered",
+            where=todo[0].side.connection,
+            hint="run again later: what became of them is looked up first",
+        )
+
+
+async def _send(run: JobRun, items: Sequence[Item], way: Way) -> Sequence[Outcome]:
+    """One call. A refusal of the whole call is narrowed down to the rows it is about."""
+    side = items[0].side
+    writes = [i.write for i in items]
+    try:
+        found = await side.connector.write(side.resource.name, writes, way=way)
+        while isinstance(found, Pending):
+            await run.clock.sleep(found.again_in)
+            found = await side.connector.outcomes(
+                side.resource.name, writes, found.ticket
+            )
+    except InDoubt as e:
+        return [e] * len(items)
+    except (Rejected, Exists, Missing, Stale) as e:
+        if len(items) == 1:
+            return [e]
+        half = len(items) // 2
+        first = await _send(run, items[:half], way)
+        return [*first, *await _send(run, items[half:], way)]
+    if len(found) != len(items):
+        raise PluginError(
+            f"{side.connector.name}.write answered {len(found)} outcomes for {len(items)} writes",
+            where=side.connection,
+        )
+    return found
+
+
+async def _look_up(run: JobRun, items: Sequence[Item]) -> None:
+    """What became of writes that were not answered: asked on a channel that misses nothing."""
+    side = items[0].side
+    creates = [i for i in items if i.write.op == "create"]
+    if creates and side.connector.key is not None:
+        there = await by_key(side, [i.write.key for i in creates])
+        for i in creates:
+            if i.write.key in there:
+                i.outcome, i.now = Done(there[i.write.key].id), there[i.write.key]
+    others = [i for i in items if i.write.op != "create" and i.write.id]
+    if others:
+        here, gone = await fetch(side, [i.write.id for i in others if i.write.id])
+        for i in others:
+            now = here.get(i.write.id or "")
+            if i.write.op == "archive" and (i.write.id in gone or now is None):
+                i.outcome = Done(i.write.id or "")
+            elif now is not None and i.write.op == "update" and _holds(run, i, now):
+                i.outcome, i.now = Done(now.id), now
+
+
+def _holds(run: JobRun, item: Item, now: Seen) -> bool:
+    (read,) = read_views(run, item.side, [now])
+    return all(read.view.get(n) == v for n, v in item.wanted.items())
+
+
+async def by_key(side: LiveSide, keys: Sequence[str]) -> dict[str, Seen]:
+    """A side's records by record key."""
+    found: dict[str, Seen] = {}
+    for part in batches(keys, side.resource.way("find").rows):
+        answer = await side.connector.find(
+            side.resource.name, side.connector.key or "", part, side.want
+        )
+        for key, records in answer.items():
+            if records:
+                found[key] = side.seen(records[0])
+    return found
+
+
+async def read_back(run: JobRun, items: Sequence[Item]) -> None:
+    """What a side holds now: from the answer where it says so, else read once for the window."""
+    for side in run.sides:
+        ask: list[Item] = []
+        for i in items:
+            if i.side is not side or i.write.op == "archive" or i.now is not None:
+                continue
+            if isinstance(i.outcome, Done) and i.outcome.fields is not None:
+                i.now = _answered(i, i.outcome)
+            elif isinstance(i.outcome, Done):
+                ask.append(i)
+        ids = [i.outcome.id for i in ask if isinstance(i.outcome, Done)]
+        here, _ = await fetch(side, ids)
+        for i, record in zip(ask, ids, strict=True):
+            i.now = here.get(record)
+
+
+def _answered(item: Item, done: Done) -> Seen:
+    side = item.side
+    links: dict[str, Sequence[Ref]] = dict(done.links or {})
+    if done.links is None:
+        for name, patch in item.write.links.items():
+            links[name] = patch.add
+    record = Record(
+        done.id,
+        done.fields or {},
+        done.version,
+        links,
+        item.write.key,
+        by=side.account.user,
+    )
+    return side.seen(record)
+
+
+def is_ours(item: Item) -> bool:
+    """Whether the record as read back is the one we wrote; a person may have edited in between."""
+    if item.now is None:
+        return False
+    if isinstance(item.outcome, Done) and item.outcome.version is not None:
+        return item.now.version == item.outcome.version
+    user = item.side.account.user
+    return user is None or item.now.by is None or item.now.by == user
