@@ -2,54 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-from shutil import copy
-
-import httpx
 import pytest
 
-from connector_hub.adapters.plugins import Plugins
-from connector_hub.hub import Hub, open_hub
-from connector_hub.testing import Sandbox
+from connector_hub.errors import Unavailable
+from connector_hub.testing.sandbox import Fault
 
-QUICKSTART = Path(__file__).resolve().parent.parent / "examples" / "quickstart"
-# Enough that the links of a second reading cost more than the reserve covers.
-CONTACTS = 1200
+from .conftest import Opener, Vendors
 
 
 @pytest.fixture
-def vendors() -> dict[str, Sandbox]:
-    plugins = Plugins()
-    return {
-        "sales": plugins.sandbox("hubspot")(records=CONTACTS, companies=30),
-        "billing": plugins.sandbox("salesforce")(),
-    }
-
-
-@pytest.fixture
-async def hub(tmp_path: Path, vendors: dict[str, Sandbox]) -> AsyncIterator[Hub]:
-    copy(QUICKSTART / "hub.yaml", tmp_path)
-    environ = {
-        **{n: v for s in vendors.values() for n, v in s.env().items()},
-        "HUBSPOT_URL": vendors["sales"].url,
-        "SALESFORCE_URL": vendors["billing"].url,
-        "SALESFORCE_CLIENT_ID": vendors["billing"].connection()["client_id"],
-    }
-    wires = {n: httpx.ASGITransport(app=s.app) for n, s in vendors.items()}
-    async with open_hub(tmp_path, environ=environ, transports=wires) as opened:
-        yield opened
+def people() -> int:
+    """Enough that the links of a second reading cost more than the reserve covers."""
+    return 1200
 
 
 async def test_carrying_out_a_plan_takes_no_more_calls_than_it_promised(
-    hub: Hub, vendors: dict[str, Sandbox]
+    opened: Opener, vendors: Vendors, people: int
 ) -> None:
-    await hub.sync("companies")
-    plan = await hub.plan("contacts")
-    before = {n: sum(s.calls.values()) for n, s in vendors.items()}
-    receipt = await hub.apply(plan)
-    assert receipt.created == CONTACTS
+    async with opened() as hub:
+        await hub.sync("companies")
+        plan = await hub.plan("contacts")
+        before = {n: sum(s.calls.values()) for n, s in vendors.items()}
+        receipt = await hub.apply(plan)
+    assert receipt.created == people
     for name, vendor in vendors.items():
         counted = sum(vendor.calls.values()) - before[name]
         assert counted <= sum(plan.calls[name].values())
         assert counted == sum(receipt.calls[name].values())
+
+
+async def test_a_vendor_that_fails_for_ever_ends_the_run_within_the_promise(
+    opened: Opener, vendors: Vendors
+) -> None:
+    async with opened() as hub:
+        await hub.sync("companies")
+        plan = await hub.plan("contacts")
+        hub.clock.sleep = _at_once
+        vendors["billing"].faults.append(Fault("composite", status=503))
+        before = sum(vendors["billing"].calls.values())
+        with pytest.raises(Unavailable):
+            await hub.apply(plan)
+    counted = sum(vendors["billing"].calls.values()) - before
+    assert counted <= sum(plan.calls["billing"].values())
+
+
+async def _at_once(_seconds: float) -> None:
+    """Time does not matter here."""

@@ -7,7 +7,7 @@ import contextlib
 import os
 import secrets as random_ids
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,7 +31,7 @@ from connector_hub.errors import (
     PluginError,
     StoreError,
 )
-from connector_hub.model.conflict import Conflict, DeadLetter
+from connector_hub.model.conflict import KINDS, Conflict, DeadLetter
 from connector_hub.model.job import SIDES, Job, SideName, across
 from connector_hub.model.mapping import Spoke, compile_mapping
 from connector_hub.model.plan import (
@@ -222,6 +222,11 @@ class Hub:
             await client.aclose()
             raise
         live = Live(connector, client, account)
+        try:
+            self._verify(name, live)
+        except BaseException:
+            await client.aclose()
+            raise
         self._live[name] = live
         return live
 
@@ -257,17 +262,23 @@ class Hub:
             if name in self._live:
                 self._live[name].client.ledger = self._ledgers[name]
 
-    def _pin(self, name: str, live: Live) -> None:
-        mine = f"{live.connector.name}:{live.account.id}"
+    def _verify(self, name: str, live: Live) -> None:
+        """Refuse another account than the state knows, where there is a state."""
+        path = self.state_path
+        if self._store is None and (path is None or not path.exists()):
+            return
         known = self.store.pinned(name)
-        if known is None:
-            self.store.pin(name, mine)
-        elif known != mine:
+        if known not in {None, _home(live)}:
             raise GuardTripped(
-                f"connection {name} belonged to account {known}, it now answers as {mine}",
+                f"connection {name} belonged to account {known}, it now answers as {_home(live)}",
                 where=name,
                 hint="give back the old credentials, or use a connection of another name",
             )
+
+    def _pin(self, name: str, live: Live) -> None:
+        self._verify(name, live)
+        if self.store.pinned(name) is None:
+            self.store.pin(name, _home(live))
 
     async def check(self, *, live: bool = True) -> list[str]:
         """Look at everything that can be seen without writing; one line per thing that is well.
@@ -286,6 +297,10 @@ class Hub:
                 )
                 if c.account.lacks:
                     lines.append(f"{name}: lacks {', '.join(c.account.lacks)}")
+                lines += [
+                    f"{name}: lacks {missing}; run connector-hub prepare {name}"
+                    for missing in await self.prepare(name, make=False)
+                ]
         for name, job in self.project.jobs.items():
             _, left = self._routes(job)
             lines += [f"{name}: {_left_out(f)}" for f in left]
@@ -504,11 +519,8 @@ class Hub:
             self.store.save_plan(
                 run.plan.id, job, syncing.plan_document(run), self.clock.now()
             )
-            receipt = self._receipt(
-                job, run.number, run, None, (), self.clock.monotonic()
-            )
-            receipt.status = "done"
-            self._end(receipt)
+            now = self.clock.now()
+            self.store.end_run(run.number, "done", run.plan.document(), now)
             return run.plan
 
     def _promise(self, run: JobRun) -> None:
@@ -562,6 +574,8 @@ class Hub:
         number = plan.id if isinstance(plan, Plan) else plan
         job, document = self._kept_plan(number)
         self._new_ledgers(None)
+        for name, promised in document["shown"]["calls"].items():
+            self._ledger(name).promised = promised
         started = self.clock.monotonic()
         async with self._running(job, "apply", Options(), progress, number) as run:
             mine = syncing.plan_document(run)
@@ -576,13 +590,11 @@ class Hub:
                         f"plan {number} was made before {what} changed",
                         hint="plan again",
                     )
-            self.store.plan_applied(number, self.clock.now())
-            run.plan.counts = {
-                k: document["shown"][k] for k in ("create", "update", "delete")
-            }
-            run.plan.counts["clear"] = 0
-            syncing.guard(run)
-            await syncing.apply(run, document)
+            await syncing.apply(
+                run,
+                document,
+                lambda: self.store.plan_applied(number, self.clock.now()),
+            )
             receipt = self._receipt(job, run.number, run, None, (), started)
             self._end(receipt)
             return receipt
@@ -645,6 +657,44 @@ class Hub:
                 hint="see `connector-hub conflicts list`",
             )
         return found[0]
+
+    def resolve(
+        self, conflict: Conflict, winner: SideName, fields: Collection[str] = ()
+    ) -> tuple[str, ...]:
+        """Say which side is right about fields that both sides changed; the next sync carries it out.
+
+        Args:
+            conflict: an open one of kind ``fields``.
+            winner: the side whose values stay.
+            fields: those that are meant; none for all of them.
+
+        Returns:
+            The fields that are decided.
+
+        Raises:
+            ConfigError: it is of another kind, or not about such a field.
+        """
+        if conflict.kind != syncing.FIELDS:
+            raise ConfigError(
+                f"conflict {conflict.id} ({conflict.kind}) is resolved at the vendor",
+                hint=KINDS.get(conflict.kind, ""),
+            )
+        asked = str(conflict.detail["fields"]).split(",")
+        for name in fields:
+            if name not in asked:
+                raise ConfigError(
+                    f"conflict {conflict.id} is not about {name!r}",
+                    hint=f"it is about {', '.join(asked)}",
+                )
+        meant = tuple(n for n in asked if not fields or n in fields)
+        with self.store.transaction():
+            for name in meant:
+                hub = bytes.fromhex(str(conflict.detail["hub"]))
+                self.store.decide(conflict.job, hub, name, winner)
+            for side in self.job(conflict.job).read_from:
+                rows = [(r, "decided") for s, r in conflict.members if s == side]
+                self.store.look_again(conflict.job, side, rows)
+        return meant
 
     async def members(
         self, conflict: Conflict
@@ -766,6 +816,10 @@ def _shown(
 
 def _viewed(spoke: Spoke, seen: Seen | None) -> Mapping[str, Any]:
     return spoke.view(seen.raws)[0] if seen and seen.raws else {}
+
+
+def _home(live: Live) -> str:
+    return f"{live.connector.name}:{live.account.id}"
 
 
 def _left_out(field: str) -> str:

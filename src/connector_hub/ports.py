@@ -17,6 +17,16 @@ from connector_hub.model.link import Kin, Link
 from connector_hub.model.plan import Change, Seen
 
 
+class Body(dict[str, Any]):
+    """A decoded answer. A name that is not in it is the vendor's mistake, not the plugin's."""
+
+    def __missing__(self, name: str) -> Any:
+        raise Unavailable(
+            f"the answer has no {name!r}",
+            hint="the vendor answers otherwise than documented; run again later",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A vendor's reply, read completely. ``headers`` has lower-case names."""
@@ -34,7 +44,8 @@ class Answer:
         if not self.body:
             return None
         try:
-            return orjson.loads(self.body)
+            found = orjson.loads(self.body)
+            return Body(found) if found.__class__ is dict else found
         except orjson.JSONDecodeError as e:
             raise Unavailable(
                 f"the answer (status {self.status}) is not JSON",
@@ -57,6 +68,10 @@ class Clock(Protocol):
 
 class Http(Protocol):
     """What a connector speaks HTTP through: credentials, limits, retries and the ledger are inside."""
+
+    @property
+    def connection(self) -> str:
+        """The connection's name, for messages."""
 
     async def send(
         self,

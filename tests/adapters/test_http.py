@@ -66,7 +66,9 @@ class Hurried(VirtualClock):
         self._seconds += seconds
 
 
-def client(kind=Plain, *, url=None, clock=None, ledger=None, cap=1 << 20):
+def client(
+    kind=Plain, *, url=None, clock=None, ledger=None, cap=1 << 20, transport=None
+):
     made = HttpClient(
         kind,
         kind.Config(base_url=url),
@@ -75,6 +77,7 @@ def client(kind=Plain, *, url=None, clock=None, ledger=None, cap=1 << 20):
         clock=clock or Hurried(),
         ledger=ledger or Ledger(),
         cap=cap,
+        transport=transport,
     )
     made.attach(kind(kind.Config(base_url=url), made, clock=made._clock))
     return made
@@ -280,3 +283,45 @@ async def test_a_host_that_is_not_there_is_named():
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9"):
         await http.get("/x")
     await http.aclose()
+
+
+@respx.mock
+async def test_no_request_leaves_beyond_what_a_plan_promised():
+    route = respx.get(f"{URL}/x").mock(return_value=httpx.Response(200, json={}))
+    http = client()
+    http.ledger.promised = {"calls": 1}
+    await http.get("/x")
+    with pytest.raises(QuotaSpent, match="promised at most 1"):
+        await http.get("/x")
+    assert route.call_count == 1
+
+
+@respx.mock
+async def test_refusals_for_haste_are_waited_out_however_many_there_are():
+    busy = httpx.Response(429, headers={"Retry-After": "1"})
+    respx.get(f"{URL}/x").side_effect = [busy] * 4 + [httpx.Response(200, json={})]
+    assert await client().get("/x") == {}
+
+
+@respx.mock
+async def test_an_answer_without_what_was_promised_is_the_vendors_mistake():
+    respx.get(f"{URL}/x").mock(return_value=httpx.Response(200, json={}))
+    answer = await client().get("/x")
+    with pytest.raises(Unavailable, match="no 'results'"):
+        answer["results"]
+
+
+async def test_a_request_that_never_left_is_not_counted():
+    ledger = Ledger()
+
+    class Stuck(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            await asyncio.Event().wait()
+
+    http = client(transport=Stuck(), ledger=ledger)
+    task = asyncio.ensure_future(http.get("/x"))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not ledger.calls

@@ -8,7 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from connector_hub.model.entity import Kind
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+Name = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=64)
+]
+Records = Annotated[int, Field(ge=0)]
 
 
 class _Strict(BaseModel):
@@ -25,10 +28,10 @@ class SideModel(_Strict):
 class GuardModel(_Strict):
     """What one run may do at the most: numbers of records, or a share such as 10%."""
 
-    create: int | str | None = None
-    update: int | str | None = None
-    clear: int | str | None = None
-    delete: int | str | None = 0
+    create: Records | str | None = None
+    update: Records | str | None = None
+    clear: Records | str | None = None
+    delete: Records | str | None = 0
 
 
 class DeletesModel(_Strict):

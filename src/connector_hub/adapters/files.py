@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
@@ -52,6 +52,8 @@ from connector_hub.sdk.connector import Connector
 Connectors = Callable[[str], type[Connector]]
 _AGE = re.compile(r"(\d+)(s|m|h|d)\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_TYPE = re.compile(r"(str|int|float|list\[|dict\[|constrained-|function-)")
+_PASSWORD = re.compile(r"://[^/@]*@")
 _NO_POLICY = FieldPolicyModel.model_validate({})
 _NO_KEY = "none"
 
@@ -151,6 +153,13 @@ def load_project(
         )
     doc = yaml.load(file, str(file), environ)
     found = Diagnostics()
+    if not isinstance(doc.data, dict):
+        found.add(
+            doc.finding(
+                (), "a project is a list of keys", hint="start with connections:"
+            )
+        )
+    found.raise_if_any()
     model = _validated(ProjectModel, doc, (), doc.data, found)
     found.raise_if_any()
     reader = _Reader(doc, file.parent.resolve(), connectors, found)
@@ -179,6 +188,7 @@ class _Reader:
             if (job := self._job(name, j, connections, swap)) is not None
         }
         ttl = self._seconds(("plan_ttl",), model.plan_ttl)
+        self._check_state(state)
         if not is_reference(key):
             self.add(
                 ("key",),
@@ -191,6 +201,23 @@ class _Reader:
         return Project(
             self.folder, file, state, key, ttl, connections, jobs, self.words
         )
+
+    def _check_state(self, state: str) -> None:
+        """A state is a file in a folder that is there. A URL's password is not repeated."""
+        scheme, _, path = state.partition(":///")
+        at = ("state",)
+        if scheme != "sqlite" or not path:
+            shown = _PASSWORD.sub("://***@", state)
+            self.add(
+                at,
+                f"state {shown!r} cannot be used",
+                hint="write sqlite:///hub.db",
+                secret=shown != state,
+            )
+        elif path != ":memory:" and not (self.folder / path).parent.is_dir():
+            self.add(at, "the folder of the state is not there", hint="make it first")
+        elif (self.folder / path).is_dir():
+            self.add(at, f"{path} is a folder", hint="name a file, as sqlite:///hub.db")
 
     def add(self, at: yaml.Key, message: str, **more: Any) -> None:
         self.found.add(self.doc.finding(at, message, **more))
@@ -314,6 +341,12 @@ class _Reader:
         good = [
             self._side((*at, n), model.entity, s, connections) for n, s in sides.items()
         ]
+        if sides["left"] == sides["right"]:
+            self.add(
+                (*at, "right"),
+                f"both sides are {sides['left'].resource} of {sides['left'].connection}",
+                hint="a job keeps two accounts, or two resources, in agreement",
+            )
         policies = self._policies(at, model)
         if not all(good):
             return None
@@ -379,14 +412,17 @@ class _Reader:
     def _bound(self, at: yaml.Key, value: int | str | None) -> Bound:
         if isinstance(value, str):
             try:
-                return Percent(float(value.removesuffix("%")))
+                share = float(value.removesuffix("%"))
             except ValueError:
-                self.add(
-                    at,
-                    f"{value!r} is not a bound",
-                    hint="write a number or a share such as 10%",
-                )
-                return None
+                share = -1.0
+            if 0 <= share <= 100:  # noqa: PLR2004 - a percentage
+                return Percent(share)
+            self.add(
+                at,
+                f"{value!r} is not a bound",
+                hint="write a number or a share such as 10%",
+            )
+            return None
         return value
 
     def _side(
@@ -444,13 +480,18 @@ def _validated(
     try:
         return model.model_validate(data)
     except ValidationError as e:
+        told: set[yaml.Key] = set()
         for error in e.errors(
             include_input=False, include_url=False, include_context=False
         ):
             loc = tuple(
-                x for x in error["loc"] if x not in {"str", "int", "list[str]", "[key]"}
+                x
+                for x in error["loc"]
+                if not (isinstance(x, str) and _TYPE.match(x)) and x != "[key]"
             )
-            found.add(_mistake(model, doc, (*at, *loc), loc, error))
+            if loc not in told:
+                told.add(loc)
+                found.add(_mistake(model, doc, (*at, *loc), loc, error))
         return None
 
 
@@ -471,18 +512,30 @@ def _mistake(
             at, f"{loc[-1]!r} is missing", code="missing", hint=f"add {loc[-1]}:"
         )
     message = error["msg"][:1].lower() + error["msg"][1:]
+    if "[key]" in error["loc"]:
+        return doc.finding(
+            at,
+            f"{loc[-1]!r} is no name",
+            code="value",
+            key=True,
+            hint="write letters, digits, _ . -; at most 64",
+        )
     return doc.finding(at, f"{'.'.join(map(str, loc))}: {message}", code="value")
 
 
 def _known(model: type[BaseModel], loc: yaml.Key) -> list[str]:
     """The keys that may stand where ``loc`` leads inside a model."""
     here: Any = model
+    named = False
     for step in loc:
-        fields = getattr(here, "model_fields", None)
-        if fields is not None and step in fields:
-            here = _inner(fields[step].annotation)
-        elif fields is not None:
+        if named:
+            named = False
+            continue
+        fields = getattr(here, "model_fields", {})
+        if step not in fields:
             return []
+        annotation = fields[step].annotation
+        here, named = _inner(annotation), get_origin(annotation) is dict
     fields = getattr(here, "model_fields", {})
     return [info.alias or n for n, info in fields.items()]
 

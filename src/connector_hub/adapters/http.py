@@ -11,6 +11,7 @@ import base64
 import logging
 import random
 import ssl
+import sys
 import zlib
 from collections import Counter, deque
 from collections.abc import Mapping
@@ -94,28 +95,41 @@ class Ledger:
     Args:
         ceiling: the most requests that may leave, None for any number.
         parent: a ledger that counts for several connections.
+
+    ``promised`` is the most per bucket that a plan said it would take.
     """
 
     def __init__(
         self, ceiling: int | None = None, parent: Ledger | None = None
     ) -> None:
         self.calls: Counter[str] = Counter()
+        self.promised: Mapping[str, int] = {}
         self._ceiling = ceiling
         self._parent = parent
 
-    def enter(self, bucket: str) -> None:
-        """Count a request that is about to leave.
+    def ask(self, bucket: str) -> None:
+        """Whether one more request may leave.
 
         Raises:
-            QuotaSpent: the ceiling is reached; the request must not leave.
+            QuotaSpent: it must not.
         """
         if self._parent:
-            self._parent.enter(bucket)
+            self._parent.ask(bucket)
         if self._ceiling is not None and sum(self.calls.values()) >= self._ceiling:
             raise QuotaSpent(
-                f"the ceiling of {self._ceiling:,} calls is reached (--max-calls)",
+                "the ceiling of calls is reached (--max-calls)",
                 hint="run again with a higher one: the run goes on where it stopped",
             )
+        if self.calls[bucket] >= self.promised.get(bucket, sys.maxsize):
+            raise QuotaSpent(
+                f"the plan promised at most {self.promised[bucket]:,} calls ({bucket})",
+                hint="sync goes on where this stopped; or plan again",
+            )
+
+    def enter(self, bucket: str) -> None:
+        """Count a request that leaves."""
+        if self._parent:
+            self._parent.enter(bucket)
         self.calls[bucket] += 1
 
 
@@ -138,6 +152,25 @@ class _Garbage(Exception):
         super().__init__()
         self.what = what
         self.again = again
+
+
+class _Leaving:
+    """Counts a request once, when it leaves: one that is cancelled in the queue never did."""
+
+    def __init__(self, ledger: Ledger, bucket: str) -> None:
+        self._ledger: Ledger | None = ledger
+        self._bucket = bucket
+
+    async def trace(self, event: str, _info: Any) -> None:
+        """What httpcore tells while it works."""
+        if event.endswith("send_request_headers.started"):
+            self.left()
+
+    def left(self) -> None:
+        """The request has left; a transport that traces nothing tells by its answer."""
+        if self._ledger is not None:
+            self._ledger.enter(self._bucket)
+            self._ledger = None
 
 
 class HttpClient:
@@ -200,6 +233,11 @@ class HttpClient:
         """Take the connector's limits and let it sort answers."""
         self._connector = connector
         self._limiter = WindowLimiter(connector.limits(), self._clock)
+
+    @property
+    def connection(self) -> str:
+        """The connection's name, for messages."""
+        return self._where
 
     def left(self) -> dict[str, float]:
         """What the vendor said is left, per bucket."""
@@ -276,6 +314,8 @@ class HttpClient:
             return False
         if e.wait is not None and e.wait > _PATIENCE:
             return False
+        if isinstance(e.error, RateLimited):
+            return True
         now = self._clock.monotonic()
         for log in (self._firsts, self._retries):
             while log and log[0] < now - _RETRY_WINDOW:
@@ -332,10 +372,13 @@ class HttpClient:
         request = self._client.build_request(
             method, url, content=content, params=params, headers=headers
         )
-        self.ledger.enter(bucket)
+        self.ledger.ask(bucket)
+        leaving = _Leaving(self.ledger, bucket)
+        request.extensions = {**request.extensions, "trace": leaving.trace}
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
                 response = await self._client.send(request, stream=True)
+                leaving.left()
                 try:
                     return Answer(
                         response.status_code,
@@ -359,6 +402,8 @@ class HttpClient:
                 Unavailable(e.what, where=self._where), again=e.again
             ) from None
         except (httpx.TransportError, TimeoutError) as e:
+            if isinstance(e, httpx.TransportError):
+                leaving.left()
             raise self._doubt(type(e).__name__, again) from None
 
     def _doubt(self, what: str, again: bool) -> _Sorted:  # noqa: FBT001
@@ -571,7 +616,19 @@ class HttpClient:
                 where=self._where,
                 hint=f"add {name}: keyring:NAME",
             )
-        return self._secrets.read(held.get_secret_value())
+        try:
+            secret = self._secrets.read(held.get_secret_value())
+        except ConfigError as e:
+            raise ConfigError(
+                e.message, where=f"{self._where}, {name}", hint=e.hint
+            ) from None
+        if not (secret.isascii() and secret.isprintable()):
+            raise ConfigError(
+                f"{name} has characters that no header can carry",
+                where=self._where,
+                hint="look at where it is kept: a line break, an umlaut, another file",
+            )
+        return secret
 
     async def _minted(self, auth: ClientCredentials, *, fresh: bool) -> dict[str, str]:
         refused = self._header if fresh else None

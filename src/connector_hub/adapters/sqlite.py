@@ -648,26 +648,31 @@ class SqliteStore:
         run: int,
         at: datetime,
     ) -> None:
-        """Dead letters of a side's records: (record, hub, op, reason, fields, change, vendor's message)."""
+        """Dead letters of a side's records: (record, hub, op, reason, fields, change, vendor's message).
+
+        One that is open for a record stays the same letter, with what is known about it now.
+        """
         for record, hub, op, reason, fields, change, message in rows:
-            self.exhume(job, side, [record], at)
-            self._run(
-                "insert into dead_letter values(null,?,?,?,?,?,?,?,?,?,?,?,null,?)",
-                (
-                    _TENANT,
-                    job,
-                    side,
-                    record,
-                    hub,
-                    op,
-                    reason,
-                    orjson.dumps(list(fields)).decode(),
-                    change,
-                    run,
-                    at.isoformat(),
-                    self.vault.seal(message.encode()),
-                ),
+            values = (
+                hub,
+                op,
+                reason,
+                orjson.dumps(list(fields)).decode(),
+                change,
+                run,
+                self.vault.seal(message.encode()),
             )
+            known = self._run(
+                "update dead_letter set hub=?, op=?, reason=?, fields=?, change=?, run=?, payload=? "
+                "where tenant=? and job=? and side=? and record=? and closed is null",
+                (*values, _TENANT, job, side, record),
+            )
+            if not known.rowcount:
+                self._run(
+                    "insert into dead_letter(hub, op, reason, fields, change, run, payload, "
+                    "tenant, job, side, record, opened) values(?,?,?,?,?,?,?,?,?,?,?,?)",
+                    (*values, _TENANT, job, side, record, at.isoformat()),
+                )
 
     def exhume(
         self, job: str, side: str, records: Collection[str], at: datetime

@@ -99,6 +99,7 @@ def load(path: Path, shown: str, environ: Mapping[str, str] | None = None) -> Do
             Diagnostics([doc.finding((), "the file is larger than 1 MiB", code="file")])
         )
     try:
+        _refuse_tricks(text)
         node = yaml.compose(text, Loader=_LOADER)
         doc.data = _Builder(doc).build(node, (), 0) if node is not None else {}
     except _Refused as e:
@@ -120,6 +121,23 @@ def load(path: Path, shown: str, environ: Mapping[str, str] | None = None) -> Do
     return doc
 
 
+_TRICKS: Mapping[type, tuple[str, str]] = {
+    yaml.AliasToken: ("aliases (*) are refused", "write the value out"),
+    yaml.AnchorToken: ("anchors (&) are refused", "put the text in quotes"),
+    yaml.TagToken: ("tags (!) are refused", "put the text in quotes"),
+}
+
+
+def _refuse_tricks(text: str) -> None:
+    """Anchors, aliases and tags are gone once a text is composed: they are looked for in its tokens."""
+    if not any(c in text for c in "&*!"):
+        return
+    for token in yaml.scan(text, Loader=_LOADER):
+        found = _TRICKS.get(type(token))
+        if found is not None:
+            raise _Refused(token.start_mark, *found)
+
+
 def _at(doc: Document, mark: Any, message: str, hint: str = "") -> Diagnostic:
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     text = doc.lines[line - 1].rstrip() if line <= len(doc.lines) else ""
@@ -129,24 +147,18 @@ def _at(doc: Document, mark: Any, message: str, hint: str = "") -> Diagnostic:
 @dataclass(slots=True)
 class _Builder:
     doc: Document
-    seen: set[int] = field(default_factory=set)
 
     def build(self, node: Any, at: Key, depth: int) -> Any:
         mark = node.start_mark
-        if id(node) in self.seen:
-            raise _Refused(mark, "aliases (*) are refused", "write the value out")
-        self.seen.add(id(node))
         if depth > _MOST_DEPTH:
             raise _Refused(mark, "nested too deeply")
         self.doc.values[at] = (mark.line + 1, mark.column + 1)
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
         if isinstance(node, yaml.SequenceNode):
-            self._untagged(node, "tag:yaml.org,2002:seq")
             return [
                 self.build(n, (*at, i), depth + 1) for i, n in enumerate(node.value)
             ]
-        self._untagged(node, "tag:yaml.org,2002:map")
         return self._mapping(node, at, depth)
 
     def _mapping(self, node: Any, at: Key, depth: int) -> dict[str, Any]:
@@ -166,18 +178,11 @@ class _Builder:
             found[key] = self.build(value_node, (*at, key), depth + 1)
         return found
 
-    def _untagged(self, node: Any, plain: str) -> None:
-        if node.tag != plain:
-            raise _Refused(node.start_mark, "tags (!) are refused")
-
-    def _scalar(self, node: Any) -> Any:
+    @staticmethod
+    def _scalar(node: Any) -> Any:
         text: str = node.value
-        if node.style in ('"', "'", "|", ">"):
-            if not node.tag.startswith("tag:yaml.org,2002:str"):
-                raise _Refused(node.start_mark, "tags (!) are refused")
+        if node.style in {'"', "'", "|", ">"}:
             return text
-        if not node.tag.startswith("tag:yaml.org,2002:"):
-            raise _Refused(node.start_mark, "tags (!) are refused")
         if text in _WORDS:
             return _WORDS[text]
         if _INT.match(text):

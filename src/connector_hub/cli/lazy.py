@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -88,11 +89,15 @@ class Root(LazyGroup):
             SystemExit: always.
         """
         given = list(sys.argv[1:] if args is None else args)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         session = extra.setdefault("obj", Session())
         extra.setdefault("color", False if plain(sys.stdout) else None)
         try:
             code = self._run(given, session, prog_name, complete_var, extra)
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
         except BrokenPipeError:
             code = _nobody_reads()
         sys.exit(code)

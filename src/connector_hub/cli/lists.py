@@ -14,8 +14,10 @@ from connector_hub.cli.outcomes import Outcomes, buckets, duration
 from connector_hub.cli.running import finish_command
 from connector_hub.cli.session import MASK, Session, printable, with_session
 from connector_hub.cli.tables import table
+from connector_hub.diagnostics import did_you_mean
 from connector_hub.errors import ConfigError
 from connector_hub.model.conflict import KINDS, Conflict, DeadLetter
+from connector_hub.model.job import SIDES, SideName
 
 if TYPE_CHECKING:
     from connector_hub.hub import Hub
@@ -94,7 +96,7 @@ def _run(session: Session, hub: Hub, number: int) -> None:
 @click.group(cls=LazyGroup)
 @with_session
 def conflicts(session: Session) -> None:
-    """What the hub may not decide alone: list, show."""
+    """What the hub may not decide alone: list, show, resolve."""
 
 
 @conflicts.command("list")
@@ -186,6 +188,10 @@ def _side_by_side(
     if conflict.kind in KINDS:
         session.say(KINDS[conflict.kind])
     fields = list(dict.fromkeys(f for _, _, view in members for f in view))
+    asked = str(conflict.detail.get("fields", "")).split(",")
+    if conflict.kind == "fields":
+        fields.sort(key=lambda f: f not in asked)
+        session.say(f"fields that both sides changed: {', '.join(asked)}")
     rows = [
         (f, *(session.value(view[f]) if f in view else "" for _, _, view in members))
         for f in fields
@@ -194,6 +200,57 @@ def _side_by_side(
     session.say()
     for text in table(heads, rows, empty="none of its records is there any more"):
         session.say(text)
+
+
+@conflicts.command("resolve")
+@click.argument("numbers", metavar="[N]...", type=int, nargs=-1)
+@click.option(
+    "--take",
+    required=True,
+    metavar="CONNECTION",
+    help="Whose values stay: a connection of the job, or left or right.",
+)
+@click.option("--field", "fields", multiple=True, help="Only this field.")
+@click.option("--job", metavar="JOB", help="All field conflicts of a job.")
+@with_session
+def conflicts_resolve(
+    session: Session,
+    numbers: tuple[int, ...],
+    take: str,
+    fields: tuple[str, ...],
+    job: str | None,
+) -> int:
+    """Say who is right about fields that both sides changed; the next sync carries it out."""
+
+    def work(hub: Hub) -> None:
+        found = [hub.conflict(n) for n in numbers]
+        if job is not None:
+            found += [c for c in hub.conflicts(_known(hub, job)) if c.kind == "fields"]
+        if not numbers and job is None:
+            raise ConfigError(
+                "which conflicts?", hint="give their numbers, or --job JOB"
+            )
+        told = []
+        for c in found:
+            decided = hub.resolve(c, _winner(hub, c, take), fields)
+            told.append({"conflict": c.id, "fields": list(decided), "take": take})
+            session.say(f"conflict {c.id}: {take} is right about {', '.join(decided)}")
+        for name in sorted({c.job for c in found}):
+            session.say(f"carry it out: connector-hub sync {name}")
+        session.document({"resolved": told})
+
+    return _offline(session, work)
+
+
+def _winner(hub: Hub, conflict: Conflict, take: str) -> SideName:
+    """The side a person means by a connection's name, or by the side's own."""
+    sides: dict[str, SideName] = {_at(hub, conflict, s): s for s in SIDES}
+    sides |= {s: s for s in SIDES}
+    if take not in sides:
+        raise ConfigError(
+            f"{take!r} is no side of job {conflict.job}", hint=did_you_mean(take, sides)
+        )
+    return sides[take]
 
 
 @click.group("dead-letters", cls=LazyGroup)

@@ -79,12 +79,12 @@ class Session:
     @property
     def shows_values(self) -> bool:
         """Whether people may see values: on a terminal, or when asked for."""
-        return self.values or (not self.json and sys.stdout.isatty())
+        return self.values or (not self.json and _is_terminal(sys.stdout))
 
     @property
     def asks(self) -> bool:
         """Whether a person can be asked something."""
-        return not self.no_input and sys.stdin.isatty()
+        return not self.no_input and _is_terminal(sys.stdin)
 
     def value(self, value: Any) -> str:
         """A record's value as people read it, masked where it may not be shown."""
@@ -127,11 +127,16 @@ def printable(text: str) -> str:
     )
 
 
+def _is_terminal(stream: Any) -> bool:
+    """A stream that was closed before the program began is None."""
+    return stream is not None and stream.isatty()
+
+
 def plain(stream: Any) -> bool:
     """Whether a stream gets neither bars nor colours."""
     env = os.environ  # noqa: TID251 - the command line's own settings
     return (
-        not stream.isatty()
+        not _is_terminal(stream)
         or bool(env.get("NO_COLOR"))
         or bool(env.get("CI"))
         or env.get("TERM") == "dumb"

@@ -181,6 +181,7 @@ class Plan:
             "conflicts": self.count("conflicts"),
             "blocked": self.count("blocked"),
             "dead_letters": self.count("dead_letters"),
+            "stale": self.count("stale"),
             "read": self.read,
             "calls": self.calls,
             "seconds": round(self.seconds, 1),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from connector_hub.errors import GuardTripped
 from connector_hub.model.job import SideName
 from connector_hub.model.plan import Change, Seen
 from connector_hub.sync.applier import apply_window
-from connector_hub.sync.planner import plan_seen, plan_windows
+from connector_hub.sync.planner import FIELDS, plan_seen, plan_windows
 from connector_hub.sync.reading import read_index, read_sides, store_marks
 from connector_hub.sync.reconcile import reconcile
 from connector_hub.sync.run import Held, JobRun, hold
@@ -148,13 +148,21 @@ def _alike(side: LiveSide, a: Seen, b: Seen) -> bool:
     return side.bases.record_hash(a.raws) == side.bases.record_hash(b.raws)
 
 
-async def apply(run: JobRun, document: dict[str, Any]) -> None:
+async def apply(
+    run: JobRun, document: dict[str, Any], begin: Callable[[], None]
+) -> None:
     """Carry out exactly what a plan said, less what moved since. Never more.
 
     Args:
         run: under the plan's id, its options as the plan was made with.
         document: what ``plan_document`` kept.
+        begin: called when everything was read that had to be, before the first write.
+
+    Raises:
+        GuardTripped: nothing has been written.
     """
+    run.plan.counts = dict(document["counts"])
+    guard(run)
     await reconcile(run)
     marks = dict(document["marks"])
     run.taken = {(side, r) for side, r in document["taken"]}
@@ -164,11 +172,12 @@ async def apply(run: JobRun, document: dict[str, Any]) -> None:
         run.tally.add("conflicts")
     run.look_again([(side, r) for side, r in document["unread"]], "plan")
     for side in run.sides:
-        if document["creates"] and run.job.creates_at(side.name):
+        if run.plan.count("create") and run.job.creates_at(side.name):
             run.since[side.name] = marks.get(f"{side.name}/changed")
             await read_index(run, side)
     run.marks.clear()
     run.marks.update(marks)
+    begin()
     for n, planned in run.store.windows(run.job.name, run.plan.id):
         run.tally.read += len(planned)
         await _apply(run, n, planned, await _still_true(run, planned))
@@ -179,10 +188,10 @@ def plan_document(run: JobRun) -> dict[str, Any]:
     """What an apply needs besides the windows."""
     return {
         "marks": run.marks,
-        "taken": sorted(run.taken),
+        "taken": sorted(run.taken - run.again),
         "held": [h.row() for h in run.held],
         "unread": run.unread,
-        "creates": run.plan.count("create"),
+        "counts": run.plan.counts,
         "rules": run.rules(),
         "homes": [s.home for s in run.sides],
         "job": repr(run.job),
@@ -243,4 +252,4 @@ def _there_by_now(run: JobRun, side: LiveSide, creates: Sequence[Change]) -> set
     return {id(records[r]) for r in there | set(linked)}
 
 
-__all__ = ["apply", "finish", "guard", "plan", "plan_document", "sync"]
+__all__ = ["FIELDS", "apply", "finish", "guard", "plan", "plan_document", "sync"]

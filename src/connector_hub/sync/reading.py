@@ -155,6 +155,7 @@ def _bury(run: JobRun, side: LiveSide, gone: Sequence[Gone]) -> None:
     links = store.links(home, resource, [g.id for g in gone])
     store.forget(run.job.name, side.name, [g.id for g in gone])
     store.lose(home, resource, [g.id for g in gone])
+    _free(run, side, [g.id for g in gone])
     for g in gone:
         if (
             g.into
@@ -163,6 +164,16 @@ def _bury(run: JobRun, side: LiveSide, gone: Sequence[Gone]) -> None:
         ):
             store.link([(home, g.into.resource, g.into.id, links[g.id].hub)])
             store.look_again(run.job.name, side.name, [(g.into.id, "merged")])
+
+
+def _free(run: JobRun, side: LiveSide, gone: Sequence[str]) -> None:
+    """What waited for these records waits no more; who was held because of them is looked at again."""
+    now = run.clock.now()
+    run.store.exhume(run.job.name, side.name, gone, now)
+    others = run.store.close_conflicts(run.job.name, side.name, gone, now)
+    for name in run.job.read_from:
+        rows = [(record, "freed") for at, record in others if at == name]
+        run.store.look_again(run.job.name, name, rows)
 
 
 async def _read_inbox(run: JobRun, side: LiveSide) -> None:

@@ -71,6 +71,9 @@ class Table:
             header = next(reader, [])
             if self.id not in header:
                 raise self._wrong(1, f"there is no column {self.id!r}")
+            twice = [n for i, n in enumerate(header) if n in header[:i]]
+            if twice:
+                raise self._wrong(1, f"column {twice[0]!r} is there twice")
             for values in reader:
                 if not values:
                     continue

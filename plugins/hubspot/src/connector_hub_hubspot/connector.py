@@ -244,21 +244,14 @@ class HubSpot(Connector):
     async def fetch(
         self, resource: str, ids: Sequence[str], want: Want
     ) -> Sequence[Record | Gone]:
-        """Batch read. An id that was merged answers with the survivor: it is told as merged."""
+        """Batch read. An id that was merged answers with the survivor: it is told as merged.
+
+        Ids that are not answered are asked for once more among the archived.
+        """
         if not ids:
             return []
-        body = await self.http.post(
-            f"/crm/v3/objects/{resource}/batch/read",
-            json={
-                "properties": [
-                    *self._properties(resource, want),
-                    "hs_merged_object_ids",
-                ],
-                "inputs": [{"id": i} for i in ids],
-            },
-            repeatable=True,
-        )
-        rows = body["results"]
+        properties = [*self._properties(resource, want), "hs_merged_object_ids"]
+        rows = await self._batch(resource, ids, properties)
         links = await self._links(resource, [r["id"] for r in rows], want)
         found: list[Record | Gone] = []
         asked = set(ids)
@@ -271,7 +264,28 @@ class HubSpot(Connector):
                 for old in merged
                 if old in asked and old != row["id"]
             ]
+        missing = asked - {r.id for r in found}
+        if missing:
+            archived = await self._batch(resource, sorted(missing), [], archived=True)
+            found += [Gone(row["id"]) for row in archived if row["id"] in missing]
         return found
+
+    async def _batch(
+        self,
+        resource: str,
+        ids: Sequence[str],
+        properties: Sequence[str],
+        *,
+        archived: bool = False,
+    ) -> list[Any]:
+        body = await self.http.post(
+            f"/crm/v3/objects/{resource}/batch/read",
+            json={"properties": properties, "inputs": [{"id": i} for i in ids]},
+            params={"archived": "true"} if archived else None,
+            repeatable=True,
+        )
+        rows: list[Any] = body["results"]
+        return rows
 
     async def _fetch_all(
         self, resource: str, ids: Sequence[str], want: Want
@@ -540,7 +554,7 @@ class HubSpot(Connector):
     def _unprepared(self) -> str:
         return (
             f"property {self.key}, which holds the record key, is missing or not unique; "
-            "run connector-hub prepare CONNECTION"
+            f"run connector-hub prepare {self.http.connection}"
         )
 
     def _properties(self, resource: str, want: Want) -> list[str]:

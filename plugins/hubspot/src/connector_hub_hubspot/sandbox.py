@@ -533,6 +533,13 @@ class HubSpotSandbox(Sandbox):
             raise Refused(404, "OBJECT_NOT_FOUND", "resource not found")
         return row
 
+    @staticmethod
+    def _archived(objects: Objects, value: str) -> Row:
+        row = objects.gone.get(value)
+        if row is None:
+            raise Refused(404, "OBJECT_NOT_FOUND", "resource not found")
+        return row
+
     def _check_id_property(self, objects: Objects, name: str) -> None:
         if name not in objects.unique:
             if name not in objects.properties:
@@ -755,7 +762,8 @@ class HubSpotSandbox(Sandbox):
             )
         match verb:
             case "read":
-                return self._batch_read(objects, body)
+                archived = request.query_params.get("archived") == "true"
+                return self._batch_read(objects, body, archived=archived)
             case "archive":
                 for i in inputs:
                     self._archive_row(objects, str(i["id"]))
@@ -764,7 +772,10 @@ class HubSpotSandbox(Sandbox):
                 return self._batch_write(objects, verb, inputs)
         raise Refused(404, "OBJECT_NOT_FOUND", "resource not found")
 
-    def _batch_read(self, objects: Objects, body: Mapping[str, Any]) -> Response:
+    def _batch_read(
+        self, objects: Objects, body: Mapping[str, Any], *, archived: bool
+    ) -> Response:
+        """Live records, or with ``archived`` archived ones only."""
         by = body.get("idProperty")
         if by and by != "hs_object_id":
             self._check_id_property(objects, by)
@@ -772,7 +783,11 @@ class HubSpotSandbox(Sandbox):
         found, missing = {}, []
         for i in body["inputs"]:
             try:
-                row = self._by(objects, str(i["id"]), by)
+                row = (
+                    self._archived(objects, str(i["id"]))
+                    if archived
+                    else self._by(objects, str(i["id"]), by)
+                )
                 found[row.id] = self._row(objects, row, names)
             except Refused:
                 missing.append(str(i["id"]))

@@ -157,7 +157,8 @@ class Salesforce(Connector):
         """A page of at most 2,000 records; wide rows come in smaller pages.
 
         ``changed`` from the beginning lists every live record; from a mark it gives
-        what moved since, and again what moved in the two minutes before the mark.
+        what moved since, deleted and merged records among it (``queryAll``), and again
+        what moved in the two minutes before the mark.
         ``deleted`` gives what is in the recycle bin (15 days) since the mark, the
         losers of merges with their survivors.
 
@@ -182,7 +183,11 @@ class Salesforce(Connector):
         soql, place["apart"] = self._pull(resource, place, want)
         answer = await self.http.send(
             "GET",
-            self._path("queryAll" if place["feed"] == "deleted" else "query"),
+            self._path(
+                "query"
+                if place["since"] is None and place["feed"] == "changed"
+                else "queryAll"
+            ),
             params={"q": soql},
         )
         return await self._page(resource, answer, place, want, first="id" not in place)
@@ -195,9 +200,11 @@ class Salesforce(Connector):
         names = self._names(want)
         if place["feed"] == "deleted":
             where.append("IsDeleted = true")
-            names = ["Id", "MasterRecordId", STAMP]
+            names = [*_FATE, STAMP]
         elif place["since"] is None:
             order = ["Id"]
+        else:
+            names = list(dict.fromkeys((*names, *_FATE)))
         if place["since"] is not None:
             where.append(f"{STAMP} >= {place['since']}")
         if "id" in place:
@@ -205,7 +212,8 @@ class Salesforce(Connector):
         soql = query.select(names, resource, where=where, order=order)
         if query.size(soql) <= query.URL:
             return soql, False
-        return query.select(("Id", STAMP), resource, where=where, order=order), True
+        names = ["Id", STAMP] if place["since"] is None else [*_FATE, STAMP]
+        return query.select(names, resource, where=where, order=order), True
 
     async def _page(
         self,
@@ -219,12 +227,15 @@ class Salesforce(Connector):
         body = answer.json()
         rows = body["records"]
         records: Sequence[Record | Gone]
-        if place["feed"] == "deleted":
-            records = [_gone(resource, row) for row in rows]
-        elif place["apart"]:
-            records = await self.fetch(resource, [r["Id"] for r in rows], want)
+        gone = [_gone(resource, row) for row in rows if row.get("IsDeleted")]
+        live = [row for row in rows if not row.get("IsDeleted")]
+        if place["apart"]:
+            records = [
+                *gone,
+                *await self.fetch(resource, [r["Id"] for r in live], want),
+            ]
         else:
-            records = [self._record(row) for row in rows]
+            records = [*gone, *map(self._record, live)]
         following = None
         if not body.get("done", True) and body.get("nextRecordsUrl"):
             last = (
@@ -258,7 +269,10 @@ class Salesforce(Connector):
     async def fetch(
         self, resource: str, ids: Sequence[str], want: Want
     ) -> Sequence[Record | Gone]:
-        """Records by id in one call; one more per 500 for other records' fields."""
+        """Records by id in one call; one more per 500 for other records' fields, or for the missing.
+
+        A record that is in the recycle bin is told as deleted or merged.
+        """
         sound = [i for i in ids if is_id(i)]
         if not sound:
             return []
@@ -272,7 +286,17 @@ class Salesforce(Connector):
         far = [n for n in names if "." in n]
         if far and rows:
             await self._fill(resource, rows, far)
-        return [self._record(row) for row in rows.values()]
+        missing = [i for i in sound if i not in rows]
+        gone = await self._gone(resource, missing) if missing else []
+        return [*map(self._record, rows.values()), *gone]
+
+    async def _gone(self, resource: str, ids: Sequence[str]) -> list[Gone]:
+        """Those of these records that are in the recycle bin."""
+        found: list[Gone] = []
+        for soql in query.membership(list(_FATE), resource, "Id", ids):
+            rows = await self._rows(soql, everything=True)
+            found += [_gone(resource, row) for row in rows if row["IsDeleted"]]
+        return found
 
     async def _fill(
         self, resource: str, rows: Mapping[str, dict[str, Any]], names: Sequence[str]
@@ -283,9 +307,10 @@ class Salesforce(Connector):
                 for found in await self._rows(soql):
                     _merge(rows[found["Id"]], found)
 
-    async def _rows(self, soql: str) -> list[Any]:
-        """All rows of a query."""
-        body = await self.http.get(self._path("query"), params={"q": soql})
+    async def _rows(self, soql: str, *, everything: bool = False) -> list[Any]:
+        """All rows of a query, deleted ones among them where everything is asked for."""
+        path = self._path("queryAll" if everything else "query")
+        body = await self.http.get(path, params={"q": soql})
         rows: list[Any] = body["records"]
         while not body.get("done", True) and body.get("nextRecordsUrl"):
             body = await self.http.get(body["nextRecordsUrl"])
@@ -503,7 +528,7 @@ class Salesforce(Connector):
 
     def fault(self, answer: Answer) -> Fault | None:
         """Status Codes and Error Responses (REST API Developer Guide)."""
-        return faults.sort(answer, self.key)
+        return faults.sort(answer, self.key, self.http.connection)
 
     def _path(self, *parts: str) -> str:
         return "/".join((f"/services/data/v{self.config.version}", *parts))
@@ -549,6 +574,10 @@ def _beyond(stamp: str, last: str, order: Sequence[str]) -> str:
         return after
     at = query.instant(datetime.fromisoformat(stamp))
     return f"({STAMP} > {at} OR ({STAMP} = {at} AND {after}))"
+
+
+_FATE = ("Id", "IsDeleted", "MasterRecordId")
+"""What tells a deleted record from a merged one."""
 
 
 def _gone(resource: str, row: Mapping[str, Any]) -> Gone:

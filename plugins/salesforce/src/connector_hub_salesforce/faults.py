@@ -79,7 +79,7 @@ def left(answer: Answer) -> dict[str, float]:
     return {"calls": float(max(int(found.group(2)) - int(found.group(1)), 0))}
 
 
-def sort(answer: Answer, key: str | None) -> Fault | None:
+def sort(answer: Answer, key: str | None, connection: str) -> Fault | None:
     """Sort a refused call; ``key`` is the key field: its absence has its own cure."""
     if answer.status == 300:  # noqa: PLR2004 - several records have this external id
         return Fault(Kind.EXISTS, "several records hold this external id")
@@ -93,7 +93,7 @@ def sort(answer: Answer, key: str | None) -> Fault | None:
     message = _reason(str(error.get("message") or f"status {answer.status}"))
     fields = tuple(str(f) for f in error.get("fields") or ())
     if key and key in message and word in {"INVALID_FIELD", "NOT_FOUND"}:
-        return Fault(Kind.CONFIG, _unprepared(key), word)
+        return Fault(Kind.CONFIG, _unprepared(key, connection), word)
     return _by_word(word, message, fields) or _by_status(
         answer.status, word, message, fields
     )
@@ -150,10 +150,10 @@ def _oauth(error: Mapping[str, Any]) -> Fault:
     )
 
 
-def _unprepared(key: str) -> str:
+def _unprepared(key: str, connection: str) -> str:
     return (
         f"field {key}, which holds the record key, is missing or hidden from the user; "
-        "run connector-hub prepare CONNECTION"
+        f"run connector-hub prepare {connection}"
     )
 
 

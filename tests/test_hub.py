@@ -1,0 +1,229 @@
+"""The hub on both vendors' sandboxes: what a person who runs it relies on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from connector_hub.errors import ConfigError, GuardTripped, PlanStale, Unavailable
+from connector_hub.sync.run import Options
+from connector_hub.testing.sandbox import Fault
+
+from .conftest import Opener, Vendors
+
+
+def contact(vendors: Vendors, email: str) -> dict[str, Any]:
+    """A Salesforce contact."""
+    return next(r for r in vendors["billing"].live("Contact") if r["Email"] == email)
+
+
+def emails(vendors: Vendors) -> list[str]:
+    """The e-mails of all HubSpot contacts."""
+    return [r["properties"]["email"].lower() for r in vendors["sales"].live("contacts")]
+
+
+async def no_wait(_seconds: float) -> None:
+    """Time does not matter here."""
+
+
+async def test_both_directions_agree_and_then_write_nothing(
+    opened: Opener, vendors: Vendors
+) -> None:
+    billing = vendors["billing"]
+    billing.edit("Contact", {"LastName": "Only There", "Email": "there@people.example"})
+    async with opened("both") as hub:
+        await hub.sync("companies")
+        first = await hub.sync("contacts")
+        assert first.created == 21
+        mail = emails(vendors)[0]
+        there = contact(vendors, mail)
+        assert there["AccountId"]
+        billing.edit("Contact", {"Id": there["Id"], "Title": "Chief of Two Ways"})
+        vendors["sales"].clock.advance(5)
+        second = await hub.sync("contacts")
+        assert second.updated == 1
+        assert second.writes == {"billing": 0, "sales": 1}
+        third = await hub.sync("contacts", options=Options(full=True))
+    assert sum(third.writes.values()) == 0
+    titles = [
+        r["properties"].get("jobtitle") for r in vendors["sales"].live("contacts")
+    ]
+    assert "Chief of Two Ways" in titles
+    assert "there@people.example" in emails(vendors)
+
+
+async def test_what_a_limit_left_is_taken_up_whoever_comes_next(
+    opened: Opener, vendors: Vendors
+) -> None:
+    async with opened() as hub:
+        await hub.sync("companies")
+        await hub.sync("contacts", options=Options(limit=5))
+        plan = await hub.plan("contacts", options=Options(limit=5))
+        await hub.apply(plan)
+        await hub.sync("contacts")
+    assert len(vendors["billing"].live("Contact")) == 20
+
+
+async def test_a_record_edited_after_the_plan_is_not_archived(
+    opened: Opener, vendors: Vendors
+) -> None:
+    async with opened(deletes="{follow: true}", guard="{delete: 5}") as hub:
+        await hub.sync("companies")
+        await hub.sync("contacts")
+        row = vendors["sales"].live("contacts")[0]
+        mail = row["properties"]["email"].lower()
+        vendors["sales"].edit("contacts", {"id": row["id"], "archived": True})
+        plan = await hub.plan("contacts", options=Options(full=True))
+        assert plan.count("delete") == 1
+        there = contact(vendors, mail)["Id"]
+        vendors["billing"].edit("Contact", {"Id": there, "Title": "Still wanted"})
+        receipt = await hub.apply(plan)
+    assert (receipt.deleted, receipt.stale) == (0, 1)
+    assert contact(vendors, mail)["Title"] == "Still wanted"
+
+
+async def test_an_apply_that_was_refused_or_failed_before_writing_can_be_repeated(
+    opened: Opener, vendors: Vendors
+) -> None:
+    async with opened() as hub:
+        await hub.sync("companies")
+        plan = await hub.plan("contacts")
+        hub.clock.sleep = no_wait
+        vendors["billing"].faults.append(Fault("query", status=503))
+        with pytest.raises(Unavailable):
+            await hub.apply(plan)
+        vendors["billing"].faults.clear()
+        receipt = await hub.apply(plan)
+        assert receipt.created == 20
+        with pytest.raises(PlanStale):
+            await hub.apply(plan)
+
+
+async def test_the_guard_on_emptied_fields_holds_for_apply_too(
+    opened: Opener, vendors: Vendors
+) -> None:
+    async with opened(guard="{clear: 1}") as hub:
+        await hub.sync("companies")
+        await hub.sync("contacts")
+        for row in vendors["sales"].live("contacts")[:2]:
+            vendors["sales"].edit(
+                "contacts",
+                {"id": row["id"], "properties": {"phone": "", "jobtitle": ""}},
+            )
+        vendors["sales"].clock.advance(5)
+        plan = await hub.plan("contacts")
+        assert plan.count("clear") > 1
+        with pytest.raises(GuardTripped, match="clear"):
+            await hub.apply(plan)
+
+
+async def test_what_was_deleted_or_merged_at_the_target_is_known(
+    opened: Opener, vendors: Vendors
+) -> None:
+    """Salesforce takes the contacts of a deleted account with it."""
+    billing, sales = vendors["billing"], vendors["sales"]
+    async with opened() as hub:
+        await hub.sync("companies")
+        await hub.sync("contacts")
+        accounts = billing.live("Account")
+        billing.edit("Account", {"Id": accounts[0]["Id"], "IsDeleted": True})
+        mails = emails(vendors)
+        kept, lost = contact(vendors, mails[0]), contact(vendors, mails[1])
+        billing.edit("Contact", {"Id": lost["Id"], "MasterRecordId": kept["Id"]})
+        left = len(billing.live("Contact"))
+        for row in sales.live("companies"):
+            sales.edit(
+                "companies", {"id": row["id"], "properties": {"city": "Bandung"}}
+            )
+        for row in sales.live("contacts"):
+            sales.edit("contacts", {"id": row["id"], "properties": {"jobtitle": "New"}})
+        sales.clock.advance(5)
+        first = await hub.sync("companies")
+        assert (first.updated, first.unchanged, first.stale) == (4, 1, 0)
+        second = await hub.sync("contacts")
+        assert (second.dead_letters, second.stale) == (0, 0)
+        assert second.updated + second.unchanged == 20
+        third = await hub.sync("contacts", options=Options(full=True))
+    assert third.stale == 0
+    assert len(billing.live("Contact")) == left
+
+
+async def test_another_account_is_refused_before_anything_is_prepared(
+    opened: Opener, vendors: Vendors
+) -> None:
+    async with opened() as hub:
+        await hub.sync("companies")
+    vendors["billing"] = type(vendors["billing"])(prepared=False, seed=7)
+    vendors["billing"].org_id = "00D000000000999EAA"
+    async with opened() as hub:
+        hub.store.pin("billing", "salesforce:00D000000000001EAA")
+        with pytest.raises(GuardTripped, match="belonged to account"):
+            await hub.prepare("billing", make=True)
+        with pytest.raises(GuardTripped):
+            await hub.check()
+
+
+async def test_a_letter_of_a_record_that_is_gone_closes(
+    opened: Opener, vendors: Vendors
+) -> None:
+    sales = vendors["sales"]
+    async with opened() as hub:
+        await hub.sync("companies")
+        made = sales.edit("contacts", {"properties": {"email": "n@people.example"}})
+        sales.clock.advance(5)
+        run = await hub.sync("contacts")
+        assert run.dead_letters == 1
+        (letter,) = hub.dead_letters("contacts")
+        await hub.replay("contacts")
+        assert [x.id for x in hub.dead_letters("contacts")] == [letter.id]
+        sales.edit("contacts", {"id": made["id"], "archived": True})
+        await hub.replay("contacts")
+        assert hub.dead_letters("contacts") == []
+
+
+async def test_a_field_edited_on_both_sides_waits_for_a_person_and_then_follows(
+    opened: Opener, vendors: Vendors
+) -> None:
+    sales, billing = vendors["sales"], vendors["billing"]
+    async with opened("both") as hub:
+        await hub.sync("companies")
+        await hub.sync("contacts")
+        row = sales.live("contacts")[0]
+        mail = row["properties"]["email"].lower()
+        there = contact(vendors, mail)["Id"]
+        sales.edit("contacts", {"id": row["id"], "properties": {"jobtitle": "Left"}})
+        billing.edit("Contact", {"Id": there, "Title": "Right"})
+        sales.clock.advance(5)
+        run = await hub.sync("contacts")
+        assert (run.conflicts, sum(run.writes.values())) == (1, 0)
+        (conflict,) = hub.conflicts("contacts")
+        with pytest.raises(ConfigError, match="not about 'phone'"):
+            hub.resolve(conflict, "right", ["phone"])
+        assert hub.resolve(conflict, "right") == ("title",)
+        await hub.sync("contacts")
+        assert hub.conflicts("contacts") == []
+    titles = {r["id"]: r["properties"].get("jobtitle") for r in sales.live("contacts")}
+    assert titles[row["id"]] == "Right"
+    assert contact(vendors, mail)["Title"] == "Right"
+
+
+async def test_a_conflict_about_who_is_who_is_resolved_at_the_vendor(
+    opened: Opener, vendors: Vendors
+) -> None:
+    sales, billing = vendors["sales"], vendors["billing"]
+    mail = emails(vendors)[0]
+    for _ in range(2):
+        billing.edit("Contact", {"LastName": "Twin", "Email": mail})
+    async with opened() as hub:
+        await hub.sync("companies")
+        await hub.sync("contacts")
+        (conflict,) = hub.conflicts("contacts")
+        with pytest.raises(ConfigError, match="resolved at the vendor"):
+            hub.resolve(conflict, "left")
+        twin = next(m for side, m in conflict.members if side == "right")
+        billing.edit("Contact", {"Id": twin, "IsDeleted": True})
+        sales.clock.advance(5)
+        await hub.sync("contacts")
+        await hub.sync("contacts")
+        assert hub.conflicts("contacts") == []
