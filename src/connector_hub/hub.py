@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import secrets as random_ids
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
@@ -21,7 +22,7 @@ from connector_hub.adapters.plugins import Plugins
 from connector_hub.adapters.secrets import SecretsAdapter
 from connector_hub.adapters.sqlite import SqliteStore
 from connector_hub.adapters.transforms import transforms
-from connector_hub.adapters.vault import Vault, new_key
+from connector_hub.adapters.vault import KEY_BYTES, Vault, new_key
 from connector_hub.diagnostics import did_you_mean
 from connector_hub.errors import (
     ConfigError,
@@ -69,6 +70,7 @@ class Live:
 
 
 _ALL = Options()
+_KEY = re.compile(rf"[0-9a-fA-F]{{{2 * KEY_BYTES}}}")
 
 
 def _silent(phase: str, done: int, total: int | None) -> None:
@@ -145,19 +147,25 @@ class Hub:
                 if state is not None and state.exists() and state.stat().st_size:
                     raise ConfigError(
                         f"the state {state.name} is there, its key {path.name} is not",
-                        where=str(self.project.file),
+                        where=self.project.key_at,
                         hint="give back the key file; without it the state cannot be read",
                     )
                 write_key(path)
-        text = self.secrets.read(reference).strip()
+        where = self.project.key_at
         try:
-            return bytes.fromhex(text)
-        except ValueError:
+            text = self.secrets.read(reference).strip()
+        except ConfigError as e:
+            raise ConfigError(e.message, where=where, hint=e.hint) from None
+        if not _KEY.fullmatch(text):
+            there = state is not None and state.exists() and state.stat().st_size
             raise ConfigError(
-                f"key {reference} is not 64 hexadecimal digits",
-                where=str(self.project.file),
-                hint="make one with `connector-hub init` or `openssl rand -hex 32`",
-            ) from None
+                f"key {reference} is not {2 * KEY_BYTES} hexadecimal digits",
+                where=where,
+                hint="give back the key the state was made with"
+                if there
+                else f"make one with `openssl rand -hex {KEY_BYTES}`",
+            )
+        return bytes.fromhex(text)
 
     def job(self, name: str) -> Job:
         """A job by name.
@@ -178,7 +186,11 @@ class Hub:
 
         Raises:
             ConfigError: the project has no such connection.
+            PluginError: its connector's plugin cannot be used.
         """
+        if name in self.project.broken:
+            e = self.project.broken[name]
+            raise PluginError(e.message, where=e.where, hint=e.hint)
         if name not in self.project.connections:
             raise ConfigError(
                 f"there is no connection {name!r}",
@@ -285,9 +297,12 @@ class Hub:
 
         Raises:
             ConfigError: with every mistake found in the files.
+            PluginError: of the first connection whose plugin cannot be used.
             AuthError, VendorError: of the first connection that does not answer.
         """
         files.run_tests(self.project).raise_if_any()
+        for name in self.project.broken:
+            self.connection(name)
         lines = [f"{len(self.project.jobs)} jobs, their mappings and tests"]
         if live:
             for name in self.project.connections:
@@ -866,13 +881,28 @@ def write_key(path: Path) -> None:
 
     Raises:
         ConfigError: the file is there already.
+        StoreError: it cannot be written, as on a full disk; no part of it stays.
     """
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise ConfigError(f"{path} is there already") from None
-    with os.fdopen(handle, "w") as out:
-        out.write(new_key().hex() + "\n")
+    except OSError as e:
+        raise _no_key(path, e) from None
+    try:
+        with os.fdopen(handle, "w") as out:
+            out.write(new_key().hex() + "\n")
+    except OSError as e:
+        path.unlink()
+        raise _no_key(path, e) from None
+
+
+def _no_key(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"the key cannot be written ({error.strerror})",
+        where=str(path),
+        hint="look at the folder and its disk: it may be full or read-only",
+    )
 
 
 @contextlib.asynccontextmanager

@@ -103,6 +103,10 @@ class Project:
     connections: Mapping[str, ConnectionConfig]
     jobs: Mapping[str, Job]
     words: Vocabulary
+    key_at: str
+    """Where ``key`` stands: file:line:column, or the file that leaves it out."""
+    broken: Mapping[str, PluginError]
+    """What keeps a connection from use, when it is its plugin's fault."""
 
     def entity(self, name: str) -> Entity:
         """An entity by name.
@@ -143,7 +147,6 @@ def load_project(
 
     Raises:
         ConfigError: with every mistake of hub.yaml, then of the mappings its jobs use.
-        PluginError: a connector that a connection names cannot be loaded.
     """
     file = path / "hub.yaml" if path.is_dir() else path
     if not file.is_file():
@@ -173,6 +176,7 @@ class _Reader:
     connectors: Connectors
     found: Diagnostics
     words: Vocabulary = field(default_factory=Vocabulary)
+    broken: dict[str, PluginError] = field(default_factory=dict)
 
     def project(self, model: Any, file: Path, profile: str | None) -> Project:
         state, key, swap = self._profile(model, profile)
@@ -199,8 +203,22 @@ class _Reader:
             )
         self.found.raise_if_any()
         return Project(
-            self.folder, file, state, key, ttl, connections, jobs, self.words
+            self.folder,
+            file,
+            state,
+            key,
+            ttl,
+            connections,
+            jobs,
+            self.words,
+            self._key_at(model, profile),
+            self.broken,
         )
+
+    def _key_at(self, model: Any, profile: str | None) -> str:
+        if profile is not None and model.profiles[profile].key:
+            return self.doc.place(("profiles", profile, "key"))
+        return self.doc.place(("key",))
 
     def _check_state(self, state: str) -> None:
         """A state is a file in a folder that is there. A URL's password is not repeated."""
@@ -274,12 +292,17 @@ class _Reader:
         at: yaml.Key = ("connections", name)
         try:
             kind = self.connectors(model.connector)
-        except PluginError:
-            raise
+        except PluginError as e:
+            place = self.doc.place((*at, "connector"))
+            self.broken[name] = PluginError(
+                e.message, where=f"{place}, connection {name}", hint=e.hint
+            )
+            return None
         except HubError as e:
             self.add((*at, "connector"), e.message, code="connector", hint=e.hint)
             return None
         options = dict(model.model_extra or {})
+        self._hide(kind, options, at)
         before = len(self.found)
         self._no_literals(kind, options, at)
         if len(self.found) > before:
@@ -293,6 +316,16 @@ class _Reader:
         return ConnectionConfig(
             name, model.connector, config, None if key == _NO_KEY else key
         )
+
+    def _hide(
+        self, kind: type[Connector], options: Mapping[str, Any], at: yaml.Key
+    ) -> None:
+        """What stands under a name the connector does not know may be a secret."""
+        for name, value in options.items():
+            if name not in kind.Config.model_fields and not (
+                isinstance(value, str) and is_reference(value)
+            ):
+                self.doc.hide((*at, name))
 
     def _no_literals(
         self, kind: type[Connector], options: Mapping[str, Any], at: yaml.Key
@@ -432,6 +465,8 @@ class _Reader:
         side: Side,
         connections: Mapping[str, ConnectionConfig],
     ) -> bool:
+        if side.connection in self.broken:
+            return True
         if side.connection not in connections:
             if ("connections", side.connection) not in self.doc.keys:
                 self.add(
@@ -450,7 +485,7 @@ class _Reader:
             f"write mappings/{entity}/{connector}.yaml with resource: {side.resource}"
         )
         if resources_:
-            hint = f"{did_you_mean(side.resource, resources_)} or {hint}"
+            hint = f"{did_you_mean(side.resource, resources_)}; or {hint}"
         self.add(
             (*at, "resource"),
             f"no mapping says how {connector} {side.resource!r} is a {entity}",

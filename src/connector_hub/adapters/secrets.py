@@ -70,9 +70,11 @@ class SecretsAdapter:
         try:
             mode = path.stat().st_mode
             text = path.read_text()
-        except OSError as e:
+        except (OSError, UnicodeDecodeError) as e:
+            reason = e.strerror if isinstance(e, OSError) else "it is not UTF-8"
             raise ConfigError(
-                f"secret file {path} cannot be read ({e.strerror})"
+                f"secret file {path} cannot be read ({reason})",
+                hint="put the secret there, readable by its owner alone (chmod 600)",
             ) from None
         if mode & (stat.S_IRWXG | stat.S_IRWXO) and not str(path).startswith(
             "/run/secrets/"

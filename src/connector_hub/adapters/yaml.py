@@ -37,6 +37,13 @@ _WORDS: Mapping[str, Any] = {
 }
 _VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
+_LITERAL = re.compile(
+    r"([\w-]*(?:tok|secret|pass|pwd|cred|key(?!_field))[\w-]*[\"']?\s*:\s*)"
+    r"(?!env:|keyring:|file:|\$\{|[\[{#])\S.*",
+    re.IGNORECASE,
+)
+"""A line that says a secret outright, as far as its words tell."""
+
 Key = tuple[str | int, ...]
 
 
@@ -49,6 +56,28 @@ class Document:
     lines: list[str]
     values: dict[Key, tuple[int, int]] = field(default_factory=dict)
     keys: dict[Key, tuple[int, int]] = field(default_factory=dict)
+    hidden: dict[int, int] = field(default_factory=dict)
+    """From which column on a line is not shown."""
+
+    def hide(self, at: Key) -> None:
+        """Show no more of a line than what stands before this value: it may be a secret."""
+        if at in self.values:
+            line, column = self.values[at]
+            self.hidden[line] = min(column, self.hidden.get(line, column))
+
+    def shown(self, line: int) -> str:
+        """A line as it may be shown: without what is, or looks like, a secret."""
+        if not 0 < line <= len(self.lines):
+            return ""
+        text = self.lines[line - 1].rstrip()
+        if line in self.hidden:
+            text = text[: self.hidden[line] - 1] + "***"
+        return _LITERAL.sub(r"\1***", text)
+
+    def place(self, at: Key) -> str:
+        """Where a value stands: file:line:column, the file alone where it is not there."""
+        line, column = self.values.get(at, (0, 0))
+        return f"{self.file}:{line}:{column}" if line else self.file
 
     def finding(
         self,
@@ -67,9 +96,9 @@ class Document:
             at = at[:-1]
             where = self.values.get(at)
         line, column = where or (1, 1)
-        text = self.lines[line - 1].rstrip() if line <= len(self.lines) else ""
         if secret:
-            text = text[: column - 1] + "***"
+            self.hide(at)
+        text = self.shown(line)
         return Diagnostic(self.file, line, column, code, message, text, hint)
 
 
@@ -140,8 +169,7 @@ def _refuse_tricks(text: str) -> None:
 
 def _at(doc: Document, mark: Any, message: str, hint: str = "") -> Diagnostic:
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    text = doc.lines[line - 1].rstrip() if line <= len(doc.lines) else ""
-    return Diagnostic(doc.file, line, column, "yaml", message, text, hint)
+    return Diagnostic(doc.file, line, column, "yaml", message, doc.shown(line), hint)
 
 
 @dataclass(slots=True)

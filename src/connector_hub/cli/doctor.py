@@ -110,20 +110,22 @@ def _plugins(exam: _Examination) -> None:
 
 
 async def _project(exam: _Examination) -> None:
+    from connector_hub.adapters.files import run_tests  # noqa: PLC0415 - heavy
+
     with exam.looking("project"):
         async with exam.session.open() as hub:
             p = hub.project
             exam.add(
                 "ok",
-                f"project {p.file}: {_plural(len(p.connections), 'connection')}, "
+                f"project {p.file}: {_plural(len(p.connections) + len(p.broken), 'connection')}, "
                 f"{_plural(len(p.jobs), 'job')}",
             )
             with exam.looking("mappings"):
-                await hub.check(live=False)
+                run_tests(p).raise_if_any()
                 exam.add("ok", "the mappings and their tests")
             _state(exam, hub)
             _secrets(exam, hub)
-            for name in p.connections:
+            for name in [*p.connections, *p.broken]:
                 await _connection(exam, hub, name)
 
 

@@ -450,10 +450,14 @@ def _reading(
 
 
 def _ref(raw: Any) -> Ref:
-    if isinstance(raw, str):
-        return Ref("", raw)
-    resource, record = raw
-    return Ref(resource, record)
+    match raw:
+        case str():
+            return Ref("", raw)
+        case int() if not isinstance(raw, bool):
+            return Ref("", str(raw))
+        case [str() as resource, str() as record]:
+            return Ref(resource, record)
+    raise Unreadable
 
 
 def _table_reader(words: Map[str, str], other: str) -> Callable[[Any], str]:
