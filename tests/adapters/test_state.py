@@ -1,0 +1,199 @@
+"""The state: what is remembered, sealed, upgraded and refused."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from connector_hub.adapters import sqlite
+from connector_hub.adapters.locks import job_lock
+from connector_hub.adapters.sqlite import SqliteStore
+from connector_hub.adapters.vault import Vault, new_key
+from connector_hub.errors import ConfigError, Locked, StoreError
+from connector_hub.model.plan import Change, Seen
+
+AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
+VAULT = Vault(b"k" * 32)
+CANARY = "canary@people.example"
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = SqliteStore(tmp_path / "hub.db", VAULT)
+    yield made
+    made.close()
+
+
+def change(record: str = "1") -> Change:
+    return Change(
+        "update", b"h" * 16, "left", Seen(record, "v", None, None, (CANARY,)), None
+    )
+
+
+def test_every_earlier_version_is_upgraded(tmp_path):
+    steps = sqlite._migrations()
+    for version in range(len(steps) + 1):
+        path = tmp_path / f"{version}.db"
+        with sqlite3.connect(path) as old:
+            for n, script in enumerate(steps[:version], 1):
+                old.executescript(f"{script}\npragma user_version={n};")
+        old.close()
+        store = SqliteStore(path, VAULT)
+        store.pin("sales", "hubspot:1")
+        assert store.pinned("sales") == "hubspot:1"
+        assert store._one("pragma user_version")[0] == len(steps)
+        store.close()
+
+
+def test_the_migrations_are_numbered_without_a_gap():
+    from importlib import resources  # noqa: PLC0415 - beside what it looks at
+
+    folder = resources.files("connector_hub.adapters") / "migrations"
+    names = sorted(f.name for f in folder.iterdir() if f.name.endswith(".sql"))
+    assert [int(n[:4]) for n in names] == list(range(1, len(names) + 1))
+
+
+def test_values_lie_sealed_in_the_file(store, tmp_path):
+    store.save_window("j", "p", 0, [change()])
+    store.stage("j", "p", "left", 0, [Seen("1", None, None, None, (CANARY,))])
+    letter = ("1", b"h" * 16, "create", "BAD", ["email"], b"c", f"{CANARY} is bad")
+    store.bury("j", "left", [letter], 1, AT)
+    store.open_conflict("j", "fields", b"s", [("left", "1")], 1, AT, {"fields": CANARY})
+    store.save_plan("p", "j", {"v": CANARY}, AT)
+    store.close()
+    for file in tmp_path.iterdir():
+        assert CANARY.encode() not in file.read_bytes()
+
+
+def test_a_sealed_value_cannot_be_moved(store):
+    store.save_window("j", "p", 0, [change()])
+    store._run("update window set n=1")
+    with pytest.raises(StoreError, match="cannot be opened"):
+        list(store.windows("j", "p"))
+
+
+def test_a_vault_needs_its_whole_key():
+    with pytest.raises(ConfigError, match="5 bytes"):
+        Vault(b"short")
+    one, other = Vault(new_key()), Vault(new_key())
+    assert one.fingerprint() != other.fingerprint()
+    assert one.derive("base") != one.derive("identity")
+    with pytest.raises(StoreError):
+        other.open(one.seal(b"x", b"at"), b"at")
+    with pytest.raises(StoreError):
+        one.open(one.seal(b"x", b"at"), b"elsewhere")
+
+
+def test_what_is_done_in_a_transaction_is_kept_whole_or_not_at_all(store):
+    def half() -> None:
+        with store.transaction():
+            store.pin("sales", "a")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        half()
+    assert store.pinned("sales") is None
+
+
+def test_a_damaged_file_is_told(tmp_path):
+    (tmp_path / "hub.db").write_bytes(b"not a database at all" * 100)
+    with pytest.raises(StoreError, match="not a database"):
+        SqliteStore(tmp_path / "hub.db", VAULT)
+
+
+def test_the_state_is_its_owners_alone(tmp_path):
+    SqliteStore(tmp_path / "hub.db", VAULT).close()
+    assert (tmp_path / "hub.db").stat().st_mode & 0o077 == 0
+
+
+def test_a_window_that_was_begun_outlives_its_plan_until_it_is_settled(store):
+    for n in range(3):
+        store.save_window("j", "p", n, [change(str(n))])
+    store.open_window("j", "p", 1, b"s" * 12)
+    store.drop_windows("j", "p")
+    store.drop_plans("j", AT)
+    assert [(p, n) for p, n, _ in store.open_windows("j")] == [("p", 1)]
+    store.close_window("j", "p", 1, [change("rest")])
+    ((_, _, rest),) = store.open_windows("j")
+    assert rest == [change("rest")]
+    store.close_window("j", "p", 1)
+    assert store.open_windows("j") == []
+
+
+def test_plans_that_are_old_or_applied_go_and_others_stay(store):
+    for name, made in (("old", AT - timedelta(days=2)), ("new", AT), ("done", AT)):
+        store.save_plan(name, "j", {}, made)
+        store.save_window("j", name, 0, [change()])
+    store.save_window("j", "of a dead run", 0, [change()])
+    store.plan_applied("done", AT)
+    store.drop_plans("j", AT - timedelta(days=1))
+    assert store.plan_ids() == ["new"]
+    left = store._run("select plan from window").fetchall()
+    assert left == [("new",)]
+
+
+def test_the_index_forgets_what_a_whole_pass_did_not_meet(store):
+    mark = b"\0" + b"m" * 16
+    store.index("j", "left", [("1", 1, [mark]), ("2", 0, [])], 1)
+    store.index("j", "right", [("9", 1, [mark])], 1)
+    assert store.passed("j", "left", ["1", "2", "3"], 1) == {"1", "2"}
+    assert [
+        (r, t, k.record) for r, t, k in store.relatives("j", "left", "right", ["1"])
+    ] == [("1", True, "9")]
+    store.touch("j", "left", ["1"], 2)
+    store.sweep("j", "left", 2)
+    assert store.passed("j", "left", ["1", "2"], 2) == {"1"}
+    store.index("j", "left", [("1", 0, [])], 3)
+    assert list(store.relatives("j", "left", "right", ["1"])) == []
+
+
+def test_who_waits_for_a_link_is_looked_at_when_it_comes(store):
+    store.wait("j", "left", [("c1", "hubspot:1", "companies", "7")])
+    store.link([("hubspot:1", "companies", "8", b"x" * 16)])
+    assert store.inbox("j", "left") == {}
+    store.link([("hubspot:1", "companies", "7", b"y" * 16)])
+    assert store.inbox("j", "left") == {"c1": "link"}
+
+
+def test_a_letter_stays_the_same_letter_until_it_is_closed(store):
+    def bury(reason: str) -> None:
+        store.bury("j", "left", [("1", b"h", "create", reason, [], b"c", "m")], 1, AT)
+
+    bury("A")
+    (first,) = store.letters("j")
+    bury("B")
+    (second,) = store.letters("j")
+    assert (second.id, second.reason) == (first.id, "B")
+    store.exhume("j", "right", ["1"], AT)
+    assert len(store.letters("j")) == 1
+    store.exhume("j", "left", ["1"], AT)
+    bury("C")
+    (third,) = store.letters("j")
+    assert third.id != first.id
+
+
+def test_a_lock_dies_with_its_process(tmp_path):
+    state = tmp_path / "hub.db"
+    script = (
+        "import sys, time; from pathlib import Path\n"
+        "from connector_hub.adapters.locks import job_lock\n"
+        f"with job_lock(Path({str(state)!r}), 'j'):\n"
+        "    print('held', flush=True); time.sleep(60)\n"
+    )
+    with subprocess.Popen(  # noqa: S603 - our own
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "held\n"
+        with pytest.raises(Locked, match=str(child.pid)), job_lock(state, "j"):
+            pass
+        with job_lock(state, "another job"):
+            pass
+        child.kill()
+        child.wait()
+    with job_lock(state, "j"):
+        pass
