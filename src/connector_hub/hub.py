@@ -8,8 +8,16 @@ import os
 import re
 import secrets as random_ids
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,8 +55,10 @@ from connector_hub.model.record import Record
 from connector_hub.ports import Clock, Progress
 from connector_hub.sdk.connector import Account, Connector, Resource
 from connector_hub.sync import jobs as syncing
+from connector_hub.sync import matching
 from connector_hub.sync.base import Bases
 from connector_hub.sync.identity import Identities
+from connector_hub.sync.matching import Found
 from connector_hub.sync.run import JobRun, Options, Route
 from connector_hub.sync.sides import LiveSide, pages
 
@@ -633,6 +643,54 @@ class Hub:
                 hint="plan again",
             )
         return job, document
+
+    async def match(
+        self,
+        job: str,
+        each: Callable[[Found], None],
+        *,
+        progress: Progress = _silent,
+    ) -> Mapping[str, int]:
+        """Who is whom in a job's two accounts, both read wholly: how many of each kind.
+
+        Writes to no vendor and links nothing; ``each`` is told every record or pair.
+
+        Raises:
+            HubError: as the vendors and the state have it.
+        """
+        self._new_ledgers(None)
+        options = Options(full=True)
+        async with self._running(job, "match", options, progress) as run:
+            run.planning = True
+            run.job = replace(run.job, direction="both", create="both")
+            counts = await matching.match_sides(run, each)
+            document = {"job": job, "match": counts}
+            self.store.end_run(run.number, "done", document, self.clock.now())
+            return counts
+
+    async def link(self, job: str, pairs: Iterable[tuple[int, str, str]]) -> int:
+        """Link what a person says belongs together: (line of a file, left id, right id); how many are new.
+
+        Raises:
+            ConfigError: a record is unknown, named twice, or linked to another; nothing has been linked.
+        """
+        self._new_ledgers(None)
+        async with self._running(job, "link", _ALL, _silent) as run:
+            made = matching.link_pairs(run, pairs)
+            document = {"job": job, "linked": made}
+            self.store.end_run(run.number, "done", document, self.clock.now())
+            return made
+
+    def links(self, job: str) -> Iterator[tuple[str, str]]:
+        """Linked records of a job: (left id, right id)."""
+        ends = []
+        for side in SIDES:
+            end = self.job(job).side(side)
+            home = self.store.pinned(end.connection)
+            if home is None:
+                return
+            ends.append((home, end.resource))
+        yield from self.store.pairs(*ends)
 
     def changes(self, plan: Plan) -> Iterable[Shown]:
         """The writes of a kept plan in the hub's words: personal data, for a person's eyes."""

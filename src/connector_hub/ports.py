@@ -189,6 +189,14 @@ class Store(Protocol):
     ) -> set[str]:
         """Which of these records the pass of that number has met already."""
 
+    def indexed(self, job: str, side: str, records: Collection[str]) -> set[str]:
+        """Which of these records the index knows."""
+
+    def pairs(
+        self, left: tuple[str, str], right: tuple[str, str]
+    ) -> Iterator[tuple[str, str]]:
+        """Linked records of two resources, each given as (account, resource)."""
+
     def index(
         self,
         job: str,

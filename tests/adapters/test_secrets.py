@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import keyring
 import pytest
 from keyring.backends import fail, null
@@ -107,3 +109,64 @@ def test_a_keyring_that_fails_keeps_its_words_to_itself(secrets, monkeypatch):
     with pytest.raises(ConfigError, match="RuntimeError") as told:
         secrets.read("keyring:sales")
     assert "s3cret" not in str(told.value)
+
+
+@pytest.mark.parametrize("reference", ["pat-123", "", "vault:pat-123"])
+def test_what_is_no_reference_is_not_stored_and_not_repeated(secrets, reference):
+    with pytest.raises(ConfigError, match="only a reference") as told:
+        secrets.store(reference, "s3cret")
+    assert "pat-123" not in str(told.value)
+
+
+def test_an_empty_file_is_no_secret(secrets, tmp_path):
+    (tmp_path / "token").touch(mode=0o600)
+    with pytest.raises(ConfigError, match="is empty"):
+        secrets.read("file:token")
+
+
+def test_a_file_that_cannot_be_written_is_told_and_leaves_nothing(secrets, tmp_path):
+    (tmp_path / "folder").mkdir()
+    for name in ("folder", "gone/token"):
+        with pytest.raises(ConfigError, match="cannot be written") as told:
+            secrets.store(f"file:{name}", "s3cret")
+        assert "s3cret" not in str(told.value)
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o620])
+def test_any_right_of_others_to_a_file_is_one_too_many(secrets, tmp_path, mode):
+    (tmp_path / "token").write_text("s3cret\n")
+    (tmp_path / "token").chmod(mode)
+    with pytest.raises(ConfigError, match="read by others"):
+        secrets.read("file:token")
+
+
+def test_of_several_keyrings_of_a_desktop_the_first_safe_one_is_taken(
+    secrets, monkeypatch
+):
+    desktop, plain = SecretService(), type("PlaintextKeyring", (), {})()
+    type(plain).__module__ = "keyrings.alt.file"
+    chain = type("ChainerBackend", (), {"backends": [plain, desktop]})()
+    type(chain).__module__ = "keyring.backends.chainer"
+    monkeypatch.setattr(keyring, "get_keyring", lambda: chain)
+    secrets.store("keyring:sales", "s3cret")
+    assert desktop.held == {("connector-hub", "sales"): "s3cret"}
+    chain.backends.remove(desktop)
+    with pytest.raises(ConfigError, match="no keyring that keeps secrets safe"):
+        secrets.read("keyring:sales")
+
+
+def test_a_keyring_that_waits_for_a_person_is_not_waited_for(secrets, monkeypatch):
+    asked = threading.Event()
+
+    class Waiting(SecretService):
+        def get_password(self, service, name):
+            asked.wait(10)
+
+    Waiting.__module__ = SecretService.__module__
+    monkeypatch.setattr(keyring, "get_keyring", Waiting)
+    monkeypatch.setattr("connector_hub.adapters.secrets._SECONDS", 0.02)
+    with pytest.raises(ConfigError, match="did not answer") as told:
+        secrets.read("keyring:sales")
+    asked.set()
+    assert "env:NAME or file:PATH" in told.value.hint

@@ -547,6 +547,8 @@ def _mistake(
             at, f"{loc[-1]!r} is missing", code="missing", hint=f"add {loc[-1]}:"
         )
     message = error["msg"][:1].lower() + error["msg"][1:]
+    if error["type"] == "model_type":
+        message = "a list of keys is wanted here"
     if "[key]" in error["loc"]:
         return doc.finding(
             at,
@@ -555,7 +557,8 @@ def _mistake(
             key=True,
             hint="write letters, digits, _ . -; at most 64",
         )
-    return doc.finding(at, f"{'.'.join(map(str, loc))}: {message}", code="value")
+    where = "".join(f"{step}." for step in loc)[:-1]
+    return doc.finding(at, f"{where}: {message}" if where else message, code="value")
 
 
 def _known(model: type[BaseModel], loc: yaml.Key) -> list[str]:
@@ -725,7 +728,7 @@ def _check_dialect(words: Vocabulary, dialect: Dialect, found: Diagnostics) -> N
                 p.message,
                 code=p.code,
                 hint=p.hint,
-                key=len(p.where) == 2,  # noqa: PLR2004
+                key=len(p.where) % 2 == 0,  # a field, or a word of its table
             )
         )
 

@@ -117,26 +117,24 @@ class Plugins:
             raise PluginError(
                 f"plugin {who} has a hook the hub does not know: {e}"
             ) from e
-        for classes in _call(manager.hook.connector_hub_connectors, who):
-            for kind in classes:
-                self._connectors[kind.name] = kind
-        for classes in _call(manager.hook.connector_hub_sandboxes, who):
-            for kind in classes:
-                self._sandboxes[kind.name] = kind
+        self._connectors |= _named(manager.hook.connector_hub_connectors, who)
+        self._sandboxes |= _named(manager.hook.connector_hub_sandboxes, who)
 
 
 def _refuse_async(plugin: Any, who: str) -> None:
     """Pluggy takes an ``async def`` hook without a word and hands its coroutine on."""
     for name in dir(plugin):
-        if name.startswith("connector_hub_") and inspect.iscoroutinefunction(
-            getattr(plugin, name)
-        ):
+        if not name.startswith("connector_hub_"):
+            continue
+        hook = getattr(plugin, name)
+        if inspect.iscoroutinefunction(hook) or inspect.isasyncgenfunction(hook):
             raise PluginError(f"plugin {who}: hook {name} must not be async")
 
 
-def _call(hook: Any, who: str) -> Any:
+def _named(hook: Any, who: str) -> dict[str, Any]:
+    """What a hook gives, by name."""
     try:
-        return hook()
+        return {kind.name: kind for classes in hook() for kind in classes}
     except Exception as e:
         raise PluginError(
             f"plugin {who}: hook {hook.name} raised {type(e).__name__}: {e}"

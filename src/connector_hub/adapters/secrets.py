@@ -46,12 +46,7 @@ class SecretsAdapter:
         Raises:
             ConfigError: there is none, it is a literal, or this machine cannot keep any.
         """
-        if not is_reference(reference):
-            raise ConfigError(
-                "a secret is written out where only a reference may stand",
-                hint="write keyring:NAME, env:NAME or file:PATH",
-            )
-        kind, _, name = reference.partition(":")
+        kind, name = _parted(reference)
         return {"keyring": self._keyring, "env": self._env, "file": self._file}[kind](
             name
         )
@@ -82,7 +77,12 @@ class SecretsAdapter:
             raise ConfigError(
                 f"secret file {path} can be read by others", hint=f"chmod 600 {path}"
             )
-        return text.removesuffix("\n").removesuffix("\r")
+        value = text.removesuffix("\n").removesuffix("\r")
+        if not value:
+            raise ConfigError(
+                f"secret file {path} is empty", hint="put the secret there"
+            )
+        return value
 
     def _keyring(self, name: str) -> str:
         value = _in_worker(lambda: _backend().get_password(SERVICE, name))
@@ -99,7 +99,7 @@ class SecretsAdapter:
         Raises:
             ConfigError: the reference cannot be written to (``env:``), or there is no keyring.
         """
-        kind, _, name = reference.partition(":")
+        kind, name = _parted(reference)
         if kind == "keyring":
             _in_worker(lambda: _backend().set_password(SERVICE, name, value))
         elif kind == "file":
@@ -109,6 +109,17 @@ class SecretsAdapter:
                 f"{reference} cannot be stored for you",
                 hint=f"set the variable {name} yourself",
             )
+
+
+def _parted(reference: str) -> tuple[str, str]:
+    """A reference's kind and name; what is none is not repeated, it may be the secret."""
+    if not is_reference(reference):
+        raise ConfigError(
+            "a secret is written out where only a reference may stand",
+            hint="write keyring:NAME, env:NAME or file:PATH",
+        )
+    kind, _, name = reference.partition(":")
+    return kind, name
 
 
 def keyring_name() -> str:
@@ -127,9 +138,12 @@ def _backend() -> Any:
         found = keyring.get_keyring()
     except RuntimeError:
         raise ConfigError(_NO_KEYRING, hint=_REMEDY) from None
-    if not any(word in type(found).__module__ for word in _SAFE_BACKENDS):
-        raise ConfigError(_NO_KEYRING, hint=_REMEDY)
-    return found
+    # Where a desktop has several, keyring gives a chain of them, its own choice first.
+    chained = getattr(found, "backends", None) or [found]
+    for backend in chained:
+        if any(word in type(backend).__module__ for word in _SAFE_BACKENDS):
+            return backend
+    raise ConfigError(_NO_KEYRING, hint=_REMEDY)
 
 
 def _in_worker(work: Callable[[], T]) -> T:
@@ -150,7 +164,16 @@ def _in_worker(work: Callable[[], T]) -> T:
 
 
 def _write_private(path: Path, value: str) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "w") as out:
-        out.write(value + "\n")
-    Path(name).replace(path)
+    name = None
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "w") as out:
+            out.write(value + "\n")
+        Path(name).replace(path)
+    except OSError as e:
+        if name is not None:
+            Path(name).unlink(missing_ok=True)
+        raise ConfigError(
+            f"secret file {path} cannot be written ({e.strerror})",
+            hint="look at the folder and its disk",
+        ) from None

@@ -310,6 +310,28 @@ class SqliteStore:
             )
         }
 
+    def indexed(self, job: str, side: str, records: Collection[str]) -> set[str]:
+        """Which of these records the index knows."""
+        return {
+            r[0]
+            for r in self._in(
+                "select record from identity where tenant=? and job=? and side=? and record in ({})",
+                (_TENANT, job, side),
+                records,
+            )
+        }
+
+    def pairs(
+        self, left: tuple[str, str], right: tuple[str, str]
+    ) -> Iterator[tuple[str, str]]:
+        """Linked records of two resources, each given as (account, resource)."""
+        yield from self._run(
+            "select a.record, b.record from link a cross join link b on b.tenant=a.tenant and b.hub=a.hub "
+            "and b.account=? and b.resource=? and b.gone=0 "
+            "where a.tenant=? and a.account=? and a.resource=? and a.gone=0 order by a.record",
+            (*right, _TENANT, *left),
+        )
+
     def index(
         self,
         job: str,

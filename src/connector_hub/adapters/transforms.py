@@ -38,7 +38,11 @@ def phone(argument: str | None) -> Transform:
         spelled = phonenumbers.format_number(
             number, phonenumbers.PhoneNumberFormat.E164
         )
-        return f"{spelled};ext={number.extension}" if number.extension else spelled
+        spelled += f";ext={number.extension}" if number.extension else ""
+        # A zero in front that the country does not keep would be lost at the next reading.
+        if number.italian_leading_zero and phonenumbers.parse(spelled) != number:
+            raise Unreadable
+        return spelled
 
     return Transform(get)
 

@@ -20,6 +20,9 @@ from connector_hub.diagnostics import Diagnostic, Diagnostics, Mistakes, did_you
 _LOADER: Any = getattr(yaml, "CLoader", yaml.Loader)
 _MOST_BYTES = 1 << 20
 _MOST_DEPTH = 50
+_SAFE_DEPTH = 500
+_MOST_DIGITS = 400
+_MOST_SHOWN = 300
 _INT = re.compile(r"-?(0|[1-9][0-9]*)\Z")
 _FLOAT = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)([eE][-+]?[0-9]+)?\Z")
 _WORDS: Mapping[str, Any] = {
@@ -69,7 +72,7 @@ class Document:
         """A line as it may be shown: without what is, or looks like, a secret."""
         if not 0 < line <= len(self.lines):
             return ""
-        text = self.lines[line - 1].rstrip()
+        text = self.lines[line - 1][:_MOST_SHOWN].rstrip()
         if line in self.hidden:
             text = text[: self.hidden[line] - 1] + "***"
         return _LITERAL.sub(r"\1***", text)
@@ -128,6 +131,7 @@ def load(path: Path, shown: str, environ: Mapping[str, str] | None = None) -> Do
             Diagnostics([doc.finding((), "the file is larger than 1 MiB", code="file")])
         )
     try:
+        _refuse_depth(text)
         _refuse_tricks(text)
         node = yaml.compose(text, Loader=_LOADER)
         doc.data = _Builder(doc).build(node, (), 0) if node is not None else {}
@@ -155,6 +159,20 @@ _TRICKS: Mapping[type, tuple[str, str]] = {
     yaml.AnchorToken: ("anchors (&) are refused", "put the text in quotes"),
     yaml.TagToken: ("tags (!) are refused", "put the text in quotes"),
 }
+
+
+def _refuse_depth(text: str) -> None:
+    """The composer calls itself once a level and dies of a file of brackets; events cost no stack."""
+    if sum(map(text.count, "[{-?")) <= _SAFE_DEPTH:
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _SAFE_DEPTH:
+                raise _Refused(event.start_mark, "nested too deeply")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _refuse_tricks(text: str) -> None:
@@ -214,6 +232,10 @@ class _Builder:
         if text in _WORDS:
             return _WORDS[text]
         if _INT.match(text):
+            if len(text) > _MOST_DIGITS:
+                raise _Refused(
+                    node.start_mark, "the number is too long", "put it in quotes"
+                )
             return int(text)
         return float(text) if _FLOAT.match(text) else text
 

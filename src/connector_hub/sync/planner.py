@@ -126,8 +126,8 @@ def _within(run: JobRun, changes: Sequence[Change]) -> Sequence[Change]:
 async def plan_seen(run: JobRun, side: LiveSide, seen: Sequence[Seen]) -> list[Change]:
     """What is to be done about these records of a side."""
     subjects = [Subject(s) for s in seen]
-    _find_links(run, side, subjects)
-    _view(run, side, subjects)
+    find_links(run, side, subjects)
+    view_subjects(run, side, subjects)
     subjects = _decide(run, side, subjects)
     await _read_counterparts(run, side, subjects)
     decided = run.store.decisions(run.job.name, [s.hub for s in subjects])
@@ -165,7 +165,8 @@ def _claim(run: JobRun, side: LiveSide, subjects: Sequence[Subject]) -> None:
         run.store.claim((there, s.there_id, s.seen.id) for s in subjects if s.there_id)
 
 
-def _view(run: JobRun, side: LiveSide, subjects: Sequence[Subject]) -> None:
+def view_subjects(run: JobRun, side: LiveSide, subjects: Sequence[Subject]) -> None:
+    """Read subjects into the hub's words; what cannot be read is counted."""
     read = read_views(run, side, [s.seen for s in subjects])
     for s, found in zip(subjects, read, strict=True):
         s.view, s.waits = found.view, found.waits
@@ -173,7 +174,7 @@ def _view(run: JobRun, side: LiveSide, subjects: Sequence[Subject]) -> None:
         run.tally.bad(found.bad)
 
 
-def _find_links(run: JobRun, side: LiveSide, subjects: Sequence[Subject]) -> None:
+def find_links(run: JobRun, side: LiveSide, subjects: Sequence[Subject]) -> None:
     """Hub ids: an existing link's, the record key's, else one computed from the record."""
     store, other = run.store, run.other(side)
     links = store.links(side.home, side.resource.name, [s.seen.id for s in subjects])
@@ -206,25 +207,41 @@ def _decide(run: JobRun, side: LiveSide, subjects: list[Subject]) -> list[Subjec
     if not unknown:
         return subjects
     held: set[int] = set()
-    by_key = _by_key(run, run.other(side), unknown)
-    same, other = _relatives(run, side, unknown)
-    taken = _taken(run, run.other(side), other)
+    found = match_unlinked(run, side, unknown)
+    kin = _relatives(
+        run, side, [s for s in unknown if found[s.seen.id].kind == "candidates"]
+    )
     ids = [s.seen.id for s in unknown]
     doubtful = run.store.doubtful(run.job.name, side.name, ids)
     for s in unknown:
-        if s.hub in by_key:
-            s.there_id = by_key[s.hub]
-            continue
-        found = _match(run, side, s, same, other, taken)
-        if found.kind == "one":
-            s.there_id = found.records[0]
+        decided = found[s.seen.id]
+        if decided.kind == "one":
+            s.there_id = decided.records[0]
         elif s.seen.id in doubtful:
             run.tally.add("conflicts")
             held.add(id(s))
-        elif found.kind != "new" and not _may_create(run, side, found):
-            _conflict(run, side, s, found, other.get(s.seen.id, ()))
+        elif decided.kind != "new" and not _may_create(run, side, decided):
+            _conflict(run, side, s, decided, kin[1].get(s.seen.id, ()))
             held.add(id(s))
     return [s for s in subjects if id(s) not in held]
+
+
+def match_unlinked(
+    run: JobRun, side: LiveSide, unknown: Sequence[Subject]
+) -> dict[str, Match]:
+    """Who the counterpart of each unlinked record is, by record key, else by identity.
+
+    Those that are found are given to these records for the rest of the run.
+    """
+    by_key = _by_key(run, run.other(side), unknown)
+    same, other = _relatives(run, side, unknown)
+    taken = _taken(run, run.other(side), other)
+    return {
+        s.seen.id: Match("one", (by_key[s.hub],))
+        if s.hub in by_key
+        else _match(run, side, s, same, other, taken)
+        for s in unknown
+    }
 
 
 def _match(  # noqa: PLR0917 - one decision, all it depends on

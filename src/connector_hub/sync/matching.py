@@ -1,0 +1,211 @@
+"""Who is whom, before anything is written: the report of a first match, and what people correct in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from connector_hub.errors import ConfigError
+from connector_hub.model.job import SIDES, SideName
+from connector_hub.model.link import hub_id
+from connector_hub.model.plan import Seen
+from connector_hub.sync.planner import (
+    WINDOW,
+    Subject,
+    find_links,
+    match_unlinked,
+    view_subjects,
+)
+from connector_hub.sync.reading import read_sides
+from connector_hub.sync.run import JobRun
+from connector_hub.sync.sides import LiveSide
+
+Kind = Literal[
+    "linked",
+    "one to one",
+    "other name",
+    "only left",
+    "only right",
+    "candidates",
+    "twins",
+    "taken",
+    "no identity",
+]
+KINDS: Mapping[Kind, str] = {
+    "linked": "linked already",
+    "one to one": "the same identity on both sides, once each",
+    "other name": "the same identity, and not a word of the name in common: look at these",
+    "only left": "nobody fits on the right",
+    "only right": "nobody fits on the left",
+    "candidates": "several fit on the other side",
+    "twins": "several on one side are the same",
+    "taken": "the one that fits is linked to another",
+    "no identity": "every identifying field is blank",
+}
+"""What a record may be, and what that means; a pair counts once."""
+_NAMES = ("name", "given_name", "family_name")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One line of the report. ``left`` and ``right`` are ids, ``who`` a label made of the record's names."""
+
+    kind: Kind
+    left: str | None
+    right: str | None
+    who: str = ""
+
+
+async def match_sides(run: JobRun, each: Callable[[Found], None]) -> Counter[str]:
+    """Read both sides wholly and say who is whom. Writes nothing but the identity index.
+
+    Args:
+        run: of a two-way job, planning only.
+        each: told every record or pair once.
+
+    Returns:
+        How many there are of each kind.
+    """
+    await read_sides(run)
+    run.store.forget_claims()
+    counts: Counter[str] = Counter()
+    labels: dict[str, str] = {}
+
+    def tell(found: Found) -> None:
+        counts[found.kind] += 1
+        each(found)
+
+    for side in run.sides:
+        done = 0
+        for rows in run.store.staged(run.job.name, run.plan.id, side.name):
+            for i in range(0, len(rows), WINDOW):
+                _window(run, side, rows[i : i + WINDOW], labels, tell)
+            done += len(rows)
+            run.progress("matching", done, None)
+    run.store.drop_windows(run.job.name, run.plan.id)
+    return counts
+
+
+def _window(
+    run: JobRun,
+    side: LiveSide,
+    rows: Sequence[Seen],
+    labels: dict[str, str],
+    tell: Callable[[Found], None],
+) -> None:
+    subjects = [Subject(s) for s in rows]
+    find_links(run, side, subjects)
+    view_subjects(run, side, subjects)
+    claimed = run.store.claimed(side.name, [s.seen.id for s in subjects])
+    unknown = [s for s in subjects if s.there_id is None and s.seen.id not in claimed]
+    found = match_unlinked(run, side, unknown)
+    for s in subjects:
+        mine, who = s.seen.id, label(s.view)
+        if mine in claimed:
+            tell(_paired(claimed[mine], mine, labels.pop(claimed[mine], ""), who))
+        elif s.there_id is not None:
+            if side.name == "left" or not s.there_id:
+                tell(_line(side.name, "linked", mine, s.there_id or None, who))
+        elif found[mine].kind == "one":
+            labels[mine] = who
+        else:
+            tell(_line(side.name, _kind(side.name, found[mine].kind), mine, None, who))
+
+
+def _paired(left: str, right: str, mine: str, theirs: str) -> Found:
+    alike = not mine or not theirs or not words(mine).isdisjoint(words(theirs))
+    kind: Kind = "one to one" if alike else "other name"
+    return Found(kind, left, right, mine if mine == theirs else f"{mine} / {theirs}")
+
+
+def _kind(side: SideName, kind: str) -> Kind:
+    if kind == "new":
+        return "only left" if side == "left" else "only right"
+    if kind == "unknown":
+        return "no identity"
+    return kind  # type: ignore[return-value]
+
+
+def _line(side: SideName, kind: Kind, mine: str, there: str | None, who: str) -> Found:
+    left, right = (mine, there) if side == "left" else (there, mine)
+    return Found(kind, left, right, who)
+
+
+def label(view: Mapping[str, Any]) -> str:
+    """The names of a record, as one line."""
+    return " ".join(str(v) for n in _NAMES if (v := view.get(n)))
+
+
+def words(text: str) -> set[str]:
+    """The words of a name, whatever their case and order."""
+    return set(text.casefold().replace(".", " ").replace(",", " ").split())
+
+
+def link_pairs(run: JobRun, pairs: Iterable[tuple[int, str, str]]) -> int:
+    """Link what a person says belongs together: (line of the file, left id, right id).
+
+    Returns:
+        How many pairs are new.
+
+    Raises:
+        ConfigError: a record is unknown, named twice, or linked to another; nothing has been linked.
+    """
+    listed = list(pairs)
+    mistakes = [*_twice(listed), *_unknown(run, listed)]
+    hubs: dict[tuple[str, str], bytes] = {}
+    left, right = run.left, run.right
+    mine = run.store.links(left.home, left.resource.name, [p[1] for p in listed])
+    theirs = run.store.links(right.home, right.resource.name, [p[2] for p in listed])
+    for line, a, b in listed:
+        here, there = mine.get(a), theirs.get(b)
+        if here and there and here.hub != there.hub:
+            mistakes.append(f"line {line}: {a} and {b} are linked to others")
+        elif bool(here) != bool(there) and _has_partner(run, here or there, a, b):
+            mistakes.append(f"line {line}: {a if here else b} is linked to another")
+        elif not (here and there):
+            known = here or there
+            fresh = hub_id(run.tenant, left.home, left.resource.name, a)
+            hubs[a, b] = known.hub if known else fresh
+    if mistakes:
+        raise ConfigError(
+            "; ".join(mistakes[:5]) + ("" if len(mistakes) <= 5 else " ..."),  # noqa: PLR2004
+            hint="mend the file and take it in again: nothing was linked",
+        )
+    rows = []
+    for (a, b), hub in hubs.items():
+        rows.append((left.home, left.resource.name, a, hub))
+        rows.append((right.home, right.resource.name, b, hub))
+    with run.store.transaction():
+        run.store.link(rows)
+        run.look_again([("left", a) for a, _ in hubs], "linked by hand")
+        run.look_again([("right", b) for _, b in hubs], "linked by hand")
+    return len(hubs)
+
+
+def _twice(pairs: Sequence[tuple[int, str, str]]) -> Iterable[str]:
+    for place in (1, 2):
+        counts = Counter(p[place] for p in pairs)
+        for p in pairs:
+            if counts[str(p[place])] > 1:
+                yield f"line {p[0]}: {p[place]} is there more than once"
+
+
+def _unknown(run: JobRun, pairs: Sequence[tuple[int, str, str]]) -> Iterable[str]:
+    for place, side in enumerate(SIDES, 1):
+        known = run.store.indexed(run.job.name, side, [str(p[place]) for p in pairs])
+        for p in pairs:
+            if p[place] not in known:
+                yield f"line {p[0]}: {run.side(side).connection} has no record {p[place]}"
+
+
+def _has_partner(run: JobRun, link: Any, a: str, b: str) -> bool:
+    """Whether a linked record has a live counterpart other than the one it shall get."""
+    for name, mine in zip(SIDES, (a, b), strict=True):
+        side = run.side(name)
+        there = run.store.records(side.home, side.resource.name, [link.hub])
+        record, gone = there.get(link.hub, ("", True))
+        if not gone and record != mine:
+            return True
+    return False
