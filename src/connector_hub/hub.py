@@ -424,15 +424,13 @@ class Hub:
         with job_lock(self.state_path, name):
             number = self.store.begin_run(name, kind, self.clock.now())
             started = self.clock.monotonic()
-            notes: list[str] = []
             run: JobRun | None = None
             try:
                 run = await self._run(job, number, options, progress, plan)
-                run.note = notes.append
                 yield run
             except BaseException as e:
                 error = _as_hub_error(e)
-                receipt = self._receipt(job.name, number, run, error, notes, started)
+                receipt = self._receipt(job.name, number, run, error, started)
                 self._end(receipt)
                 if isinstance(error, HubError):
                     error.receipt = receipt
@@ -486,13 +484,12 @@ class Hub:
         before = self.clock.now() - timedelta(seconds=self.project.plan_ttl)
         self.store.drop_plans(job, before, keep=keep or "")
 
-    def _receipt(  # noqa: PLR0917
+    def _receipt(
         self,
         job: str,
         number: int,
         run: JobRun | None,
         error: BaseException | None,
-        notes: Sequence[str],
         started: float,
     ) -> Receipt:
         receipt = Receipt(job, number)
@@ -513,7 +510,7 @@ class Hub:
                 "stale": t.new_stale,
             }
             receipt.unreadable, receipt.drift = dict(t.unreadable), t.drift
-            receipt.notes = (*notes, *(_left_out(f) for f in run.plan.left_out))
+            receipt.notes = (*run.notes, *(_left_out(f) for f in run.plan.left_out))
         if error is not None:
             receipt.status = _status(error)
             if isinstance(error, HubError):
@@ -586,7 +583,7 @@ class Hub:
         started = self.clock.monotonic()
         async with self._running(job, "sync", options, progress) as run:
             await syncing.sync(run)
-            receipt = self._receipt(job, run.number, run, None, (), started)
+            receipt = self._receipt(job, run.number, run, None, started)
             self._end(receipt)
             return receipt
 
@@ -620,7 +617,7 @@ class Hub:
                 document,
                 lambda: self.store.plan_applied(number, self.clock.now()),
             )
-            receipt = self._receipt(job, run.number, run, None, (), started)
+            receipt = self._receipt(job, run.number, run, None, started)
             self._end(receipt)
             return receipt
 

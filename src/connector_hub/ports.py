@@ -253,14 +253,14 @@ class Store(Protocol):
     def set_fact(self, job: str, side: str, name: str, value: str) -> None:
         """Remember something about a side of a job."""
 
-    def inbox(self, job: str, side: str) -> dict[str, str]:
-        """Records to look at again, and why."""
+    def inbox(self, job: str, side: str) -> tuple[dict[str, str], int]:
+        """Records to look at again with the reason, and the number of the latest entry."""
 
     def look_again(self, job: str, side: str, rows: Iterable[tuple[str, str]]) -> None:
         """Put records into the inbox: (record, why)."""
 
-    def looked(self, job: str, side: str, records: Iterable[str]) -> None:
-        """Take records out of the inbox."""
+    def looked(self, job: str, side: str, records: Iterable[str], last: int) -> None:
+        """Take records out of the inbox, but for entries after number ``last``."""
 
     def wait(
         self, job: str, side: str, rows: Iterable[tuple[str, str, str, str]]

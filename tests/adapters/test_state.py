@@ -154,9 +154,9 @@ def test_the_index_forgets_what_a_whole_pass_did_not_meet(store):
 def test_who_waits_for_a_link_is_looked_at_when_it_comes(store):
     store.wait("j", "left", [("c1", "hubspot:1", "companies", "7")])
     store.link([("hubspot:1", "companies", "8", b"x" * 16)])
-    assert store.inbox("j", "left") == {}
+    assert store.inbox("j", "left") == ({}, 0)
     store.link([("hubspot:1", "companies", "7", b"y" * 16)])
-    assert store.inbox("j", "left") == {"c1": "link"}
+    assert store.inbox("j", "left") == ({"c1": "link"}, 1)
 
 
 def test_a_letter_stays_the_same_letter_until_it_is_closed(store):

@@ -52,7 +52,6 @@ def test_a_value_that_was_cut_short_is_damaged(left: int) -> None:
         VAULT.open(VAULT.seal(b"value")[:left])
 
 
-@pytest.mark.xfail(strict=True, reason="a nonce under 8 bytes raises a bare ValueError")
 @pytest.mark.parametrize("left", [0, 1, 7])
 def test_a_value_of_which_next_to_nothing_is_left_is_damaged(left: int) -> None:
     with pytest.raises(StoreError, match="cannot be opened"):

@@ -95,7 +95,7 @@ def test_a_file_of_brackets_is_refused_before_it_breaks_the_reader(tmp_path):
 
 
 def test_a_long_flat_file_is_not_deep(tmp_path):
-    assert len(load(tmp_path, "- a\n" * 2_000).data) == 2_000
+    assert len(load(tmp_path, "- [a]\n" * 2_000).data) == 2_000
     assert load(tmp_path, "a: [[1]]\n" + "# - - -\n" * 900).data == {"a": [[1]]}
 
 

@@ -50,7 +50,6 @@ def test_a_share_in_whole_percent_is_exact(linked: int, share: int) -> None:
     assert found == Fraction(linked * share, 100).__floor__()
 
 
-@pytest.mark.xfail(strict=True, reason="a share with a fraction is counted in floats")
 def test_a_share_with_a_fraction_is_exact() -> None:
     assert Guard(clear=Percent(0.57)).limits(10_000)["clear"] == 57
 

@@ -338,7 +338,11 @@ def test_what_is_kept_in_the_state_comes_back_as_it_was(records, hub):
 @given(st.integers(0, 1000), st.floats(0, 100))
 def test_a_guard_that_is_a_share_is_one_of_the_linked(linked, share):
     limits = Guard(create=Percent(share), update=7).limits(linked)
-    assert limits == {"create": int(linked * share / 100), "update": 7, "delete": 0}
+    assert limits == {
+        "create": int(linked * Decimal(str(share)) / 100),
+        "update": 7,
+        "delete": 0,
+    }
 
 
 ONE_WAY = Job("j", "e", Side("a", "r"), Side("b", "r"), "left-to-right")
@@ -365,6 +369,7 @@ def test_a_one_way_job_lets_nothing_travel_back(policy, to_right, to_left):
         (Rule("name", link=LinkRule(path="p.x")), "kind link only", ""),
         (Rule("owner", link=LinkRule()), "a path or an association", ""),
         (Rule("name", "p.x", ("trimm",)), "'trimm'", "did you mean 'trim'?"),
+        (Rule("name", "p.x", ("upper", "filler(n/a)")), "not read as a blank", ""),
         (Rule("name", "p.x", ("filler",)), "needs the text to fill in", ""),
         (Rule("phone", "p.x", ("phone(XX)",)), "needs a region", ""),
         (Rule("name", "p.x", bad="ignore"), "bad is leave or reject", ""),

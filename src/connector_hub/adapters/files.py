@@ -445,7 +445,7 @@ class _Reader:
     def _bound(self, at: yaml.Key, value: int | str | None) -> Bound:
         if isinstance(value, str):
             try:
-                share = float(value.removesuffix("%"))
+                share = float(value.removesuffix("%")) if value.endswith("%") else -1.0
             except ValueError:
                 share = -1.0
             if 0 <= share <= 100:  # noqa: PLR2004 - a percentage

@@ -18,14 +18,14 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 import orjson
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 from tenacity.stop import stop_after_attempt, stop_after_delay
 
-from connector_hub.adapters.limiter import WindowLimiter
+from connector_hub.adapters.limiter import PATIENCE, WindowLimiter
 from connector_hub.errors import (
     AuthError,
     ConfigError,
@@ -60,8 +60,6 @@ ATTEMPT_SECONDS = 60.0
 CALL_SECONDS = 180.0
 _BACKOFF_CAP = 30.0
 _LONGEST_WAIT = 3600.0
-_PATIENCE = 120.0
-"""A vendor that asks for more seconds than this ends the call; the run is resumable."""
 _RETRY_SHARE = 0.2
 _RETRY_LEAST = 3
 _RETRY_WINDOW = 10.0
@@ -312,7 +310,7 @@ class HttpClient:
         """Whether another attempt may be made, within the budget of retries."""
         if not isinstance(e, _Sorted) or not e.again:
             return False
-        if e.wait is not None and e.wait > _PATIENCE:
+        if e.wait is not None and e.wait > PATIENCE:
             return False
         if isinstance(e.error, RateLimited):
             return True
@@ -339,8 +337,10 @@ class HttpClient:
         want_json: bool,  # noqa: FBT001
     ) -> Answer:
         """One attempt, with one more after a token was refused: a refused token applies nothing."""
+        refused: dict[str, str] | None = None
         for fresh in (False, True):
-            signed = {**headers, **await self._credentials(fresh=fresh)}
+            credentials = await self._credentials(refused)
+            signed = {**headers, **credentials}
             async with self._limiter.slot(bucket, cost):
                 answer = await self._exchange(
                     method, url, content, params, signed, bucket, again
@@ -354,6 +354,7 @@ class HttpClient:
                 return answer
             fault = self._fault(answer)
             if fault.kind is Kind.AUTH and not fresh and self._mintable():
+                refused = credentials
                 continue
             self._raise(fault, answer, bucket, again)
         raise AssertionError  # pragma: no cover - the loop returns or raises
@@ -564,12 +565,13 @@ class HttpClient:
         """
         if path.startswith("/"):
             return self._base + path
-        parts, base = urlsplit(path), urlsplit(self._base)
-        same = (parts.scheme, parts.hostname, parts.port) == (
-            base.scheme,
-            base.hostname,
-            base.port,
-        )
+        try:
+            parts, base = urlsplit(path), urlsplit(self._base)
+            same = _origin(parts) == _origin(base)
+        except ValueError:
+            raise Unavailable(
+                "the vendor points to what is no URL", where=self._where
+            ) from None
         if same or self._friendly(parts.scheme, parts.hostname or ""):
             return path
         raise Unavailable(
@@ -586,10 +588,10 @@ class HttpClient:
     def _mintable(self) -> bool:
         return isinstance(self._auth, ClientCredentials)
 
-    async def _credentials(self, *, fresh: bool) -> dict[str, str]:
+    async def _credentials(self, refused: dict[str, str] | None) -> dict[str, str]:
         """The headers that sign a request; a token that is known to be dead is minted anew, once."""
         if isinstance(self._auth, ClientCredentials):
-            return await self._minted(self._auth, fresh=fresh)
+            return await self._minted(self._auth, refused)
         if self._header is None:
             self._header = self._static()
         return self._header
@@ -630,8 +632,10 @@ class HttpClient:
             )
         return secret
 
-    async def _minted(self, auth: ClientCredentials, *, fresh: bool) -> dict[str, str]:
-        refused = self._header if fresh else None
+    async def _minted(
+        self, auth: ClientCredentials, refused: dict[str, str] | None
+    ) -> dict[str, str]:
+        """A token that lives; another than the refused one, which somebody may have replaced already."""
         async with self._minting:
             dying = self._clock.monotonic() >= self._dies
             if self._header is None or dying or self._header is refused:
@@ -679,6 +683,12 @@ class HttpClient:
 def _tls() -> ssl.SSLContext:
     """One context for all connections: reading the certificates takes longer than a request."""
     return httpx.create_ssl_context(trust_env=False)
+
+
+def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port; the usual port is the same whether it is written or not."""
+    usual = {"https": 443, "http": 80}.get(parts.scheme)
+    return parts.scheme, parts.hostname, parts.port or usual
 
 
 def _chosen(auth: Auth, config: Any) -> Auth:

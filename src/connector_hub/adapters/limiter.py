@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from connector_hub.errors import QuotaSpent
+from connector_hub.errors import QuotaSpent, RateLimited
 from connector_hub.ports import Clock
 from connector_hub.sdk.connector import Limit
 
@@ -20,6 +20,8 @@ _EPSILON = 1e-6
 _RECOVERY = 1.0
 """Seconds without a refusal after which one more request may be in flight."""
 _THROTTLE_WAIT = 1.0
+PATIENCE = 120.0
+"""A vendor that asks for more seconds than this ends the call; the run is resumable."""
 
 
 @dataclass(slots=True)
@@ -132,6 +134,7 @@ class WindowLimiter:
             while True:
                 if b.waiting[0] is ticket:
                     wait = b.room(self._clock.monotonic(), cost)
+                    self._check_patience(name, b)
                     if wait <= 0:
                         break
                     await self._pause(ticket, wait)
@@ -147,6 +150,15 @@ class WindowLimiter:
         b.requests += 1
         b.forget(self._clock.monotonic())
         self._wake(b)
+
+    def _check_patience(self, name: str, b: _Bucket) -> None:
+        held = b.held_until - self._clock.monotonic()
+        if held > PATIENCE:
+            raise RateLimited(
+                f"the vendor asks to wait {held:,.0f} s (bucket {name!r})",
+                wait=held,
+                hint="run again when that time is over",
+            )
 
     async def _pause(self, ticket: asyncio.Future[None], wait: float) -> None:
         """Until a reply comes or the time is up."""

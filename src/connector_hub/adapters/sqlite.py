@@ -55,6 +55,20 @@ def _migrations() -> list[str]:
     return [(folder / name).read_text() for name in files]
 
 
+class _Upgraded(Exception):
+    """Another process was faster."""
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script; ``executescript`` would commit before it begins."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
 def _private(path: Path) -> None:
     """Make the file before SQLite does, so that nobody else can read it."""
     with contextlib.suppress(OSError):
@@ -93,18 +107,29 @@ class SqliteStore:
         self._db.close()
 
     def _migrate(self) -> None:
-        version = int(self._db.execute("pragma user_version").fetchone()[0])
         steps = _migrations()
+        while (version := self._version()) < len(steps):
+            script = steps[version]
+            with contextlib.suppress(_Upgraded):
+                self._upgrade(version, script)
         if version > len(steps):
             raise StoreError(
                 f"the state is of version {version}, this program knows {len(steps)}",
                 where=str(self.path),
                 hint="upgrade connector-hub, or restore the state of this version",
             )
-        for n, script in enumerate(steps[version:], version + 1):
-            self._db.executescript(
-                f"begin immediate;\n{script}\npragma user_version={n};\ncommit;"
-            )
+
+    def _version(self) -> int:
+        return int(self._db.execute("pragma user_version").fetchone()[0])
+
+    def _upgrade(self, version: int, script: str) -> None:
+        """One step, unless another process takes it at this moment."""
+        with self.transaction():
+            if self._version() != version:
+                raise _Upgraded
+            for statement in _statements(script):
+                self._db.execute(statement)
+            self._db.execute(f"pragma user_version={version + 1}")
 
     def _check_key(self) -> None:
         mine = self.vault.fingerprint()
@@ -234,12 +259,14 @@ class SqliteStore:
         for account, resource, record, _ in listed:
             at = (_TENANT, account, resource, record)
             self._run(
-                "insert or ignore into inbox select tenant, job, side, record, 'link' from waiting "
+                "insert or replace into inbox select tenant, job, side, record, 'link', "
+                "(select coalesce(max(n), 0) + 1 from inbox) from waiting "
                 "where tenant=? and account=? and resource=? and target=?",
                 at,
             )
             self._run(
-                "delete from waiting where tenant=? and account=? and resource=? and target=?",
+                "delete from waiting "
+                "where tenant=? and account=? and resource=? and target=?",
                 at,
             )
 
@@ -460,27 +487,27 @@ class SqliteStore:
             (_TENANT, job, side, name, value),
         )
 
-    def inbox(self, job: str, side: str) -> dict[str, str]:
-        """Records to look at again, and why."""
-        return dict(
-            self._run(
-                "select record, why from inbox where tenant=? and job=? and side=?",
-                (_TENANT, job, side),
-            )
-        )
+    def inbox(self, job: str, side: str) -> tuple[dict[str, str], int]:
+        """Records to look at again with the reason, and the number of the latest entry."""
+        rows = self._run(
+            "select record, why, n from inbox where tenant=? and job=? and side=?",
+            (_TENANT, job, side),
+        ).fetchall()
+        return {r: why for r, why, _ in rows}, max((n for *_, n in rows), default=0)
 
     def look_again(self, job: str, side: str, rows: Iterable[tuple[str, str]]) -> None:
         """Put records into the inbox: (record, why)."""
         self._many(
-            "insert or replace into inbox values(?,?,?,?,?)",
+            "insert or replace into inbox "
+            "values(?,?,?,?,?,(select coalesce(max(n), 0) + 1 from inbox))",
             ((_TENANT, job, side, record, why) for record, why in rows),
         )
 
-    def looked(self, job: str, side: str, records: Iterable[str]) -> None:
-        """Take records out of the inbox."""
+    def looked(self, job: str, side: str, records: Iterable[str], last: int) -> None:
+        """Take records out of the inbox, but for entries after number ``last``."""
         self._many(
-            "delete from inbox where tenant=? and job=? and side=? and record=?",
-            ((_TENANT, job, side, r) for r in records),
+            "delete from inbox where tenant=? and job=? and side=? and record=? and n<=?",
+            ((_TENANT, job, side, r, last) for r in records),
         )
 
     def wait(
@@ -746,7 +773,11 @@ class SqliteStore:
         }
 
     def begin_run(self, job: str, kind: str, at: datetime) -> int:
-        """A number for a run that starts now."""
+        """A number for a run that starts now; one of the job that never ended was interrupted."""
+        self._run(
+            "update run set status='interrupted', ended=? where tenant=? and job=? and ended is null",
+            (at.isoformat(), _TENANT, job),
+        )
         made = self._run(
             "insert into run values(null,?,?,?,?,null,'running',null)",
             (_TENANT, job, kind, at.isoformat()),

@@ -54,7 +54,7 @@ class Vault:
         """
         try:
             return self._sealer.decrypt(sealed[:_NONCE], sealed[_NONCE:], bound_to)
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise StoreError(
                 "a sealed value in the state cannot be opened",
                 hint="the state is damaged or was written with another key",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Literal
 
 Direction = Literal["left-to-right", "right-to-left", "both"]
@@ -49,7 +50,7 @@ class Guard:
         for name in ("create", "update", "clear", "delete"):
             bound: Bound = getattr(self, name)
             if isinstance(bound, Percent):
-                found[name] = int(linked * bound.value / 100)
+                found[name] = int(linked * Decimal(str(bound.value)) / 100)
             elif bound is not None:
                 found[name] = bound
         return found

@@ -125,7 +125,23 @@ def check(mapping: Mapping, entity: Entity, transforms: Transforms) -> list[Prob
             )
             continue
         found += _check_rule(rule, spec, transforms)
-    return found
+    return [*found, *_check_paths(mapping)]
+
+
+def _check_paths(mapping: Mapping) -> Iterable[Problem]:
+    """Two fields that are written to one place would overwrite each other."""
+    first: dict[str, str] = {}
+    for name, rule in mapping.rules.items():
+        path = rule.path or (rule.link.path if rule.link else None)
+        if path is None or rule.one_way:
+            continue
+        if path in first:
+            yield Problem(
+                ("fields", name),
+                f"{name!r} and {first[path]!r} are both written to {path}",
+                "let one of them only be read: one_way: true",
+            )
+        first.setdefault(path, name)
 
 
 def _check_rule(
@@ -141,11 +157,35 @@ def _check_rule(
         )
     if rule.link and (rule.link.path is None) == (rule.link.association is None):
         yield Problem((*at, "link"), "a link has either a path or an association")
-    for i, spelled in enumerate(rule.via):
-        yield from _check_via(spelled, (*at, "via", i), transforms)
+    mistakes = [
+        p
+        for i, spelled in enumerate(rule.via)
+        for p in _check_via(spelled, (*at, "via", i), transforms)
+    ]
+    yield from mistakes or _check_filler(rule, (*at, "via"), transforms)
     if rule.bad not in {"leave", "reject"}:
         yield Problem((*at, "bad"), "bad is leave or reject")
     yield from _check_table(rule, spec, at)
+
+
+def _check_filler(
+    rule: Rule, at: tuple[str | int, ...], transforms: Transforms
+) -> Iterable[Problem]:
+    """A stand-in must be known again behind the other transforms, or it travels as a value."""
+    made = [transforms.make(v) for v in rule.via]
+    value: Any = None
+    for t in reversed(made):
+        value = t.put(value) if t.put else value
+    if value is None:
+        return
+    for t in made:
+        value = t.get(value) if value is not None else None
+    if value is not None:
+        yield Problem(
+            at,
+            "the stand-in for a blank is not read as a blank again",
+            "put filler first",
+        )
 
 
 def _check_via(
@@ -295,7 +335,7 @@ def compile_mapping(
         want=Want(frozenset(paths), frozenset(assocs)),
         raws=_compile_raws(rules),
         view=_compile_view(rules, entity, made),
-        put=_compile_put(rules, made, writable),
+        put=_compile_put(rules, entity, made, writable),
         identity=_compile_identity(rules, entity, made),
     )
 
@@ -346,7 +386,8 @@ def _compile_raws(rules: Sequence[Rule]) -> Callable[..., Raws]:
             if head not in parents:
                 name = f"p{len(parents)}"
                 outer, key = parents[head[:-1]], src.bind(head[-1])
-                src.lines.append(f"{name} = {outer}.get({key}) or {{}}")
+                src.lines.append(f"{name} = {outer}.get({key})")
+                src.lines.append(f"if not isinstance({name}, dict): {name} = {{}}")
                 parents[head] = name
         items.append(f"{parents[tuple(heads)]}.get({src.bind(leaf)}, {absent})")
     src.lines.append(f"return ({''.join(i + ', ' for i in items)})")
@@ -407,7 +448,8 @@ def _compile_view(
             src, rule, entity.fields[rule.field], made[rule.field], f"r{i}"
         ):
             put(f"        {line}")
-        put(f"        view[{name}] = v if v != '' else None")
+        blank = _blank(rule, entity)
+        put(f"        view[{name}] = v if v != '' and v is not None else {blank}")
         put(f"    except {unreadable}:")
         put(f"        bads.append({bad}({name}, r{i}, {reject}))")
     put("return view, bads")
@@ -427,9 +469,13 @@ def _reading(
         yield f"v = {make}({raw})"
         return
     if rule.table is not None:
-        words = {v: word for word, vs in rule.table.items() for v in vs}
-        look = src.bind(_table_reader(words, rule.other))
-        yield f"v = {look}({raw})"
+        words = {v: _word(spec, w) for w, vs in rule.table.items() for v in vs}
+        known = rule.other not in {"leave", "reject"}
+        other = _word(spec, rule.other) if known else None
+        yield f"v = {src.bind(_as_text)}({raw})"
+        for t in transforms:
+            yield f"v = {src.bind(t.get)}(v) if v is not None else None"
+        yield f"v = {src.bind(_table_reader(words, other))}(v) if v is not None else None"
         return
     if transforms or spec.kind in {"text", "email", "phone", "choice"}:
         yield f"v = {raw} if {raw}.__class__ is str else {src.bind(_as_text)}({raw})"
@@ -444,7 +490,7 @@ def _reading(
         )
     parse = _PARSE.get(spec.kind)
     if spec.kind == "choice":
-        parse = _table_reader({w: w for w in spec.of}, "leave")
+        parse = _table_reader({w: w for w in spec.of}, None)
     if parse:
         yield f"v = {src.bind(parse)}(v) if v is not None and v != '' else None"
 
@@ -460,11 +506,14 @@ def _ref(raw: Any) -> Ref:
     raise Unreadable
 
 
-def _table_reader(words: Map[str, str], other: str) -> Callable[[Any], str]:
-    fallback = None if other in {"leave", "reject"} else other
+def _word(spec: FieldSpec, word: str) -> Any:
+    """A table's word as a value of the field's kind."""
+    return word == "true" if spec.kind == "boolean" else word
 
-    def look(raw: Any) -> str:
-        word = words.get(raw if isinstance(raw, str) else _as_text(raw), fallback)
+
+def _table_reader(words: Map[str, Any], other: Any) -> Callable[[str], Any]:
+    def look(text: str) -> Any:
+        word = words.get(text, other)
         if word is None:
             raise Unreadable
         return word
@@ -511,11 +560,11 @@ def _date(raw: Any) -> date:
 def _datetime(raw: Any) -> datetime:
     try:
         found = datetime.fromisoformat(str(raw))
-    except ValueError:
+        if found.tzinfo is None:
+            raise Unreadable
+        return found.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise Unreadable from None
-    if found.tzinfo is None:
-        raise Unreadable
-    return found.astimezone(UTC)
 
 
 def _list(raw: Any) -> tuple[str, ...]:
@@ -536,7 +585,10 @@ assert set(_PARSE) < set(KINDS)  # noqa: S101 - a kind was renamed in one place 
 
 
 def _compile_put(
-    rules: Sequence[Rule], made: Map[str, list[Transform]], writable: frozenset[str]
+    rules: Sequence[Rule],
+    entity: Entity,
+    made: Map[str, list[Transform]],
+    writable: frozenset[str],
 ) -> Callable[[Map[str, Any]], Map[str, Any]]:
     src = _Source()
     absent = src.bind(ABSENT)
@@ -553,13 +605,15 @@ def _compile_put(
         if rule.default is not None:
             src.lines.append(f"    v = {src.bind(rule.default)} if v is None else v")
         if rule.table is not None:
-            first = {word: vendor[0] for word, vendor in rule.table.items() if vendor}
+            spec = entity.fields[rule.field]
+            first = {_word(spec, w): vs[0] for w, vs in rule.table.items() if vs}
             src.lines.append(
-                f"    v = {src.bind(first)}.get(v, {absent} if v else None)"
+                f"    v = {src.bind(first)}.get(v, {absent} if v is not None else None)"
             )
         for t in reversed(made[rule.field]):
             if t.put is not same and t.put is not None:
-                src.lines.append(f"    v = {src.bind(t.put)}(v)")
+                known = f" if v is not {absent} else v" if rule.table else ""
+                src.lines.append(f"    v = {src.bind(t.put)}(v){known}")
         unless = f"if v is not {absent}: " if rule.table is not None else ""
         src.lines.append(f"    {unless}out[{src.bind(path)}] = v")
     src.lines.append("return out")

@@ -66,10 +66,12 @@ def _filler(argument: str | None) -> Transform:
 
 
 def _domain(value: Any) -> Any:
-    """The host of a URL or a bare domain, without ``www.``."""
+    """The host of a URL or a bare domain, in small letters and without ``www.``."""
     host = str(value).split("//", 1)[-1].split("/", 1)[0].split("?", 1)[0]
-    host = host.rsplit("@", 1)[-1].split(":", 1)[0].rstrip(".")
-    return host.removeprefix("www.") or None
+    host = host.rsplit("@", 1)[-1].split(":", 1)[0].strip(" .\t\n").lower()
+    while host.startswith("www."):
+        host = host.removeprefix("www.").lstrip(". ")
+    return host or None
 
 
 class Transforms(Mapping[str, Factory]):
@@ -94,8 +96,10 @@ class Transforms(Mapping[str, Factory]):
             KeyError: nothing has that name.
             ValueError: the argument does not fit.
         """
-        name, _, rest = spelled.partition("(")
-        argument = rest.removesuffix(")") if rest else None
+        name, bracket, rest = spelled.partition("(")
+        if bracket and not rest.endswith(")"):
+            raise ValueError("its parenthesis is not closed")
+        argument = rest.removesuffix(")") if bracket else None
         return self._factories[name.strip()](argument)
 
 

@@ -10,7 +10,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 
-from connector_hub.errors import VendorError
+from connector_hub.errors import HubError
 from connector_hub.model.plan import Change
 from connector_hub.model.record import Done
 from connector_hub.sync.planner import without
@@ -57,7 +57,7 @@ async def _save_what_is_known(run: JobRun, n: int, items: Sequence[Item]) -> Non
     try:
         async with asyncio.timeout(_LAST_LOOK):
             await read_back(run, done)
-    except (TimeoutError, VendorError):
+    except (TimeoutError, HubError):
         pass
     known = [i for i in done if i.now is not None or i.write.op == "archive"]
     settled: dict[int, list[Item]] = {}

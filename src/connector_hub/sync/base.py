@@ -85,6 +85,9 @@ class Bases:
     ) -> bytes:
         """The row after some fields were agreed on: the others keep what they had.
 
+        A field that has no base, because its rule is new or was edited, begins as the vendor holds it:
+        what the vendor changes from here on travels.
+
         Args:
             hub: the hub id.
             raws: what the vendor holds now.
@@ -96,7 +99,7 @@ class Bases:
         fields = hashes(raws)
         if before is not None:
             fields = [
-                new if name in agreed else old
+                new if name in agreed or old == UNBASED else old
                 for name, new, old in zip(
                     self.spoke.names, fields, before.fields, strict=True
                 )

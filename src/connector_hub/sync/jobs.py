@@ -9,7 +9,7 @@ from connector_hub.errors import GuardTripped
 from connector_hub.model.job import SideName
 from connector_hub.model.plan import Change, Seen
 from connector_hub.sync.applier import apply_window
-from connector_hub.sync.planner import FIELDS, plan_seen, plan_windows
+from connector_hub.sync.planner import FIELDS, plan_seen, plan_windows, put_off
 from connector_hub.sync.reading import read_index, read_sides, store_marks
 from connector_hub.sync.reconcile import reconcile
 from connector_hub.sync.run import Held, JobRun, hold
@@ -55,10 +55,9 @@ async def sync(run: JobRun) -> None:
     """
     await plan(run)
     guard(run)
-    read_at = run.clock.monotonic()
     for n, planned in run.store.windows(run.job.name, run.plan.id):
         changes = planned
-        if run.clock.monotonic() - read_at > _FRESH:
+        if run.clock.monotonic() - run.read_at.get(n, -_FRESH) > _FRESH:
             changes = await _again_where_moved(run, planned)
         await _apply(run, n, planned, changes)
     finish(run)
@@ -166,6 +165,8 @@ async def apply(
     await reconcile(run)
     marks = dict(document["marks"])
     run.taken = {(side, r) for side, r in document["taken"]}
+    run.taken_to = dict(document["taken_to"])
+    run.held_marks = set(document["held_marks"])
     for row in document["held"]:
         hold(run, Held.of(row))
         run.tally.read += 1
@@ -189,6 +190,8 @@ def plan_document(run: JobRun) -> dict[str, Any]:
     return {
         "marks": run.marks,
         "taken": sorted(run.taken - run.again),
+        "taken_to": run.taken_to,
+        "held_marks": sorted(run.held_marks),
         "held": [h.row() for h in run.held],
         "unread": run.unread,
         "counts": run.plan.counts,
@@ -231,7 +234,7 @@ def _stale(run: JobRun, changes: Sequence[Change]) -> None:
     """Changes that are no longer what was planned: left out, and looked at again."""
     run.tally.add("stale", len(changes))
     run.tally.new_stale += len(changes)
-    run.look_again([(c.here, c.record) for c in changes], "stale")
+    put_off(run, changes, "stale")
 
 
 def _there_by_now(run: JobRun, side: LiveSide, creates: Sequence[Change]) -> set[int]:

@@ -19,7 +19,7 @@ from connector_hub.model.merge import Merged, blank, merge
 from connector_hub.model.plan import Change, Seen, Wait
 from connector_hub.model.record import Gone
 from connector_hub.sync.base import Base, change_hash
-from connector_hub.sync.reading import FIRST, met_at_left
+from connector_hub.sync.reading import ABSENT, FIRST, bury, index, met_at_left
 from connector_hub.sync.run import ALL_WRITES, Held, JobRun, Member, hold
 from connector_hub.sync.sides import LiveSide, fetch, pages
 from connector_hub.sync.views import linked_across, read_views
@@ -97,6 +97,7 @@ def _keep(run: JobRun, n: int, changes: Sequence[Change]) -> int:
     _estimate(run, kept)
     if kept:
         run.store.save_window(run.job.name, run.plan.id, n, kept)
+        run.read_at[n] = run.clock.monotonic()
         n += 1
     return n
 
@@ -119,8 +120,17 @@ def _within(run: JobRun, changes: Sequence[Change]) -> Sequence[Change]:
         else:
             left.append(c)
     run.tally.add("blocked", len(left))
-    run.look_again([(c.here, c.record) for c in left], "limit")
+    put_off(run, left, "limit")
     return kept
+
+
+def put_off(run: JobRun, changes: Iterable[Change], why: str) -> None:
+    """Changes that are not made now are looked at again; for an archive its feed is read again."""
+    for c in changes:
+        if c.action == "archive":
+            run.held_marks.add(f"{c.here}/deleted")
+        else:
+            run.look_again([(c.here, c.record)], why)
 
 
 async def plan_seen(run: JobRun, side: LiveSide, seen: Sequence[Seen]) -> list[Change]:
@@ -128,6 +138,7 @@ async def plan_seen(run: JobRun, side: LiveSide, seen: Sequence[Seen]) -> list[C
     subjects = [Subject(s) for s in seen]
     find_links(run, side, subjects)
     view_subjects(run, side, subjects)
+    await _look_at_kin(run, side, subjects)
     subjects = _decide(run, side, subjects)
     await _read_counterparts(run, side, subjects)
     decided = run.store.decisions(run.job.name, [s.hub for s in subjects])
@@ -199,6 +210,27 @@ def _new_hub(run: JobRun, side: LiveSide, seen: Seen) -> bytes:
         with suppress(ValueError):
             return uuid.UUID(seen.key).bytes
     return hub_id(run.tenant, side.home, side.resource.name, seen.id)
+
+
+async def _look_at_kin(
+    run: JobRun, side: LiveSide, subjects: Sequence[Subject]
+) -> None:
+    """Before records are held because of others: are these still there? A merge leaves no trace in a feed."""
+    unknown = [s for s in subjects if s.there_id is None]
+    same, other = _relatives(run, side, unknown)
+    doubted = {
+        side.name: {k.record for kin in same.values() for k in kin},
+        across(side.name): {
+            k.record for kin in other.values() if len(kin) > 1 for k in kin
+        },
+    }
+    for name, records in doubted.items():
+        at = run.side(name)
+        met = run.store.passed(run.job.name, name, records, run.number)
+        here, gone = await fetch(at, sorted(records - met))
+        with run.store.transaction():
+            bury(run, at, list(gone.values()))
+            index(run, at, here.values())
 
 
 def _decide(run: JobRun, side: LiveSide, subjects: list[Subject]) -> list[Subject]:
@@ -373,10 +405,22 @@ def _change(
         fields = tuple(n for n in run.travelling(side) if n in s.view)
         return _made(side, "create", s, {other.name: fields}, "new at the source")
     if s.there is None:
-        run.tally.add("stale")
-        run.tally.new_stale += 1
+        _absent(run, side, s)
         return None
     return _update(run, side, s, decided)
+
+
+def _absent(run: JobRun, side: LiveSide, s: Subject) -> None:
+    """The counterpart is not answered, and not told as gone either: believed when it happens twice."""
+    other, me = run.other(side), (side.name, s.seen.id)
+    run.store.forget(run.job.name, other.name, [s.there_id or ""])
+    if me in run.absent:
+        run.store.lose(other.home, other.resource.name, [s.there_id or ""])
+        run.tally.add("unchanged")
+        return
+    run.tally.add("stale")
+    run.tally.new_stale += 1
+    run.look_again([me], ABSENT)
 
 
 def _made(  # noqa: PLR0917 - the parts of a change

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from connector_hub.errors import MarkLost
+from connector_hub.errors import MarkLost, PluginError
 from connector_hub.model.plan import Seen
 from connector_hub.model.record import Gone
 from connector_hub.sdk.connector import Can
 from connector_hub.sync.run import JobRun
 from connector_hub.sync.sides import LiveSide, Portion, fetch, portions
 
+ABSENT = "not there"
+"""Why a record waits in the inbox whose counterpart was not answered."""
 FIRST = "first"
 """The fact whether a side was empty when the job first read it."""
 
@@ -80,9 +82,15 @@ def _first_mark(run: JobRun, side: LiveSide, mark: str | None) -> None:
 
 
 def _lose_mark(run: JobRun, side: LiveSide) -> None:
+    """Everything is read again; the first page's mark, where there was one, still holds.
+
+    Raises:
+        PluginError: it is lost again, though nothing was asked for but a beginning.
+    """
+    if run.marks.get(f"{side.name}/lost"):
+        raise PluginError("the feed loses its beginning", where=side.connection)
     run.marks[f"{side.name}/lost"] = True
     run.since.pop(side.name, None)
-    run.marks.pop(f"{side.name}/changed", None)
     run.note(
         f"{side.connection}: the vendor has forgotten where we were; reading everything"
     )
@@ -92,7 +100,7 @@ def _index(run: JobRun, side: LiveSide, part: Portion, _n: int) -> None:
     """Records of a side that only receives: known to the index; their edits are drift."""
     store, job = run.store, run.job.name
     with store.transaction():
-        _bury(run, side, part.gone)
+        bury(run, side, part.gone)
         bases = _linked_bases(run, side, part.seen)
         same, moved = [], []
         for s in part.seen:
@@ -147,7 +155,7 @@ def index(
     run.store.index(run.job.name, side.name, rows, run.number)
 
 
-def _bury(run: JobRun, side: LiveSide, gone: Sequence[Gone]) -> None:
+def bury(run: JobRun, side: LiveSide, gone: Sequence[Gone]) -> None:
     """Records that are gone leave the index; a merged one hands its link on."""
     if not gone:
         return
@@ -178,11 +186,13 @@ def _free(run: JobRun, side: LiveSide, gone: Sequence[str]) -> None:
 
 async def _read_inbox(run: JobRun, side: LiveSide) -> None:
     """Records that were to be looked at again, as they are now."""
-    asked = run.store.inbox(run.job.name, side.name)
+    asked, last = run.store.inbox(run.job.name, side.name)
     if not asked:
         return
     run.replayed |= {(side.name, r) for r, why in asked.items() if why == "replay"}
+    run.absent |= {(side.name, r) for r, why in asked.items() if why == ABSENT}
     run.taken |= {(side.name, r) for r in asked}
+    run.taken_to[side.name] = last
     here, gone = await fetch(side, list(asked))
     part = Portion(list(here.values()), list(gone.values()))
     _stage(run, side, part, 0, forced=True)
@@ -194,7 +204,7 @@ def _stage(
     """Dismiss what is linked and unmoved or was met before in this run, index and keep the rest."""
     store, job = run.store, run.job.name
     with store.transaction():
-        _bury(run, side, part.gone)
+        bury(run, side, part.gone)
         found = {s.id: s for s in part.seen}
         for met in store.passed(job, side.name, list(found), run.number):
             del found[met]
@@ -238,10 +248,10 @@ def store_marks(run: JobRun) -> None:
     """The run is through: the next pulls start where this one's began."""
     for name, mark in run.marks.items():
         side, _, feed = name.partition("/")
-        if feed != "lost":
+        if feed != "lost" and name not in run.held_marks:
             run.store.set_cursor(
                 run.job.name, side, feed, mark, run.spelling, run.clock.now()
             )
     for at in run.sides:
         done = {r for s, r in run.taken - run.again if s == at.name}
-        run.store.looked(run.job.name, at.name, done)
+        run.store.looked(run.job.name, at.name, done, run.taken_to.get(at.name, 0))

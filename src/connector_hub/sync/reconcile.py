@@ -11,13 +11,11 @@ from collections.abc import Sequence
 from connector_hub.errors import InDoubt
 from connector_hub.model.plan import Change
 from connector_hub.model.record import Done
-from connector_hub.sdk.connector import Effect
-from connector_hub.sync.base import change_hash
-from connector_hub.sync.run import Held, JobRun, Member, hold
-from connector_hub.sync.settling import settle
+from connector_hub.sync.run import JobRun, hold
+from connector_hub.sync.settling import settle, unknown_outcome
 from connector_hub.sync.sides import LiveSide, fetch
 from connector_hub.sync.views import read_views
-from connector_hub.sync.writing import Item, by_key, make_items
+from connector_hub.sync.writing import Item, by_key, found_by_key, make_items
 
 _NO_SEED = bytes(12)
 
@@ -56,18 +54,18 @@ async def _creates(run: JobRun, side: LiveSide, items: Sequence[Item]) -> None:
     if not items:
         return
     if side.connector.key is None:
-        if side.resource.effect in {Effect.UNSAFE, Effect.PROBE}:
-            _unknown(run, items)
+        for i in items:
+            i.outcome = InDoubt()
+            hold(run, unknown_outcome(run, i))
         return
     there = await by_key(side, [i.write.key for i in items])
     for i in items:
         if i.write.key in there:
-            i.now = there[i.write.key]
-            i.outcome = Done(i.now.id)
+            found_by_key(i, there[i.write.key])
 
 
 async def _others(run: JobRun, side: LiveSide, items: Sequence[Item]) -> None:
-    """An update happened unless every field still holds what it held before."""
+    """An update is one whole: it happened if any field holds what it had not held before."""
     ids = [i.write.id for i in items if i.write.id]
     if not ids:
         return
@@ -79,17 +77,11 @@ async def _others(run: JobRun, side: LiveSide, items: Sequence[Item]) -> None:
                 i.outcome = Done(i.write.id or "")
         elif now is not None and planned is not None:
             before, after = read_views(run, side, [planned, now])
-            if any(before.view.get(n) != after.view.get(n) for n in i.wanted):
-                i.now, i.outcome = now, Done(now.id)
-
-
-def _unknown(run: JobRun, items: Sequence[Item]) -> None:
-    """Without a record key nobody can tell: a person decides, and nothing is sent again."""
-    for i in items:
-        i.outcome = InDoubt()
-        member: Member = (i.change.here, i.change.record)
-        subject = change_hash(run.key, ["unknown", *member])
-        hold(run, Held("unknown outcome", subject, (member,), {}))
+            if any(
+                after.view.get(n) == v and before.view.get(n) != v
+                for n, v in i.wanted.items()
+            ):
+                i.outcome, i.now, i.looked_up = Done(now.id), now, True
 
 
 def _uncount(run: JobRun) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,10 +17,6 @@ from connector_hub.sync.sides import LiveSide
 
 def _unwatched(_phase: str, _done: int, _total: int | None) -> None:
     """Progress that nobody watches."""
-
-
-def _unread(_text: str) -> None:
-    """A note that nobody reads."""
 
 
 ALL_WRITES = frozenset({"create", "update", "archive"})
@@ -134,6 +130,8 @@ class JobRun:
     """Where each feed was read to: {side/feed: mark}; stored when the run is through."""
     replayed: set[Member] = field(default_factory=set)
     """Records that are tried again on a person's word."""
+    absent: set[Member] = field(default_factory=set)
+    """Records whose counterpart was not answered the last time."""
     planning: bool = False
     """Only planning: what is found is kept with the plan, not in the lists people work through."""
     held: list[Held] = field(default_factory=list)
@@ -141,6 +139,8 @@ class JobRun:
     """Records a plan found unreadable; its apply has them looked at again."""
     taken: set[Member] = field(default_factory=set)
     """Records that came from the inbox."""
+    taken_to: dict[str, int] = field(default_factory=dict)
+    """The last of each side's inbox entries that was taken; later ones stay."""
     again: set[Member] = field(default_factory=set)
     """Records that must be looked at again after this run."""
     since: dict[str, str | None] = field(default_factory=dict)
@@ -149,7 +149,12 @@ class JobRun:
     """Calls per connection and bucket to read a plan's records again."""
     costs: dict[str, Counter[str]] = field(default_factory=dict)
     """Calls per connection and bucket to carry the plan out besides."""
-    note: Callable[[str], None] = _unread
+    read_at: dict[int, float] = field(default_factory=dict)
+    """When the records of each planned window were read, in the clock's monotonic seconds."""
+    held_marks: set[str] = field(default_factory=set)
+    """Feeds (side/feed) that must be read again from where they were read last."""
+    notes: list[str] = field(default_factory=list)
+    """What people should know about this run."""
     policies: Mapping[str, Policy] = field(default_factory=dict)
     """The fields that travel, and how."""
 
@@ -197,6 +202,10 @@ class JobRun:
             names = {n for s in entity.identity for n in s if n in rules}
             prints.append(sorted((n, rules[n].fingerprint()) for n in names))
         return repr((entity.identity, prints))
+
+    def note(self, text: str) -> None:
+        """Tell people about this run."""
+        self.notes.append(text)
 
     def look_again(self, members: Iterable[Member], why: str) -> None:
         """Keep records in the inbox, those of sides that travel."""

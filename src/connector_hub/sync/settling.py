@@ -8,6 +8,7 @@ from typing import Any
 
 from connector_hub.errors import (
     Exists,
+    InDoubt,
     Missing,
     PluginError,
     Rejected,
@@ -31,11 +32,13 @@ class _Taken:
     """How a side's record stands after its write.
 
     ``differs``: written fields that came out otherwise; ``edited`` when a person did that.
+    ``lacks``: links that were never sent, because the run or the vendor died in between.
     """
 
     now: Seen
     differs: tuple[str, ...] = ()
     edited: bool = False
+    lacks: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -79,8 +82,16 @@ def _take(
             if i.now is None or not isinstance(i.outcome, Done):
                 continue
             differs = tuple(n for n, v in i.wanted.items() if found.view.get(n) != v)
-            taken = _Taken(i.now, differs, bool(differs) and not is_ours(i))
+            lacks = _associations(side, differs) if i.looked_up else frozenset[str]()
+            differs = tuple(n for n in differs if n not in lacks)
+            taken = _Taken(i.now, differs, bool(differs) and not is_ours(i), lacks)
             settling[id(i.change)].taken[side.name] = taken
+
+
+def _associations(side: LiveSide, names: Iterable[str]) -> frozenset[str]:
+    """Those fields that the vendor is told by calls of their own, after the record's."""
+    rules = side.spoke.mapping.rules
+    return frozenset(n for n in names if (k := rules[n].link) and k.association)
 
 
 def _outcome(run: JobRun, s: _Settling, i: Item) -> str:
@@ -95,6 +106,8 @@ def _outcome(run: JobRun, s: _Settling, i: Item) -> str:
         run.look_again([(s.change.here, s.change.record)], "not read back")
         return "stale"
     run.tally.writes[i.side.connection] += 1
+    if taken.lacks:
+        run.look_again([(s.change.here, s.change.record)], "links were not sent")
     if taken.differs and not taken.edited:
         return "not_taken"
     return "created" if i.write.op == "create" else "updated"
@@ -156,8 +169,13 @@ def _base(side: LiveSide, s: _Settling, now: Seen, before: Base | None) -> bytes
     c, here, there = s.change, side.name, across(side.name)
     taken, planned = s.taken.get(here), c.seen(here)
     written = c.fields(here) if taken else ()
-    sent = c.fields(there) if there in s.taken else ()
+    sent: Collection[str] = ()
+    if there in s.taken:
+        lacks = s.taken[there].lacks
+        sent = [n for n in c.fields(there) if n not in lacks]
     never = {name for at, name, _, _ in c.waits if at == here}
+    if there in s.taken:
+        never |= s.taken[there].lacks
     if before is None:
         never |= {*c.asks, *c.fields(there)} - {*sent}
     raws = now.raws
@@ -245,18 +263,33 @@ def _archived(run: JobRun, i: Item) -> str:
 def _refused(run: JobRun, i: Item) -> str:
     """A write the vendor did not carry out: sorted by who has to act."""
     outcome = i.outcome
+    if i.write.op == "archive" and not isinstance(outcome, Missing):
+        run.held_marks.add(f"{i.change.here}/deleted")
     if isinstance(outcome, Exists):
         return _exists(run, i, outcome)
     if isinstance(outcome, Stale | Unavailable):
         run.tally.new_stale += 1
         run.look_again([(i.change.here, i.change.record)], "stale")
         return "stale"
+    if isinstance(outcome, InDoubt):
+        hold(run, unknown_outcome(run, i))
+        return "conflicts"
+    if isinstance(outcome, Missing) and i.write.op == "create":
+        return _buried(run, i, Rejected(outcome.message, reason="MISSING"))
     if isinstance(outcome, Missing):
         run.store.lose(i.side.home, i.side.resource.name, [i.write.id or ""])
         return "unchanged"
     if isinstance(outcome, Rejected):
         return _buried(run, i, outcome)
     raise _unsorted(i, outcome)
+
+
+def unknown_outcome(run: JobRun, i: Item) -> Held:
+    """Without a record key nobody can tell what became of a create: a person decides."""
+    member: Member = (i.change.here, i.change.record)
+    return Held(
+        "unknown outcome", change_hash(run.key, ["unknown", *member]), (member,), {}
+    )
 
 
 def _buried(run: JobRun, i: Item, outcome: Rejected) -> str:

@@ -18,7 +18,6 @@ from connector_hub.sync.base import Bases
 from connector_hub.sync.identity import Identities
 
 T = TypeVar("T")
-_SAME_NEXT = 2
 PORTION = 1000
 """Records that are looked up and staged together while a feed is read."""
 
@@ -82,18 +81,17 @@ async def pages(side: LiveSide, feed: str, at: str | None) -> AsyncIterator[Page
     ahead = asyncio.ensure_future(
         side.connector.read(side.resource.name, feed, at, side.want)
     )
-    last, repeats = at, 0
+    asked = {at}
     try:
         while True:
             page = await ahead
             if page.next is not None:
-                repeats = repeats + 1 if page.next == last else 0
-                if repeats >= _SAME_NEXT:
+                if page.next in asked:
                     raise PluginError(
                         f"the pages of {side.resource.name} run in a circle",
                         where=side.connection,
                     )
-                last = page.next
+                asked.add(page.next)
                 ahead = asyncio.ensure_future(
                     side.connector.read(side.resource.name, feed, page.next, side.want)
                 )

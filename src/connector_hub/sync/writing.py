@@ -39,6 +39,8 @@ class Item:
     outcome: Outcome | None = None
     now: Seen | None = None
     """The record as it is after the write."""
+    looked_up: bool = False
+    """The vendor never answered; the record was found. What goes by calls of its own may be missing."""
 
 
 def make_items(run: JobRun, changes: Sequence[Change], seed: bytes) -> list[Item]:
@@ -138,7 +140,12 @@ async def _write_batch(run: JobRun, items: Sequence[Item], way: Way) -> None:
         doubtful = [i for i in todo if isinstance(i.outcome, InDoubt)]
         if doubtful:
             await _look_up(run, doubtful)
-        todo = [i for i in todo if isinstance(i.outcome, Unavailable | InDoubt)]
+        todo = [
+            i
+            for i in todo
+            if isinstance(i.outcome, Unavailable)
+            or (isinstance(i.outcome, InDoubt) and can_look_up(i))
+        ]
         if not todo:
             return
         if attempt < _TRIES:
@@ -188,7 +195,7 @@ async def _look_up(run: JobRun, items: Sequence[Item]) -> None:
         there = await by_key(side, [i.write.key for i in creates])
         for i in creates:
             if i.write.key in there:
-                i.outcome, i.now = Done(there[i.write.key].id), there[i.write.key]
+                found_by_key(i, there[i.write.key])
     others = [i for i in items if i.write.op != "create" and i.write.id]
     if others:
         here, gone = await fetch(side, [i.write.id for i in others if i.write.id])
@@ -197,12 +204,22 @@ async def _look_up(run: JobRun, items: Sequence[Item]) -> None:
             if i.write.op == "archive" and (i.write.id in gone or now is None):
                 i.outcome = Done(i.write.id or "")
             elif now is not None and i.write.op == "update" and _holds(run, i, now):
-                i.outcome, i.now = Done(now.id), now
+                i.outcome, i.now, i.looked_up = Done(now.id), now, True
 
 
 def _holds(run: JobRun, item: Item, now: Seen) -> bool:
     (read,) = read_views(run, item.side, [now])
     return all(read.view.get(n) == v for n, v in item.wanted.items())
+
+
+def can_look_up(item: Item) -> bool:
+    """Whether an unanswered write can be found again; a create only by its record key."""
+    return item.write.op != "create" or item.side.connector.key is not None
+
+
+def found_by_key(item: Item, there: Seen) -> None:
+    """An unanswered create is there."""
+    item.outcome, item.now, item.looked_up = Done(there.id), there, True
 
 
 async def by_key(side: LiveSide, keys: Sequence[str]) -> dict[str, Seen]:

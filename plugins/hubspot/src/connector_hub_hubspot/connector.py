@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -340,8 +340,11 @@ class HubSpot(Connector):
             json={"inputs": [self._input(w) for w in writes]},
         )
         outcomes = self._outcomes(writes, body)
-        await self._associate(resource, writes, outcomes)
-        return outcomes
+        unsure = await self._associate(resource, writes, outcomes)
+        return [
+            _unread(o) if isinstance(o, Done) and o.id in unsure else o
+            for o in outcomes
+        ]
 
     def _verb(self, op: str) -> str:
         if op == "update":
@@ -389,8 +392,12 @@ class HubSpot(Connector):
 
     async def _associate(
         self, resource: str, writes: Sequence[Write], outcomes: Sequence[Outcome]
-    ) -> None:
-        """Links of the records that were written: new ones first, then those that end."""
+    ) -> set[str]:
+        """Links of the records that were written: new ones first, then those that end.
+
+        Returns the records of which HubSpot refused some: they are read back.
+        """
+        unsure: set[str] = set()
         add: dict[str, list[dict[str, Any]]] = {}
         remove: dict[str, list[dict[str, Any]]] = {}
         for w, outcome in zip(writes, outcomes, strict=True):
@@ -406,20 +413,32 @@ class HubSpot(Connector):
                         {"from": {"id": outcome.id}, "to": [{"id": ref.id}]}
                     )
         for to, inputs in add.items():
-            await self._associations(resource, to, "create", inputs)
+            unsure |= await self._associations(resource, to, "create", inputs)
         for to, inputs in remove.items():
-            await self._associations(resource, to, "archive", inputs)
+            unsure |= await self._associations(resource, to, "archive", inputs)
+        return unsure
 
     async def _associations(
         self, resource: str, to: str, verb: str, inputs: Sequence[dict[str, Any]]
-    ) -> None:
+    ) -> set[str]:
+        """Make or end associations; the records of a call in which any was refused."""
+        unsure: set[str] = set()
         for i in range(0, len(inputs), _ASSOCIATIONS):
-            await self.http.send(
-                "POST",
-                f"/crm/v4/associations/{resource}/{to}/batch/{verb}",
-                json={"inputs": inputs[i : i + _ASSOCIATIONS]},
-                repeatable=True,
-            )
+            part = inputs[i : i + _ASSOCIATIONS]
+            try:
+                answer = await self.http.send(
+                    "POST",
+                    f"/crm/v4/associations/{resource}/{to}/batch/{verb}",
+                    json={"inputs": part},
+                    repeatable=True,
+                )
+            except (Rejected, Missing):
+                refused = True
+            else:
+                refused = bool((answer.json() or {}).get("errors"))
+            if refused:
+                unsure |= {str(x["from"]["id"]) for x in part}
+        return unsure
 
     async def _links(
         self, resource: str, ids: Sequence[str], want: Want
@@ -427,16 +446,19 @@ class HubSpot(Connector):
         """Associations of records by name, in one call per name and 1,000 records."""
         found: dict[str, dict[str, Sequence[Ref]]] = {i: {} for i in ids}
         for to in sorted(want.links):
-            for record in ids:
-                found[record][to] = ()
             for i in range(0, len(ids), _ASSOCIATIONS):
                 body = await self.http.post(
                     f"/crm/v4/associations/{resource}/{to}/batch/read",
                     json={"inputs": [{"id": x} for x in ids[i : i + _ASSOCIATIONS]]},
                     repeatable=True,
                 )
-                for row in body["results"]:
-                    found[str(row["from"]["id"])][to] = _labelled(to, row["to"])
+                told = {str(r["from"]["id"]): r["to"] for r in body["results"]}
+                none = _unassociated(body.get("errors", ()))
+                for record in ids[i : i + _ASSOCIATIONS]:
+                    if record in told:
+                        found[record][to] = _labelled(to, told[record])
+                    elif none is None or record in none:
+                        found[record][to] = ()
         return found
 
     async def prepare(self, resource: str, *, make: bool) -> str | None:
@@ -670,6 +692,30 @@ def _listed_links(row: Mapping[str, Any], want: Want) -> dict[str, Sequence[Ref]
                 refs[a["id"]] = Ref(to, a["id"], "Primary" if primary else None)
         found[to] = tuple(refs.values())
     return found
+
+
+def _unread(outcome: Done) -> Done:
+    """An outcome whose values the hub has to read back."""
+    return Done(outcome.id, outcome.version, created=outcome.created)
+
+
+def _unassociated(errors: Iterable[Mapping[str, Any]]) -> set[str] | None:
+    """Records that are told to have no associations; None where all unanswered ones have none.
+
+    An error of another kind says nothing about its records: their links are unknown, not empty.
+    """
+    none: set[str] = set()
+    for error in errors:
+        if error.get("subCategory") != "crm.associations.NO_ASSOCIATIONS_FOUND":
+            continue
+        for ids in error.get("context", {}).values():
+            none |= {str(i) for i in ids}
+    others = [
+        e
+        for e in errors
+        if e.get("subCategory") != "crm.associations.NO_ASSOCIATIONS_FOUND"
+    ]
+    return none if others else None
 
 
 def _labelled(to: str, listed: Sequence[Any]) -> tuple[Ref, ...]:

@@ -107,10 +107,13 @@ def _by_word(word: str, message: str, fields: tuple[str, ...]) -> Fault | None:
         return Fault(Kind.QUOTA, "the calls of 24 hours are spent", word)
     if word in _LATER:
         return Fault(Kind.UNAVAILABLE, f"Salesforce is busy ({word})", word)
+    if "Foreign key external ID" in message:
+        return Fault(Kind.RECORD, message, word, fields=fields)
     if word in _SHAPE:
         column = _COLUMN.search(message)
         named = fields or ((column.group(1),) if column else ())
-        return Fault(Kind.CONFIG, f"{word}: {message}", word, fields=named)
+        said = ", ".join(named) or "see the fields of the mapping"
+        return Fault(Kind.CONFIG, f"{word}: {said}", word, fields=named)
     return None
 
 

@@ -22,7 +22,7 @@ create table cursor(tenant int, job text, side text, feed text, mark text, spell
 create table fact(tenant int, job text, side text, name text, value text not null, primary key(tenant, job, side, name)) without rowid;
 
 -- Look again: ids whose change is known and not yet settled.
-create table inbox(tenant int, job text, side text, record text, why text not null, primary key(tenant, job, side, record)) without rowid;
+create table inbox(tenant int, job text, side text, record text, why text not null, n int not null, primary key(tenant, job, side, record)) without rowid;
 -- A record whose link field waits for its target to be linked.
 create table waiting(tenant int, job text, side text, record text, account text, resource text, target text,
   primary key(tenant, job, side, record, account, resource, target)) without rowid;
