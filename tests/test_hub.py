@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from connector_hub.errors import ConfigError, GuardTripped, PlanStale, Unavailable
+from connector_hub.hub import Hub
+from connector_hub.sync.matching import Found
 from connector_hub.sync.run import Options
 from connector_hub.testing.sandbox import Fault
 
@@ -227,3 +229,106 @@ async def test_a_conflict_about_who_is_who_is_resolved_at_the_vendor(
         await hub.sync("contacts")
         await hub.sync("contacts")
         assert hub.conflicts("contacts") == []
+
+
+async def test_links_that_a_dying_vendor_did_not_take_are_sent_again(
+    opened: Opener, vendors: Vendors
+) -> None:
+    """HubSpot takes associations in calls of their own, after the records."""
+    billing, sales = vendors["billing"], vendors["sales"]
+    account = billing.edit("Account", {"Name": "Acme", "Website": "acme.example"})
+    for i in range(3):
+        billing.edit(
+            "Contact",
+            {
+                "LastName": f"N{i}",
+                "Email": f"{i}@acme.example",
+                "AccountId": account["Id"],
+            },
+        )
+    async with opened("right-to-left") as hub:
+        await hub.sync("companies")
+        hub.clock.sleep = no_wait
+        sales.faults.append(Fault("associations/contacts/companies/batch/create", 503))
+        with pytest.raises(Unavailable):
+            await hub.sync("contacts")
+        sales.faults.clear()
+        sales.clock.advance(60)
+        for _ in range(2):
+            await hub.sync("contacts")
+        assert len(list(hub.links("contacts"))) == 3
+    made = [r for r in sales.live("contacts") if "acme" in r["properties"]["email"]]
+    assert len(made) == 3
+    assert all(r["associations"]["companies"]["results"] for r in made)
+
+
+async def matched(hub: Hub) -> tuple[dict[str, int], list[Found]]:
+    lines: list[Found] = []
+    counts = await hub.match("contacts", lines.append)
+    return dict(counts), lines
+
+
+async def test_a_first_match_tells_who_is_whom_and_writes_nothing(
+    opened: Opener, vendors: Vendors
+) -> None:
+    billing, sales = vendors["billing"], vendors["sales"]
+    rows = sales.live("contacts")
+    for r in rows[:12]:
+        p = r["properties"]
+        billing.edit(
+            "Contact",
+            {
+                "LastName": p["lastname"],
+                "FirstName": p.get("firstname"),
+                "Email": p["email"].upper(),
+            },
+        )
+    billing.edit(
+        "Contact", {"LastName": "Zz", "Email": rows[12]["properties"]["email"]}
+    )
+    billing.edit("Contact", {"LastName": "Only There", "Email": "there@x.example"})
+    billing.edit("Contact", {"LastName": "Nobody"})
+    for _ in range(2):
+        billing.edit("Contact", {"LastName": "T", "Email": "twin@x.example"})
+    before = len(billing.live("Contact"))
+    async with opened("both") as hub:
+        counts, lines = await matched(hub)
+        assert counts == {
+            "one to one": 12,
+            "other name": 1,
+            "only left": 7,
+            "only right": 1,
+            "no identity": 1,
+            "twins": 2,
+        }
+        assert sum(bool(f.left) for f in lines) == 20
+        assert sum(bool(f.right) for f in lines) == before
+        assert len(billing.live("Contact")) == before
+        only = next(f for f in lines if f.kind == "only left")
+        nobody = next(f for f in lines if f.kind == "no identity")
+        assert (
+            await hub.link("contacts", [(2, only.left or "", nobody.right or "")]) == 1
+        )
+        await hub.sync("companies")
+        run = await hub.sync("contacts")
+        assert run.conflicts == 2
+        assert len(sales.live("contacts")) == 20 + 1
+        assert len(billing.live("Contact")) == before + 6
+        again, _ = await matched(hub)
+        assert again == {"linked": 21, "twins": 2}
+
+
+async def test_a_file_that_links_wrongly_links_nothing(opened: Opener) -> None:
+    async with opened("both") as hub:
+        await hub.sync("companies")
+        await hub.sync("contacts")
+        (a, b), (c, d), *_ = list(hub.links("contacts"))
+        for pairs, said in (
+            ([(2, a, "003nobody")], "line 2: billing has no record 003nobody"),
+            ([(2, a, b), (3, a, d)], f"line 2: {a} is there more than once"),
+            ([(4, a, d)], f"line 4: {a} and {d} are linked to others"),
+        ):
+            with pytest.raises(ConfigError, match=said):
+                await hub.link("contacts", pairs)
+        assert await hub.link("contacts", [(2, a, b), (3, c, d)]) == 0
+        assert len(list(hub.links("contacts"))) == 20

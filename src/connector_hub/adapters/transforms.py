@@ -33,7 +33,7 @@ def phone(argument: str | None) -> Transform:
             number = phonenumbers.parse(text, region)
         except phonenumbers.NumberParseException:
             raise Unreadable from None
-        if not phonenumbers.is_possible_number(number):
+        if not phonenumbers.is_valid_number(number):
             raise Unreadable
         spelled = phonenumbers.format_number(
             number, phonenumbers.PhoneNumberFormat.E164

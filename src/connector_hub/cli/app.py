@@ -24,6 +24,8 @@ COMMANDS = {
         "sync": ("syncing:sync", "Plan and apply; all jobs when none is named."),
     },
     "Work through": {
+        "match": ("matching:match", "Who is whom; a CSV to correct and take in."),
+        "links": ("matching:links", "Which records are one thing."),
         "runs": ("lists:runs", "The latest runs."),
         "conflicts": ("lists:conflicts", "What waits for a decision."),
         "dead-letters": ("lists:dead_letters", "What vendors refused, and replay."),

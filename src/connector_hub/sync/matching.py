@@ -63,14 +63,14 @@ async def match_sides(run: JobRun, each: Callable[[Found], None]) -> Counter[str
 
     Args:
         run: of a two-way job, planning only.
-        each: told every record or pair once.
+        each: told every record or pair once, but for linked pairs that did not move.
 
     Returns:
         How many there are of each kind.
     """
     await read_sides(run)
     run.store.forget_claims()
-    counts: Counter[str] = Counter()
+    counts: Counter[str] = Counter(linked=run.tally.outcomes["unchanged"])
     labels: dict[str, str] = {}
 
     def tell(found: Found) -> None:
@@ -85,7 +85,7 @@ async def match_sides(run: JobRun, each: Callable[[Found], None]) -> Counter[str
             done += len(rows)
             run.progress("matching", done, None)
     run.store.drop_windows(run.job.name, run.plan.id)
-    return counts
+    return +counts
 
 
 def _window(

@@ -1,0 +1,205 @@
+"""``match`` and ``links``: who is whom, and what people correct in it."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from connector_hub.cli.lazy import LazyGroup
+from connector_hub.cli.progress import watching
+from connector_hub.cli.running import finish_command
+from connector_hub.cli.session import Session, with_session
+from connector_hub.errors import ConfigError
+from connector_hub.sync.matching import KINDS, Found
+
+if TYPE_CHECKING:
+    from connector_hub.hub import Hub
+
+_HEADS = ("kind", "left", "right", "who")
+_SAMPLES = 3
+_file = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("job", metavar="JOB")
+@click.option(
+    "--csv", "out", type=_file, metavar="FILE", help="Write every line into a file."
+)
+@click.option(
+    "--take", type=_file, metavar="FILE", help="Link the pairs of a corrected file."
+)
+@with_session
+def match(session: Session, job: str, *, out: Path | None, take: Path | None) -> int:
+    """Who is whom in JOB's two accounts. Writes to no vendor.
+
+    `--csv` writes a line for every record or pair; the file holds names, and only you
+    can read it. Fill in or change its columns `left` and `right` and give it back with
+    `--take`: lines that have both are linked.
+    """
+    if take is not None:
+        return finish_command(session, _take(session, job, take))
+    return finish_command(session, _match(session, job, out))
+
+
+async def _match(session: Session, job: str, out: Path | None) -> None:
+    samples: dict[str, list[Found]] = {}
+    with ExitStack() as stack:
+        writer = stack.enter_context(_lines(out)) if out else None
+
+        def each(found: Found) -> None:
+            some = samples.setdefault(found.kind, [])
+            if len(some) < _SAMPLES:
+                some.append(found)
+            if writer is not None:
+                writer.writerow(
+                    [found.kind, found.left or "", found.right or "", found.who]
+                )
+
+        async with session.open() as hub:
+            with watching(session, job) as progress:
+                counts = await hub.match(job, each, progress=progress)
+            _tell(session, hub, job, counts, samples)
+    session.document({"job": job, "match": {k: counts.get(k, 0) for k in KINDS}})
+    if out is not None:
+        session.say(f"all of them: {out}   corrected, take it in with --take {out}")
+
+
+class _lines:  # noqa: N801 - a context manager that is used as a function
+    """A CSV file only its owner can read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> Any:
+        try:
+            handle = os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        except OSError as e:
+            raise ConfigError(
+                f"{self._path} cannot be written: {e.strerror}",
+                hint="name another file",
+            ) from None
+        self._file = os.fdopen(handle, "w", newline="", encoding="utf-8")
+        writer = csv.writer(self._file)
+        writer.writerow(_HEADS)
+        return writer
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def _tell(
+    session: Session,
+    hub: Hub,
+    job: str,
+    counts: Any,
+    samples: dict[str, list[Found]],
+) -> None:
+    j = hub.job(job)
+    session.say(
+        f"Match {job}   {j.left.connection}/{j.left.resource} <-> "
+        f"{j.right.connection}/{j.right.resource}"
+    )
+    for kind, meaning in KINDS.items():
+        n = counts.get(kind, 0)
+        if not n:
+            continue
+        session.say(f"  {n:>8,}  {kind:<12} {meaning}")
+        if kind in {"linked", "one to one"}:
+            continue
+        for found in samples.get(kind, ()):
+            ids = " = ".join(i for i in (found.left, found.right) if i)
+            session.say(f"            {ids}  {session.value(found.who)}")
+    session.say(f"  {sum(counts.values()):>8,}  in all; a pair counts once")
+
+
+async def _take(session: Session, job: str, file: Path) -> None:
+    pairs = list(_pairs(file))
+    async with session.open() as hub:
+        made = await hub.link(job, pairs)
+    session.say(f"{made:,} pairs are linked that were not; {len(pairs):,} in the file")
+    session.document({"job": job, "linked": made})
+
+
+def _pairs(file: Path) -> Iterator[tuple[int, str, str]]:
+    """The lines of a file that name both records.
+
+    Raises:
+        ConfigError: it cannot be read, or has no columns ``left`` and ``right``.
+    """
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as source:
+            rows = csv.DictReader(source)
+            if not {"left", "right"} <= set(rows.fieldnames or ()):
+                raise ConfigError(
+                    f"{file}:1: there are no columns left and right",
+                    hint="start from the file that match --csv writes",
+                )
+            for row in rows:
+                left, right = (str(row[n] or "").strip() for n in ("left", "right"))
+                if left and right:
+                    yield rows.line_num, left, right
+    except (OSError, UnicodeDecodeError, csv.Error) as e:
+        what = e.strerror if isinstance(e, OSError) else "it is not a CSV file in UTF-8"
+        raise ConfigError(f"{file} cannot be read: {what}") from None
+
+
+@click.group(cls=LazyGroup)
+@with_session
+def links(session: Session) -> None:
+    """Which records are one thing: show, export, import."""
+
+
+@links.command("show")
+@click.argument("job", metavar="JOB")
+@click.option("--record", metavar="ID", help="Only this record, of either side.")
+@with_session
+def links_show(session: Session, job: str, record: str | None) -> int:
+    """List the linked records of JOB."""
+
+    async def work() -> None:
+        async with session.open() as hub:
+            found = [p for p in hub.links(job) if record is None or record in p]
+            for left, right in found:
+                session.say(f"{left} = {right}")
+            if not found:
+                session.say("no links")
+            session.document(
+                {"job": job, "links": [{"left": a, "right": b} for a, b in found]}
+            )
+
+    return finish_command(session, work())
+
+
+@links.command("export")
+@click.argument("job", metavar="JOB")
+@click.argument("file", metavar="FILE", type=_file)
+@with_session
+def links_export(session: Session, job: str, file: Path) -> int:
+    """Write the links of JOB into a CSV file; `links import` reads it."""
+
+    async def work() -> None:
+        n = 0
+        async with session.open() as hub:
+            with _lines(file) as writer:
+                for left, right in hub.links(job):
+                    writer.writerow(["linked", left, right, ""])
+                    n += 1
+        session.say(f"{n:,} links written to {file}")
+        session.document({"job": job, "links": n})
+
+    return finish_command(session, work())
+
+
+@links.command("import")
+@click.argument("job", metavar="JOB")
+@click.argument("file", metavar="FILE", type=_file)
+@with_session
+def links_import(session: Session, job: str, file: Path) -> int:
+    """Link the pairs of a CSV file with the columns left and right."""
+    return finish_command(session, _take(session, job, file))
