@@ -40,7 +40,7 @@ from connector_hub.errors import (
     PluginError,
     StoreError,
 )
-from connector_hub.model.conflict import KINDS, Conflict, DeadLetter
+from connector_hub.model.conflict import KINDS, UNKNOWN, Conflict, DeadLetter
 from connector_hub.model.job import SIDES, Job, SideName, across
 from connector_hub.model.mapping import Spoke, compile_mapping
 from connector_hub.model.plan import (
@@ -456,6 +456,13 @@ class Hub:
                 where=str(self.project.file),
                 hint="a job needs two accounts; look at the credentials of its connections",
             )
+        known = self.project.entity(job.entity).fields
+        for name in options.backfill:
+            if name not in known:
+                raise ConfigError(
+                    f"entity {job.entity} has no field {name!r}",
+                    hint=did_you_mean(name, known),
+                )
         self._drop_old_plans(job.name, plan)
         shown = Plan(
             plan or random_ids.token_hex(4),
@@ -738,12 +745,16 @@ class Hub:
             winner: the side whose values stay.
             fields: those that are meant; none for all of them.
 
+        One of kind ``unknown outcome`` is closed, and its record created again: whoever says so has looked.
+
         Returns:
             The fields that are decided.
 
         Raises:
             ConfigError: it is of another kind, or not about such a field.
         """
+        if conflict.kind == UNKNOWN:
+            return self._try_again(conflict)
         if conflict.kind != syncing.FIELDS:
             raise ConfigError(
                 f"conflict {conflict.id} ({conflict.kind}) is resolved at the vendor",
@@ -765,6 +776,15 @@ class Hub:
                 rows = [(r, "decided") for s, r in conflict.members if s == side]
                 self.store.look_again(conflict.job, side, rows)
         return meant
+
+    def _try_again(self, conflict: Conflict) -> tuple[str, ...]:
+        """A person has looked: what was never answered is not there, and may be sent again."""
+        now = self.clock.now()
+        with self.store.transaction():
+            for side, record in conflict.members:
+                self.store.close_conflicts(conflict.job, side, [record], now)
+                self.store.look_again(conflict.job, side, [(record, "decided")])
+        return ()
 
     async def members(
         self, conflict: Conflict

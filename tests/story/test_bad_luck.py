@@ -281,3 +281,22 @@ async def test_a_field_that_was_added_travels_from_its_next_edit_on(project):
     project.left.person(a, note="changed")
     await project.sync()
     assert row["note"] == "changed"
+
+
+async def test_a_backfill_brings_a_field_to_all_who_are_linked(project):
+    whole = mapping()
+    small = replace(whole, rules={n: r for n, r in whole.rules.items() if n != "note"})
+    project.maps = {"left": small, "right": small}
+    for i in range(3):
+        project.left.person(email=f"{i}@x.org", name="N", note=f"n{i}")
+    await project.sync()
+    project.maps = {"left": whole, "right": whole}
+    await project.sync(full=True)
+    there = list(project.right.rows.values())
+    there[0]["note"] = "theirs"
+    run = await project.sync(backfill=frozenset({"note"}))
+    assert run.tally.outcomes == {"updated": 3}
+    assert [r["note"] for r in there] == ["n0", "n1", "n2"]
+    writes = project.right.writes
+    await project.sync(full=True)
+    assert project.right.writes == writes

@@ -234,7 +234,10 @@ def conflicts_resolve(
         for c in found:
             decided = hub.resolve(c, _winner(hub, c, take), fields)
             told.append({"conflict": c.id, "fields": list(decided), "take": take})
-            session.say(f"conflict {c.id}: {take} is right about {', '.join(decided)}")
+            what = f"{take} is right about {', '.join(decided)}"
+            session.say(
+                f"conflict {c.id}: {what if decided else 'closed, to be sent again'}"
+            )
         for name in sorted({c.job for c in found}):
             session.say(f"carry it out: connector-hub sync {name}")
         session.document({"resolved": told})

@@ -50,15 +50,30 @@ _only = click.option(
 )
 
 
+_backfill = click.option(
+    "--backfill",
+    multiple=True,
+    metavar="FIELD",
+    help="Compare FIELD anew over all linked records: its rule is new or was edited.",
+)
+
+
 def _options(
     *,
     full: bool,
     limit: int | None,
     only: frozenset[str] | None,
+    backfill: tuple[str, ...],
     allow_deletes: int | None = None,
 ) -> Options:
     kinds = Options().only if only is None else only
-    return Options(full=full, limit=limit, only=kinds, allow_deletes=allow_deletes)
+    return Options(
+        full=full,
+        limit=limit,
+        only=kinds,
+        allow_deletes=allow_deletes,
+        backfill=frozenset(backfill),
+    )
 
 
 @click.command()
@@ -66,6 +81,7 @@ def _options(
 @_full
 @_limit
 @_only
+@_backfill
 @click.option("--all", "every", is_flag=True, help="List every change.")
 @click.option(
     "--detailed-exitcode", is_flag=True, help="Exit 10 when there is something to do."
@@ -78,6 +94,7 @@ def plan(
     full: bool,
     limit: int | None,
     only: frozenset[str] | None,
+    backfill: tuple[str, ...],
     every: bool,
     detailed_exitcode: bool,
 ) -> int:
@@ -86,7 +103,9 @@ def plan(
     The plan is kept, so that `apply` can carry out exactly this.
     """
     planning = _Planning(
-        session, _options(full=full, limit=limit, only=only), every=every
+        session,
+        _options(full=full, limit=limit, only=only, backfill=backfill),
+        every=every,
     )
     try:
         finish(planning.run(jobs), on_stuck=planning.interrupted)
@@ -172,6 +191,7 @@ def apply(session: Session, plan: str) -> int:
 @_full
 @_limit
 @_only
+@_backfill
 @click.option(
     "--max-calls",
     type=click.IntRange(min=0),
@@ -192,12 +212,19 @@ def sync(
     full: bool,
     limit: int | None,
     only: frozenset[str] | None,
+    backfill: tuple[str, ...],
     max_calls: int | None,
     allow_deletes: int | None,
 ) -> int:
     """Plan and apply JOB, or all jobs, those first that others link to."""
     outcomes = Outcomes(session, single=job is not None)
-    options = _options(full=full, limit=limit, only=only, allow_deletes=allow_deletes)
+    options = _options(
+        full=full,
+        limit=limit,
+        only=only,
+        backfill=backfill,
+        allow_deletes=allow_deletes,
+    )
 
     def one(hub: Hub, name: str) -> Callable[[Progress], Awaitable[Receipt]]:
         left = None if max_calls is None else max(max_calls - outcomes.calls(), 0)

@@ -8,13 +8,15 @@ from typing import Any
 
 from connector_hub.model.job import SideName
 
+UNKNOWN = "unknown outcome"
 KINDS: Mapping[str, str] = {
     "twins": "several records on one side are the same person or thing; merge them there",
     "candidates": "several records on the other side fit; merge them there, or tell which",
     "taken": "its counterpart is linked to another record; merge the two on this side",
     "fields": "both sides changed the same fields; say which side is right: conflicts resolve N --take SIDE",
     "no identity": "every identifying field is blank; fill one in",
-    "unknown outcome": "a write was never answered and cannot be looked up; see what the vendor has",
+    UNKNOWN: "a create was never answered and cannot be looked up; see what the vendor has: is it there, "
+    "links import; is it not, conflicts resolve N --take SIDE",
 }
 """Kinds of conflict, and what resolves each."""
 

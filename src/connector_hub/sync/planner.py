@@ -484,7 +484,10 @@ def _update(
 def _merge(
     run: JobRun, side: LiveSide, s: Subject, decided: Mapping[str, SideName]
 ) -> Merged:
-    """Three ways where the field has a base; a rule that is new or edited waits for its backfill."""
+    """Three ways where the field has a base; a rule that is new or edited begins with the next edit.
+
+    What is replayed or back-filled is decided as at a first meeting.
+    """
     assert s.there is not None  # noqa: S101 - decided by the caller
     other = run.other(side)
     at_left = side.name == "left"
@@ -495,11 +498,14 @@ def _merge(
     theirs = other.bases.moved(s.there_base, s.there.raws)
     moved = (mine, theirs) if at_left else (theirs, mine)
     based = side.bases.based(s.base) & other.bases.based(s.there_base)
-    known = {n: p for n, p in run.policies.items() if n in based}
+    anew = set(run.options.backfill)
+    if (side.name, s.seen.id) in run.replayed:
+        anew |= run.policies.keys() - based
+    known = {n: p for n, p in run.policies.items() if n in based - anew}
     merged = merge(known, left, right, moved, decided=decided)
-    if (side.name, s.seen.id) not in run.replayed or len(known) == len(run.policies):
+    if not anew:
         return merged
-    rest = {n: p for n, p in run.policies.items() if n not in based}
+    rest = {n: p for n, p in run.policies.items() if n in anew}
     return _joined(merged, merge(rest, left, right, None, decided=decided))
 
 

@@ -71,7 +71,8 @@ def _mark(run: JobRun, side: LiveSide) -> str | None:
         return run.since[side.name]
     kept = run.store.cursor(run.job.name, side.name, "changed")
     lost = run.marks.get(f"{side.name}/lost")
-    if run.options.full or lost or kept is None or kept[1] != run.spelling:
+    everything = run.options.full or run.options.backfill
+    if everything or lost or kept is None or kept[1] != run.spelling:
         return None
     return kept[0]
 
@@ -212,7 +213,7 @@ def _stage(
         same, rest = [], []
         for s in found.values():
             _, packed = bases.get(s.id, (b"", None))
-            if not forced and side.bases.unchanged(
+            if not (forced or run.options.backfill) and side.bases.unchanged(
                 packed, side.bases.record_hash(s.raws)
             ):
                 same.append(s.id)

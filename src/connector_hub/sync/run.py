@@ -30,6 +30,8 @@ class Options:
     limit: int | None = None
     only: frozenset[str] = ALL_WRITES
     allow_deletes: int | None = None
+    backfill: frozenset[str] = frozenset()
+    """Fields to be compared anew over all linked records, as if these had never agreed on them."""
     inbox_only: bool = False
     """Look only at records that are waiting to be looked at again; read no feed."""
 

@@ -15,6 +15,7 @@ from connector_hub.errors import (
     Stale,
     Unavailable,
 )
+from connector_hub.model.conflict import UNKNOWN
 from connector_hub.model.job import SIDES, SideName, across
 from connector_hub.model.plan import OUTCOMES, Change, Seen
 from connector_hub.model.record import Done, Outcome
@@ -287,9 +288,7 @@ def _refused(run: JobRun, i: Item) -> str:
 def unknown_outcome(run: JobRun, i: Item) -> Held:
     """Without a record key nobody can tell what became of a create: a person decides."""
     member: Member = (i.change.here, i.change.record)
-    return Held(
-        "unknown outcome", change_hash(run.key, ["unknown", *member]), (member,), {}
-    )
+    return Held(UNKNOWN, change_hash(run.key, ["unknown", *member]), (member,), {})
 
 
 def _buried(run: JobRun, i: Item, outcome: Rejected) -> str:
