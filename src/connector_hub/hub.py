@@ -490,6 +490,7 @@ class Hub:
     def _drop_old_plans(self, job: str, keep: str | None) -> None:
         before = self.clock.now() - timedelta(seconds=self.project.plan_ttl)
         self.store.drop_plans(job, before, keep=keep or "")
+        self.store.expire(self.clock.now())
 
     def _receipt(
         self,

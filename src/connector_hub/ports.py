@@ -366,6 +366,9 @@ class Store(Protocol):
         Windows that were being written stay until it is known what became of them.
         """
 
+    def expire(self, now: datetime) -> None:
+        """Forget letters closed a month ago and conflicts closed a quarter ago, with what they say."""
+
     def drop_windows(self, job: str, plan: str) -> None:
         """Take away what was staged and planned under an id and is not being written."""
 

@@ -9,7 +9,7 @@ import pytest
 
 from connector_hub.adapters.clock import VirtualClock
 from connector_hub.adapters.limiter import WindowLimiter
-from connector_hub.errors import QuotaSpent
+from connector_hub.errors import QuotaSpent, RateLimited
 from connector_hub.sdk import Limit
 
 
@@ -63,3 +63,24 @@ async def test_the_reserve_of_a_day_is_left_to_people():
     with pytest.raises(QuotaSpent):
         async with limiter.slot("calls"):
             pass
+
+
+async def test_a_vendor_that_asks_for_an_hour_ends_the_calls_that_wait():
+    clock = VirtualClock()
+    limiter = WindowLimiter([Limit("calls", 10, 10)], clock)
+    limiter.throttled("calls", 3600.0)
+    with pytest.raises(RateLimited, match="3,600 s"):
+        async with limiter.slot("calls"):
+            pass
+
+
+async def test_a_spent_day_is_asked_about_again_after_an_hour():
+    clock = VirtualClock()
+    limiter = WindowLimiter([Limit("calls", 100, 86_400, "daily")], clock)
+    limiter.heed({"calls": 0})
+    with pytest.raises(QuotaSpent):
+        async with limiter.slot("calls"):
+            pass
+    await clock.advance(3601)
+    async with limiter.slot("calls"):
+        pass

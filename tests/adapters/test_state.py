@@ -197,3 +197,22 @@ def test_a_lock_dies_with_its_process(tmp_path):
         child.wait()
     with job_lock(state, "j"):
         pass
+
+
+def test_what_is_long_closed_is_forgotten(store):
+    letter = ("1", b"h", "create", "BAD", [], b"c", "m")
+    store.bury("j", "left", [letter], 1, AT)
+    store.open_conflict("j", "twins", b"s", [("left", "1")], 1, AT, {})
+    store.exhume("j", "left", ["1"], AT)
+    store.close_conflicts("j", "left", ["1"], AT)
+
+    def kept() -> list[int]:
+        tables = ("dead_letter", "conflict", "conflict_member")
+        return [store._one(f"select count(*) from {t}")[0] for t in tables]  # noqa: S608
+
+    store.expire(AT + timedelta(days=29))
+    assert kept() == [1, 1, 1]
+    store.expire(AT + timedelta(days=31))
+    assert kept() == [0, 1, 1]
+    store.expire(AT + timedelta(days=91))
+    assert kept() == [0, 0, 0]

@@ -21,6 +21,7 @@ from connector_hub.adapters.http import HttpClient, Ledger
 from connector_hub.errors import ConfigError, Exists, Rejected
 from connector_hub.sdk import Gone, LinkPatch, Ref, SecretStr, Want, Write
 from connector_hub_hubspot import HubSpot
+from connector_hub_hubspot.connector import _unassociated
 from connector_hub_hubspot.sandbox import HubSpotSandbox
 
 WANT = Want(
@@ -235,3 +236,60 @@ def test_hubspots_own_client_gets_a_207_for_a_batch_with_one_bad_row(client):
     )
     assert answer.num_errors == 1
     assert [r.new for r in answer.results] == [True]
+
+
+async def test_an_archived_or_merged_record_asked_for_by_id_is_told_as_gone(
+    connector, sandbox
+):
+    a, b, *_ = [r["id"] for r in sandbox.live("contacts")]
+    sandbox.edit("contacts", {"id": a, "archived": True})
+    found = await connector.fetch("contacts", [a, b, "999999"], WANT)
+    assert [type(r) for r in found if r.id == a] == [Gone]
+    assert [r.fields["id"] for r in found if r.id == b] == [b]
+    assert "999999" not in {r.id for r in found}
+
+
+async def test_the_days_calls_are_spent_and_there_again_the_next_day(sandbox):
+    sandbox.daily = 2
+    url = "http://sandbox/account-info/v3/details"
+    bearer = {"Authorization": f"Bearer {sandbox.access_token}"}
+    wire = httpx.ASGITransport(app=sandbox.app)
+    async with httpx.AsyncClient(  # noqa: TID251 - the sandbox without the hub
+        transport=wire, headers=bearer
+    ) as client:
+        codes = [(await client.get(url)).status_code for _ in range(3)]
+        assert codes == [200, 200, 429]
+        assert (await client.get(url)).json()["policyName"] == "DAILY"
+        sandbox.clock.advance(86_400)
+        assert (await client.get(url)).status_code == 200
+
+
+async def test_a_company_that_is_gone_costs_the_link_and_not_the_record(
+    connector, sandbox
+):
+    company = sandbox.live("companies")[0]["id"]
+    sandbox.edit("companies", {"id": company, "archived": True})
+    patch = LinkPatch(add=(Ref("companies", company, "Primary"),))
+    w = Write(
+        "create",
+        str(uuid.uuid4()),
+        str(uuid.uuid4()),
+        None,
+        {"properties.email": "linked@x.example"},
+        {"companies": patch},
+    )
+    way = connector.resource("contacts").way("create")
+    (outcome,) = await connector.write("contacts", [w], way=way)
+    assert (outcome.fields, outcome.links) == (None, None)
+    (back,) = await connector.fetch("contacts", [outcome.id], WANT)
+    assert back.links["companies"] == ()
+
+
+def test_an_error_about_associations_is_not_read_as_none():
+    none = {
+        "subCategory": "crm.associations.NO_ASSOCIATIONS_FOUND",
+        "context": {"fromObjectId": ["1"]},
+    }
+    assert _unassociated([]) is None
+    assert _unassociated([none]) is None
+    assert _unassociated([none, {"category": "INTERNAL", "context": {}}]) == {"1"}

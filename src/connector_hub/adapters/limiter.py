@@ -20,6 +20,8 @@ _EPSILON = 1e-6
 _RECOVERY = 1.0
 """Seconds without a refusal after which one more request may be in flight."""
 _THROTTLE_WAIT = 1.0
+_STALE = 3600.0
+"""Seconds after which the vendor's word on what is left of a day is asked for anew."""
 PATIENCE = 120.0
 """A vendor that asks for more seconds than this ends the call; the run is resumable."""
 
@@ -39,6 +41,8 @@ class _Bucket:
     narrowed: float | None = None
     recovered: float = 0.0
     left: float | None = None
+    told: float = 0.0
+    """When the vendor said so, in monotonic seconds."""
 
     def room(self, now: float, cost: int) -> float:
         """Seconds until the cost fits; 0 when it does now, infinite until a reply comes."""
@@ -188,6 +192,9 @@ class WindowLimiter:
     def _check_quota(self, name: str, b: _Bucket) -> None:
         if b.daily is None or b.left is None:
             return
+        if self._clock.monotonic() - b.told > _STALE:
+            b.left = None
+            return
         if b.left <= b.daily.amount * self._reserve:
             raise QuotaSpent(
                 f"{b.left:,.0f} of {b.daily.amount:,} calls are left in bucket {name!r}; "
@@ -200,7 +207,7 @@ class WindowLimiter:
         for name, amount in left.items():
             b = self._buckets.get(name)
             if b is not None and b.daily is not None:
-                b.left = amount
+                b.left, b.told = amount, self._clock.monotonic()
 
     def throttled(self, bucket: str, wait: float | None) -> None:
         """The vendor refused a call: hold the bucket back, and have fewer requests in flight."""

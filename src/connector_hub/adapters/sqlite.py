@@ -9,7 +9,7 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -874,6 +874,17 @@ class SqliteStore:
                 f"delete from window where tenant=? and job=? and seed is null and plan not in ({kept})",  # noqa: S608 - a constant
                 (*mine, *mine),
             )
+
+    def expire(self, now: datetime) -> None:
+        """Forget letters closed a month ago and conflicts closed a quarter ago, with what they say."""
+        for table, days in (("dead_letter", 30), ("conflict", 90)):
+            self._run(
+                f"delete from {table} where tenant=? and closed<?",  # noqa: S608 - a constant
+                (_TENANT, (now - timedelta(days=days)).isoformat()),
+            )
+        self._run(
+            "delete from conflict_member where conflict not in (select id from conflict)"
+        )
 
     def drop_windows(self, job: str, plan: str) -> None:
         """Take away what was staged and planned under an id and is not being written."""

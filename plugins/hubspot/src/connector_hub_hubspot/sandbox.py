@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
 
 import orjson
 from starlette.requests import Request
@@ -28,6 +29,7 @@ from connector_hub_hubspot.properties import STAGES, Property
 PORTAL = 4211337
 _BURST, _BURST_SECONDS = 100, 10.0
 _DAILY = 250_000
+_ZONE = ZoneInfo("Asia/Jakarta")
 _SEARCHES, _SEARCH_SECONDS = 5, 1.0
 _SEARCH_CAP, _SEARCH_BODY, _SEARCH_PAGE = 10_000, 3_000, 200
 _FILTERS, _GROUPS, _GROUP_FILTERS = 18, 5, 6
@@ -131,12 +133,13 @@ class Objects:
 class HubSpotSandbox(Sandbox):
     """HubSpot's CRM v3 objects, v4 associations, properties and account details.
 
-    ``search_lag`` is how many seconds the search index is behind.
+    ``search_lag`` is how many seconds the search index is behind, ``daily`` how many calls a day there are.
     """
 
     name: ClassVar[str] = "hubspot"
     access_token = "pat-na1-0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"  # noqa: S105 - of the sandbox
     search_lag = 0.2
+    daily = _DAILY
 
     def routes(self) -> Sequence[Route]:
         """The vendor's paths, under ``/crm/v3/objects`` and the dated ``/crm/objects/2026-03``."""
@@ -209,6 +212,7 @@ class HubSpotSandbox(Sandbox):
         self._next = {"contacts": 50_001, "companies": 90_001}
         self._shuffle = random.Random(self.seed)  # noqa: S311 - an order, not a secret
         self._today = 0
+        self._day = self.clock.now().astimezone(_ZONE).date()
         for objects in self._objects.values():
             for name in objects.uniques():
                 objects.unique[name] = {}
@@ -337,7 +341,10 @@ class HubSpotSandbox(Sandbox):
             )
 
     def _limit(self, *, search: bool) -> dict[str, str]:
-        """Ten seconds and a day for all calls but the search, which has a second of its own."""
+        """Ten seconds and a day for all calls but the search, which has a second of its own.
+
+        The day is that of the account's zone.
+        """
         if search:
             if self._windows.admit("search", _SEARCHES, _SEARCH_SECONDS) < 0:
                 raise self._throttled("secondly", "SECONDLY")
@@ -345,6 +352,11 @@ class HubSpotSandbox(Sandbox):
         left = self._windows.admit("burst", _BURST, _BURST_SECONDS)
         if left < 0:
             raise self._throttled("ten_secondly_rolling", "TEN_SECONDLY_ROLLING")
+        day = self.clock.now().astimezone(_ZONE).date()
+        if day != self._day:
+            self._day, self._today = day, 0
+        if self._today >= self.daily:
+            raise self._throttled("daily", "DAILY")
         self._today += 1
         return {
             "X-HubSpot-RateLimit-Interval-Milliseconds": str(
@@ -352,8 +364,8 @@ class HubSpotSandbox(Sandbox):
             ),
             "X-HubSpot-RateLimit-Max": str(_BURST),
             "X-HubSpot-RateLimit-Remaining": str(left),
-            "X-HubSpot-RateLimit-Daily": str(_DAILY),
-            "X-HubSpot-RateLimit-Daily-Remaining": str(_DAILY - self._today),
+            "X-HubSpot-RateLimit-Daily": str(self.daily),
+            "X-HubSpot-RateLimit-Daily-Remaining": str(self.daily - self._today),
         }
 
     @staticmethod
