@@ -1,12 +1,13 @@
 """Kill a sync at random moments while records keep changing, and count what is left.
 
-    kill.py [--kills 30] [--records 2000] [--seed 1]
+    kill.py [--kills 30] [--records 2000] [--seed 1] [--both]
 
 Two sandboxes, HubSpot and Salesforce, in processes of their own; a `connector-hub sync`
 that is killed with SIGKILL again and again, each time at a moment drawn from its whole
 length; new people and edits in between, made as a person would. Then one sync to the
 end, and the question: is every person of the source at the target, exactly once, as
-the source has them? Exits 1 unless none is lost, doubled or different.
+the source has them? With ``--both`` the jobs are two-way and people come and change at
+either side. Exits 1 unless none is lost, doubled or different.
 """
 
 from __future__ import annotations
@@ -70,6 +71,27 @@ class Crowd:
         }
 
 
+class Office:
+    """People of the other side, who come there and get other titles."""
+
+    def __init__(self, vendor: Vendor, seed: int) -> None:
+        self._vendor = vendor
+        self._rng = random.Random(seed)  # noqa: S311 - people, not secrets
+        self._came = 0
+
+    def stir(self) -> None:
+        """Ten are new, thirty of those who are there have another title."""
+        for _ in range(10):
+            self._came += 1
+            who = {"LastName": f"Office {self._came}", "FirstName": "Old"}
+            mail = f"office{self._came}@people.example"
+            self._vendor.ask("records/Contact", {**who, "Email": mail})
+        there = [p["Id"] for p in self._vendor.ask("records/Contact")]
+        for i in self._rng.sample(there, min(30, len(there))):
+            title = f"Title {self._rng.randrange(10_000)}"
+            self._vendor.ask("records/Contact", {"Id": i, "Title": title})
+
+
 def killed(folder: Path, env: Mapping[str, str], after: float) -> float | None:
     """Start a sync and kill it; None, or the seconds it took if it was sooner."""
     begun = time.monotonic()
@@ -130,15 +152,20 @@ def compared(sales: Vendor, billing: Vendor) -> dict[str, int]:
             continue
         found["doubled"] += there[email] > 1
         theirs = held[email]
-        found["different"] += (mine["lastname"], mine.get("city") or None) != (
+        found["different"] += (
+            mine["lastname"],
+            mine.get("city") or None,
+            mine.get("jobtitle") or None,
+        ) != (
             theirs["LastName"],
             theirs.get("MailingCity") or None,
+            theirs.get("Title") or None,
         )
     found["strange"] = len(set(there) - source)
     return {"people": len(source), **found}
 
 
-def measure(kills: int, records: int, seed: int) -> int:
+def measure(kills: int, records: int, seed: int, *, both: bool) -> int:
     """Kill, stir, run to the end, compare. The exit code."""
     rng = random.Random(seed)  # noqa: S311 - moments, not secrets
     with ExitStack() as stack:
@@ -148,17 +175,25 @@ def measure(kills: int, records: int, seed: int) -> int:
         billing = stack.enter_context(sandbox("salesforce"))
         env = {**os.environ, **variables(sales, billing)}  # noqa: TID251
         Project(folder, env)
-        crowd = Crowd(sales, seed)
+        crowds: list[Crowd | Office] = [Crowd(sales, seed)]
+        if both:
+            file = folder / "hub.yaml"
+            file.write_text(file.read_text().replace("left-to-right", "both"))
+            crowds.append(Office(billing, seed))
         at_work, whole = 0, _SHORT
         for n in range(kills):
             after = rng.uniform(0.2, whole)
             took = killed(folder, env, after)
             at_work += took is None
             whole = whole * _LONGER if took is None else max(took, _SHORT)
-            crowd.stir()
+            for crowd in crowds:
+                crowd.stir()
             print(f"\r{n + 1}/{kills} kills, {at_work} at work", end="", flush=True)
         time.sleep(_LAG)
         print(f"\nthe last run took {through(folder, env):.1f} s")
+        if both:
+            time.sleep(_LAG)
+            through(folder, env)
         found = compared(sales, billing)
     print(", ".join(f"{n} {what}" for what, n in found.items()))
     return int(any(n for what, n in found.items() if what != "people"))
@@ -170,8 +205,9 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--records", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--both", action="store_true", help="two-way jobs")
     asked = parser.parse_args()
-    return measure(asked.kills, asked.records, asked.seed)
+    return measure(asked.kills, asked.records, asked.seed, both=asked.both)
 
 
 if __name__ == "__main__":
