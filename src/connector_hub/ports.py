@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -106,19 +106,6 @@ class Http(Protocol):
 
     async def patch(self, path: str, **options: Any) -> Any:
         """PATCH, decoded JSON."""
-
-
-class Limiter(Protocol):
-    """Keeps requests inside a vendor's windows."""
-
-    def slot(self, bucket: str, cost: int = 1) -> AbstractAsyncContextManager[None]:
-        """Wait for room in the bucket; the slot is stamped when the block ends (the reply is here)."""
-
-    def heed(self, left: Mapping[str, float]) -> None:
-        """Take the vendor's own word on what is left, per bucket."""
-
-    def throttled(self, bucket: str, wait: float | None) -> None:
-        """The vendor refused a call of this bucket; hold back for ``wait`` seconds."""
 
 
 class Secrets(Protocol):

@@ -12,7 +12,6 @@ import pytest
 import respx
 from pydantic import SecretStr
 
-from connector_hub.adapters.clock import VirtualClock
 from connector_hub.adapters.http import HttpClient, Ledger, retry_after
 from connector_hub.errors import (
     AuthError,
@@ -25,6 +24,7 @@ from connector_hub.errors import (
 )
 from connector_hub.ports import Answer
 from connector_hub.sdk import Auth, Bearer, ClientCredentials, Connector
+from connector_hub.testing.clock import VirtualClock
 
 CANARY = "s3cr3t-canary"
 URL = "https://vendor.example"

@@ -7,10 +7,10 @@ import random
 
 import pytest
 
-from connector_hub.adapters.clock import VirtualClock
 from connector_hub.adapters.limiter import WindowLimiter
 from connector_hub.errors import QuotaSpent, RateLimited
 from connector_hub.sdk import Limit
+from connector_hub.testing.clock import VirtualClock
 
 
 @pytest.mark.parametrize("seed", range(5))

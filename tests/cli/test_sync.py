@@ -36,7 +36,7 @@ def test_a_run_is_one_line_and_what_to_do_next(line):
         ),
         "  calls made   sales: burst 44; billing: calls 10, token 1",
         "  unreadable values, left alone: stage 4",
-        "  2 fields differ at the target and are left alone",
+        "  2 records were edited where that does not travel",
         "  something to know",
         "  31 conflicts open   see: connector-hub conflicts list --job people",
         "  9 dead letters open   see: connector-hub dead-letters list --job people",

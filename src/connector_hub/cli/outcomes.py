@@ -201,7 +201,7 @@ def details(receipt: Receipt) -> list[str]:
         found.append(f"unreadable values, left alone: {fields}")
     if receipt.drift:
         found.append(
-            f"{receipt.drift:,} fields differ at the target and are left alone"
+            f"{receipt.drift:,} records were edited where that does not travel"
         )
     found += receipt.notes
     for name, command in (

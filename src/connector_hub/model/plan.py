@@ -111,15 +111,6 @@ class Shown:
     connection: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What kept a record from being planned, without its values."""
-
-    kind: str
-    records: tuple[str, ...]
-    message: str
-
-
 @dataclass(slots=True)
 class Plan:
     """What a job would do now. Nothing has been written.

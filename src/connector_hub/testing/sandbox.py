@@ -27,7 +27,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _ADMIN = "/_sandbox/"
 _ID = re.compile(
-    r"(?<=/)(?:\d{2,}|[a-zA-Z0-9]{15}(?:[a-zA-Z0-9]{3})?|[0-9a-f]{8}-[0-9a-f-]{27}|[^/]*@[^/]*)(?=/|$)"
+    r"(?<=/)(?:\d{2,}|[a-zA-Z0-9]{15}(?:[a-zA-Z0-9]{3})?|[0-9a-f]{8}-[0-9a-f-]{27}|"
+    r"[a-zA-Z0-9]{15}(?:[a-zA-Z0-9]{3})?-\d+|[^/]*@[^/]*)(?=/|$)"
 )
 _WORD = re.compile(r"[A-Za-z_]+\Z")
 

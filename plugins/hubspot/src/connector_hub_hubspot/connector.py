@@ -20,6 +20,7 @@ from connector_hub.sdk import (
     Auth,
     Bearer,
     Can,
+    Clock,
     ConfigError,
     Connector,
     Done,
@@ -161,7 +162,7 @@ class HubSpot(Connector):
         return Page(
             records,
             next=json.dumps({"list": after}) if after else None,
-            mark=None if place.get("list") else _mark(answer),
+            mark=None if place.get("list") else _mark(answer, self.clock),
             whole=True,
         )
 
@@ -238,7 +239,7 @@ class HubSpot(Connector):
         return Page(
             records,
             next=json.dumps(following) if following else None,
-            mark=_mark(answer) if fresh else None,
+            mark=_mark(answer, self.clock) if fresh else None,
         )
 
     async def fetch(
@@ -614,17 +615,12 @@ def _place(at: str | None) -> dict[str, Any]:
     return place
 
 
-def _mark(answer: Answer) -> str:
-    """HubSpot's own clock when the pull began."""
-    at = answer.headers.get("date")
+def _mark(answer: Answer, clock: Clock) -> str:
+    """HubSpot's own clock when the pull began; ours, with a margin, where it does not tell."""
     try:
-        now = (
-            parsedate_to_datetime(at)
-            if at
-            else datetime.now(UTC) - timedelta(minutes=5)
-        )
+        now = parsedate_to_datetime(answer.headers.get("date", ""))
     except ValueError:
-        now = datetime.now(UTC) - timedelta(minutes=5)
+        now = clock.now() - timedelta(minutes=5)
     return json.dumps({"ms": int(now.timestamp() * 1000)})
 
 

@@ -825,7 +825,6 @@ class HubSpotSandbox(Sandbox):
         """Without trace ids one bad input fails the call; with them it is an error of its own in a 207."""
         self._no_duplicates(inputs)
         traced = all(i.get("objectWriteTraceId") for i in inputs)
-        checked: list[tuple[Mapping[str, Any], Callable[[], tuple[Row, bool]]]] = []
         errors: list[dict[str, Any]] = []
         results: list[dict[str, Any]] = []
         if not traced:
@@ -850,7 +849,6 @@ class HubSpotSandbox(Sandbox):
             if traced:
                 shown["objectWriteTraceId"] = i["objectWriteTraceId"]
             results.append(shown)
-        del checked
         self._shuffle.shuffle(results)
         return self._answered(results, errors, ok=201 if verb == "create" else 200)
 
