@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -332,3 +334,43 @@ async def test_a_file_that_links_wrongly_links_nothing(opened: Opener) -> None:
                 await hub.link("contacts", pairs)
         assert await hub.link("contacts", [(2, a, b), (3, c, d)]) == 0
         assert len(list(hub.links("contacts"))) == 20
+
+
+async def test_a_link_field_follows_when_its_company_comes(
+    opened: Opener, vendors: Vendors
+) -> None:
+    async with opened() as hub:
+        await hub.sync("contacts")
+        assert not any(r["AccountId"] for r in vendors["billing"].live("Contact"))
+        await hub.sync("companies")
+        run = await hub.sync("contacts")
+        employed = [
+            r
+            for r in vendors["sales"].live("contacts")
+            if r.get("associations", {}).get("companies")
+        ]
+        assert run.updated == len(employed) > 0
+    at_work = [r for r in vendors["billing"].live("Contact") if r["AccountId"]]
+    assert len(at_work) == len(employed)
+
+
+async def test_a_plan_is_refused_after_its_mapping_changed_or_its_day_is_over(
+    opened: Opener, vendors: Vendors, tmp_path: Path
+) -> None:
+    async with opened() as hub:
+        await hub.sync("companies")
+        plan = await hub.plan("contacts")
+        old = await hub.plan("contacts")
+    folder = tmp_path / "mappings" / "contact"
+    folder.mkdir(parents=True)
+    (folder / "hubspot.yaml").write_text(
+        "entity: contact\nconnector: hubspot\nresource: contacts\nextends: shipped\n"
+        "fields:\n  city: {path: properties.city, via: [upper]}\n"
+    )
+    async with opened() as hub:
+        with pytest.raises(PlanStale, match="a mapping changed"):
+            await hub.apply(plan.id)
+        hub.clock.now = lambda: datetime.now(UTC) + timedelta(hours=25)
+        with pytest.raises(PlanStale, match="25 hours old"):
+            await hub.apply(old.id)
+    assert vendors["billing"].live("Contact") == []
