@@ -293,3 +293,31 @@ def test_an_error_about_associations_is_not_read_as_none():
     assert _unassociated([]) is None
     assert _unassociated([none]) is None
     assert _unassociated([none, {"category": "INTERNAL", "context": {}}]) == {"1"}
+
+
+async def test_a_merge_hands_on_what_the_loser_had(connector, sandbox):
+    a, b = sandbox.live("contacts")[:2]
+    company = sandbox.live("companies")[-1]["id"]
+    sandbox._link("contacts", b["id"], "companies", company, set())
+    await connector.http.post(
+        "/crm/v3/objects/contacts/merge",
+        json={"primaryObjectId": a["id"], "objectIdToMerge": b["id"]},
+    )
+    kept = next(r for r in sandbox.live("contacts") if r["id"] == a["id"])
+    assert (
+        kept["properties"]["hs_additional_emails"] == b["properties"]["email"].lower()
+    )
+    at = {x["id"] for x in kept["associations"]["companies"]["results"]}
+    assert company in at
+    (gone,) = await connector.fetch("contacts", [b["id"]], WANT)
+    assert (gone.why, gone.into.id) == ("merged", a["id"])
+
+
+async def test_without_trace_ids_twins_in_one_batch_fail_it_whole(connector, sandbox):
+    before = len(sandbox.live("contacts"))
+    inputs = [{"properties": {"email": "twin@x.example"}} for _ in range(2)]
+    with pytest.raises(Exists):
+        await connector.http.post(
+            "/crm/v3/objects/contacts/batch/create", json={"inputs": inputs}
+        )
+    assert len(sandbox.live("contacts")) == before

@@ -828,6 +828,7 @@ class HubSpotSandbox(Sandbox):
         errors: list[dict[str, Any]] = []
         results: list[dict[str, Any]] = []
         if not traced:
+            self._no_twins(objects, inputs)
             for i in inputs:
                 self._try(objects, verb, i)
         for i in inputs:
@@ -865,6 +866,20 @@ class HubSpotSandbox(Sandbox):
                 "VALIDATION_ERROR",
                 "Duplicate IDs found in batch input: values must be unique",
             )
+
+    @staticmethod
+    def _no_twins(objects: Objects, inputs: Sequence[Mapping[str, Any]]) -> None:
+        """Two inputs of one batch may not claim one unique value; the whole call fails."""
+        for name in objects.unique:
+            values = [
+                _unique(name, _text(v))
+                for i in inputs
+                if (v := i.get("properties", {}).get(name))
+            ]
+            if len(set(values)) != len(values):
+                raise Refused(
+                    409, "CONFLICT", f"Duplicate {name} values in batch input"
+                )
 
     def _try(self, objects: Objects, verb: str, i: Mapping[str, Any]) -> None:
         """Whether a write would pass, without writing."""
@@ -937,13 +952,25 @@ class HubSpotSandbox(Sandbox):
             k: v for k, v in second.properties.items() if k not in first.properties
         }
         ids = [i for i, into in objects.merged.items() if into == first.id]
-        row = self._put(
-            objects,
-            first.id,
-            {**fields, "hs_merged_object_ids": ";".join(sorted(ids, key=int))},
-            self._now(),
-        )
+        fields["hs_merged_object_ids"] = ";".join(sorted(ids, key=int))
+        other_mail = second.properties.get("email")
+        if other_mail and first.properties.get("email"):
+            known = first.properties.get("hs_additional_emails", "")
+            mails = [m for m in known.split(";") if m]
+            fields["hs_additional_emails"] = ";".join([*mails, other_mail])
+        self._inherit(objects.type, second.id, first.id)
+        row = self._put(objects, first.id, fields, self._now())
         return answer(self._row(objects, row, list(row.properties)))
+
+    def _inherit(self, of: str, loser: str, survivor: str) -> None:
+        """The survivor has the loser's associations besides its own; its primary stays."""
+        for (here, to), held in self._links.items():
+            if here != of:
+                continue
+            for other in held.pop(loser, {}):
+                self._links[(to, of)].get(other, {}).pop(loser, None)
+                if other not in held.get(survivor, {}):
+                    self._link(of, survivor, to, other, set())
 
     async def _search(self, request: Request) -> Response:
         objects = self._of(request)
