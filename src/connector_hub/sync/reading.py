@@ -145,15 +145,19 @@ def _linked_bases(
 
 
 def index(
-    run: JobRun, side: LiveSide, seen: Iterable[Seen], *, keyed: bool = True
+    run: JobRun, side: LiveSide, seen: Iterable[Seen], *, made: bool = False
 ) -> None:
-    """Write records into a side's identity index, with their record keys unless a link says the same."""
+    """Write records into a side's identity index.
+
+    Those the hub has made need no record key there, because their link says the same; and they have not been
+    met: what people do to them before they are read is yet to be seen.
+    """
     rows = []
     for s in seen:
-        key = s.key if keyed else None
+        key = None if made else s.key
         found = side.identities.marks(side.spoke.identity(s.raws), key)
         rows.append((s.id, found.filled, found.marks))
-    run.store.index(run.job.name, side.name, rows, run.number)
+    run.store.index(run.job.name, side.name, rows, 0 if made else run.number)
 
 
 def bury(run: JobRun, side: LiveSide, gone: Sequence[Gone]) -> None:

@@ -134,7 +134,7 @@ def _remember(run: JobRun, settling: Sequence[_Settling]) -> None:
             for s in settling
             if s.change.action == "create" and side.name in s.taken
         ]
-        index(run, side, made, keyed=False)
+        index(run, side, made, made=True)
     store.link(links)
     for name in run.job.read_from:
         waiting = [
