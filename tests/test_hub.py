@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from connector_hub.diagnostics import Mistakes
 from connector_hub.errors import ConfigError, GuardTripped, PlanStale, Unavailable
 from connector_hub.hub import Hub
 from connector_hub.sync.matching import Found
@@ -374,3 +375,27 @@ async def test_a_plan_is_refused_after_its_mapping_changed_or_its_day_is_over(
         with pytest.raises(PlanStale, match="25 hours old"):
             await hub.apply(old.id)
     assert vendors["billing"].live("Contact") == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"only": "{birthday: [x]}"}, "has no field 'birthday'"),
+        (
+            {"fields": "{title: {from: nobody}}"},
+            "'nobody' is not a connection of this job",
+        ),
+        ({"fields": "{title: {from: sales, both: left}}"}, "'title' has two rules"),
+        ({"conflicts": "{titel: left}"}, "did you mean 'title'"),
+        ({"first": "{title: newer}"}, "first.title"),
+    ],
+)
+async def test_a_policy_that_makes_no_sense_is_told_at_its_line(
+    opened: Opener, keys: dict[str, str], said: str
+) -> None:
+    with pytest.raises(Mistakes) as told:
+        async with opened("both", **keys):
+            pass
+    (found,) = told.value.diagnostics
+    assert found.line == 19
+    assert said in f"{found.message} {found.hint}"

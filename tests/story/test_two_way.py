@@ -258,3 +258,20 @@ async def test_deletes_follow_both_ways_within_the_guard(both):
     assert run.tally.outcomes == {"deleted": 2}
     assert both.left.rows == both.right.rows == {}
     await quiet(both)
+
+
+async def test_a_job_looks_after_those_it_is_for(both):
+    both.job = replace(both.job, only={"note": frozenset({"vip"})})
+    a = both.left.person(email="a@x.org", name="A", note="vip")
+    both.left.person(email="b@x.org", name="B", note="no")
+    both.right.person(email="c@x.org", name="C", note=None)
+    run = await both.sync()
+    assert run.tally.outcomes == {"created": 1, "unchanged": 2}
+    both.left.person(a, note="no", name="A2")
+    await both.sync()
+    (there,) = [r for r in both.right.rows.values() if r["email"] == "a@x.org"]
+    assert (there["note"], there["name"]) == ("no", "A2")
+    both.left.person(a, name="A3")
+    await both.sync()
+    assert there["name"] == "A2"
+    await quiet(both)

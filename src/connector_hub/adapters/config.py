@@ -68,6 +68,10 @@ class JobModel(_Strict):
     deletes: DeletesModel = DeletesModel()
     create_without_identity: bool = False
     create: Literal["both", "left", "right", "none"] = "both"
+    only: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="values a record must have, in the hub's words: {country: [ID, SG]}",
+    )
     fields: dict[str, FieldPolicyModel] = Field(
         default_factory=dict, description="policies by field; * is for the others"
     )

@@ -383,6 +383,7 @@ class _Reader:
         policies = self._policies(at, model)
         if not all(good):
             return None
+        self._check_only(at, model, sides, connections)
         return Job(
             name=name,
             entity=model.entity,
@@ -398,15 +399,44 @@ class _Reader:
             deletes_follow=model.deletes.follow,
             create_without_identity=model.create_without_identity,
             create=model.create,
+            only={n: frozenset(v) for n, v in model.only.items()},
             fields=policies,
         )
+
+    def _check_only(
+        self,
+        at: yaml.Key,
+        model: JobModel,
+        sides: Mapping[str, Side],
+        connections: Mapping[str, ConnectionConfig],
+    ) -> None:
+        """A field that neither mapping reads would cover nobody."""
+        mapped = {
+            name
+            for s in sides.values()
+            if s.connection in connections
+            for name in self.words.dialects[
+                model.entity, connections[s.connection].connector, s.resource
+            ].spec.rules
+        }
+        for name in model.only:
+            if (
+                name not in mapped
+                and name in self.words.entities[model.entity][0].fields
+            ):
+                self.add(
+                    (*at, "only", name),
+                    f"no mapping of this job reads {name!r}: it would look after nobody",
+                    key=True,
+                    hint=did_you_mean(name, mapped),
+                )
 
     def _policies(self, at: yaml.Key, model: JobModel) -> dict[str, Policy]:
         """What becomes of each field a job names, and under ``*`` of the others."""
         known = self.words.entities[model.entity][0].fields
-        for part in ("fields", "conflicts", "first"):
+        for part in ("fields", "conflicts", "first", "only"):
             for name in getattr(model, part):
-                if name != ANY and name not in known:
+                if (name != ANY or part == "only") and name not in known:
                     self.add(
                         (*at, part, name),
                         f"entity {model.entity} has no field {name!r}",

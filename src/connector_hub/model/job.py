@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 Direction = Literal["left-to-right", "right-to-left", "both"]
 SideName = Literal["left", "right"]
@@ -85,6 +85,8 @@ class Job:
     create_without_identity: bool = False
     create: Literal["both", "left", "right", "none"] = "both"
     """Where records may be created that the other side has."""
+    only: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """What a record must say, by field, to be looked after: on either side of a pair."""
     fields: Mapping[str, Policy] = field(default_factory=dict)
     """Policies by field; ``*`` is for those not named."""
 
@@ -101,6 +103,10 @@ class Job:
             case "right-to-left":
                 return ("right",)
         return ("left", "right")
+
+    def covers(self, view: Mapping[str, Any]) -> bool:
+        """Whether a record says what ``only`` asks for."""
+        return all(str(view.get(n)) in allowed for n, allowed in self.only.items())
 
     def creates_at(self, side: SideName) -> bool:
         """Whether records may be created on a side."""

@@ -398,7 +398,9 @@ def _change(
         run.tally.add("blocked")
         wait_for_links(run, side.name, [(s.seen.id, s.waits)])
         return None
-    if s.there_id == "" or (s.there_id is None and not run.job.creates_at(other.name)):
+    covered = run.job.covers(s.view) or (bool(s.there) and run.job.covers(s.there_view))
+    may_be_made = s.there_id is not None or run.job.creates_at(other.name)
+    if s.there_id == "" or not covered or not may_be_made:
         run.tally.add("unchanged")
         return None
     if s.there_id is None:
