@@ -171,3 +171,45 @@ def test_a_sandbox_that_does_not_exist_gets_the_nearest():
     result = CliRunner().invoke(cli, ["sandbox", "hubspto"])
     assert result.exit_code == 2
     assert "did you mean 'hubspot'?" in result.stderr
+
+
+def test_who_is_whom_goes_out_into_a_file_and_comes_back(run):
+    run("prepare", "billing", "--yes")
+    file = run.folder / "match.csv"
+    told = document(run("match", "contacts", "--csv", str(file), "--json"))["match"]
+    lines = file.read_text().splitlines()
+    assert lines[0] == "kind,left,right,who"
+    assert sum(told.values()) == told["linked"] + len(lines) - 1
+    assert file.stat().st_mode & 0o077 == 0
+    assert run("sync").exit_code == 0
+    out = run("links", "export", "contacts", str(file))
+    assert out.exit_code == 0
+    pairs = document(run("links", "show", "contacts", "--json"))["links"]
+    assert len(pairs) == 35
+    record = pairs[0]["left"]
+    shown = run("links", "show", "contacts", "--record", record)
+    assert shown.stdout == f"{record} = {pairs[0]['right']}\n"
+    again = document(run("links", "import", "contacts", str(file), "--json"))
+    assert again == {"job": "contacts", "linked": 0}
+    file.write_text(f"left,right\n{record},nobody\n")
+    wrong = run("match", "contacts", "--take", str(file))
+    assert wrong.exit_code == 2
+    assert "line 2: billing has no record nobody" in wrong.stderr
+    file.write_text("a,b\n1,2\n")
+    assert (
+        "no columns left and right"
+        in run("links", "import", "contacts", str(file)).stderr
+    )
+
+
+def test_a_conflict_is_resolved_by_naming_who_is_right(run):
+    wrong = run("conflicts", "resolve", "99", "--take", "billing")
+    assert wrong.exit_code == 2
+    assert "no open conflict 99" in wrong.stderr
+    none = run("conflicts", "resolve", "--take", "billing")
+    assert none.exit_code == 2
+    assert "--job JOB" in none.stderr
+    every = run(
+        "conflicts", "resolve", "--take", "billing", "--job", "contacts", "--json"
+    )
+    assert document(every) == {"resolved": []}
