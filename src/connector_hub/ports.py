@@ -288,8 +288,10 @@ class Store(Protocol):
     ) -> dict[bytes, dict[str, SideName]]:
         """What people decided about fields of these things."""
 
-    def forget_decisions(self, job: str, hubs: Collection[bytes]) -> None:
-        """What was decided has been carried out."""
+    def forget_decisions(
+        self, job: str, hubs: Collection[bytes], fields: Collection[str] | None = None
+    ) -> None:
+        """What was decided has been carried out: about these fields, or about all."""
 
     def conflicts(
         self, job: str | None = None, number: int | None = None

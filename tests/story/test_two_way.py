@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from connector_hub.model.job import Guard, Policy
+from connector_hub.sync import jobs
 
 from .conftest import Project
 
@@ -275,3 +276,75 @@ async def test_a_job_looks_after_those_it_is_for(both):
     await both.sync()
     assert there["name"] == "A2"
     await quiet(both)
+
+
+async def test_a_decision_about_one_field_does_not_outlive_its_use(both):
+    a, b = linked(both)
+    await both.sync()
+    both.left.person(a, name="L", note="l")
+    both.right.person(b, name="R", note="r")
+    await both.sync()
+    (conflict,) = both.store.conflicts("people")
+    both.store.decide("people", bytes.fromhex(conflict.detail["hub"]), "name", "right")
+    both.store.look_again("people", "left", [(a, "decided")])
+    await both.sync()
+    assert both.left.rows[a]["name"] == "R"
+    both.left.person(a, name="L2")
+    await both.sync()
+    assert both.left.rows[a]["name"] == both.right.rows[b]["name"] == "L2"
+
+
+async def test_a_letter_stays_open_while_the_other_direction_works(both):
+    a, b = linked(both)
+    await both.sync()
+    both.right.refuses = {"bad"}
+    both.left.person(a, name="bad")
+    await both.sync()
+    both.right.person(b, note="theirs")
+    await both.sync()
+    assert both.left.rows[a]["note"] == "theirs"
+    assert len(both.store.letters("people")) == 1
+
+
+async def test_a_backfill_overwrites_no_edit_that_waits(both):
+    a, b = linked(both)
+    await both.sync()
+    both.right.person(b, name="NEW")
+    await both.sync(backfill=frozenset({"name"}))
+    assert both.left.rows[a]["name"] == "NEW"
+
+
+async def test_when_both_sides_move_after_the_plan_neither_is_forgotten(
+    both, monkeypatch
+):
+    a, b = linked(both)
+    await both.sync()
+    both.left.person(a, name="L1")
+    both.right.person(b, note="r1")
+    fair = jobs.guard
+
+    def late(run) -> None:
+        fair(run)
+        both.clock.seconds += 60
+        both.left.person(a, note="an edit")
+        both.right.person(b, phone="+628123456789")
+
+    monkeypatch.setattr(jobs, "guard", late)
+    await both.sync()
+    assert both.left.rows[a]["note"] == "an edit"
+
+
+async def test_who_left_the_scope_is_not_archived(both):
+    both.job = replace(
+        both.job,
+        only={"note": frozenset({"vip"})},
+        deletes_follow=True,
+        guard=Guard(delete=5),
+    )
+    a = both.left.person(email="a@x.org", name="A", note="vip")
+    await both.sync()
+    both.left.person(a, note="no")
+    await both.sync()
+    both.left.delete(a)
+    await both.sync()
+    assert len(both.right.rows) == 1

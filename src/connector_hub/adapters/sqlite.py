@@ -632,12 +632,19 @@ class SqliteStore:
             found.setdefault(hub, {})[field] = winner
         return found
 
-    def forget_decisions(self, job: str, hubs: Collection[bytes]) -> None:
-        """What was decided has been carried out."""
+    def forget_decisions(
+        self, job: str, hubs: Collection[bytes], fields: Collection[str] | None = None
+    ) -> None:
+        """What was decided has been carried out: about these fields, or about all."""
         decided = self.decisions(job, hubs)
         self._many(
-            "delete from decision where tenant=? and job=? and hub=?",
-            ((_TENANT, job, hub) for hub in decided),
+            "delete from decision where tenant=? and job=? and hub=? and field=?",
+            (
+                (_TENANT, job, hub, name)
+                for hub, names in decided.items()
+                for name in names
+                if fields is None or name in fields
+            ),
         )
 
     def _any_open(self, table: str, job: str) -> bool:

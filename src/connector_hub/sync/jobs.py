@@ -114,7 +114,11 @@ async def _again_where_moved(run: JobRun, changes: list[Change]) -> list[Change]
             there = c.seen(side.name)
             if there is None or there.id not in now:
                 continue
-            fresh = now[there.id] if side.name == c.here else c.seen(c.here)
+            fresh = (
+                now[there.id]
+                if side.name == c.here
+                else moved.get(id(c), c.seen(c.here))
+            )
             if c.action == "archive" or fresh is None:
                 stale.add(id(c))
             else:

@@ -230,7 +230,7 @@ async def _look_at_kin(
         here, gone = await fetch(at, sorted(records - met))
         with run.store.transaction():
             bury(run, at, list(gone.values()))
-            index(run, at, here.values())
+            index(run, at, here.values(), met=False)
 
 
 def _decide(run: JobRun, side: LiveSide, subjects: list[Subject]) -> list[Subject]:
@@ -500,7 +500,7 @@ def _merge(
     theirs = other.bases.moved(s.there_base, s.there.raws)
     moved = (mine, theirs) if at_left else (theirs, mine)
     based = side.bases.based(s.base) & other.bases.based(s.there_base)
-    anew = set(run.options.backfill)
+    anew = set(run.options.backfill) - mine - theirs
     if (side.name, s.seen.id) in run.replayed:
         anew |= run.policies.keys() - based
     known = {n: p for n, p in run.policies.items() if n in based - anew}
@@ -633,6 +633,9 @@ async def plan_archives(
     for hub, record in live.items():
         there = here.get(record)
         if there is None or hub not in bases:
+            continue
+        (read,) = read_views(run, other, [there])
+        if not run.job.covers(read.view):
             continue
         if other.bases.moved(other.bases.unpack(bases[hub], hub), there.raws):
             run.note(

@@ -145,7 +145,12 @@ def _linked_bases(
 
 
 def index(
-    run: JobRun, side: LiveSide, seen: Iterable[Seen], *, made: bool = False
+    run: JobRun,
+    side: LiveSide,
+    seen: Iterable[Seen],
+    *,
+    made: bool = False,
+    met: bool = True,
 ) -> None:
     """Write records into a side's identity index.
 
@@ -157,7 +162,9 @@ def index(
         key = None if made else s.key
         found = side.identities.marks(side.spoke.identity(s.raws), key)
         rows.append((s.id, found.filled, found.marks))
-    run.store.index(run.job.name, side.name, rows, 0 if made else run.number)
+    run.store.index(
+        run.job.name, side.name, rows, run.number if met and not made else 0
+    )
 
 
 def bury(run: JobRun, side: LiveSide, gone: Sequence[Gone]) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import structs
+
 from connector_hub.errors import (
     Exists,
     InDoubt,
@@ -216,7 +218,7 @@ def _decided(run: JobRun, settling: Sequence[_Settling]) -> None:
             seen = _now(s, side.name)
             if seen is not None and across(side.name) not in _failed(s):
                 through[bool(s.change.asks)].append(seen.id)
-        store.exhume(job, side.name, through[True] + through[False], now)
+        store.exhume(job, side.name, _cured(run, side, settling), now)
         for asks, records in through.items():
             kept = FIELDS if asks else ""
             others = store.close_conflicts(job, side.name, records, now, kept=kept)
@@ -224,7 +226,27 @@ def _decided(run: JobRun, settling: Sequence[_Settling]) -> None:
     store.forget_decisions(job, [s.change.hub for s in settling if not s.change.asks])
     for s in settling:
         if s.change.asks:
+            done = {*s.change.to_left, *s.change.to_right, *s.change.agreed}
+            store.forget_decisions(job, [s.change.hub], done)
             hold(run, _asked(run, s.change))
+
+
+def _cured(run: JobRun, side: LiveSide, settling: Sequence[_Settling]) -> list[str]:
+    """Records whose dead letters close: not those whose refused write was left out this time, too."""
+    there = across(side.name)
+    seen = {
+        x.id: s
+        for s in settling
+        if there not in _failed(s) and (x := _now(s, side.name)) is not None
+    }
+    letters = run.store.open_letters(run.job.name, side.name, list(seen))
+    return [
+        record
+        for record, known in letters.items()
+        if there in seen[record].taken
+        or known
+        != refused(run, structs.replace(seen[record].change, action="update"), there)
+    ]
 
 
 def _failed(s: _Settling) -> set[SideName]:
