@@ -108,7 +108,6 @@ class Hub:
         self._vault: Vault | None = None
         self._live: dict[str, Live] = {}
         self._ledgers: dict[str, Ledger] = {}
-        self._max_calls: int | None = None
 
     async def aclose(self) -> None:
         """Let go of connections and state."""

@@ -86,7 +86,6 @@ class SqliteStore:
     def __init__(self, path: Path | str, vault: Vault) -> None:
         self.vault = vault
         self.path = path
-        self._spellings: dict[int, list[str]] = {}
         if path != ":memory:":
             _private(Path(path))
         with self._errors():

@@ -629,13 +629,12 @@ async def plan_archives(
     }
     here, _ = await fetch(other, list(live.values()))
     bases = store.bases(job, other.name, list(live))
+    views = read_views(run, other, list(here.values()))
+    covered = {i for i, v in zip(here, views, strict=True) if run.job.covers(v.view)}
     changes = []
     for hub, record in live.items():
         there = here.get(record)
-        if there is None or hub not in bases:
-            continue
-        (read,) = read_views(run, other, [there])
-        if not run.job.covers(read.view):
+        if there is None or hub not in bases or record not in covered:
             continue
         if other.bases.moved(other.bases.unpack(bases[hub], hub), there.raws):
             run.note(

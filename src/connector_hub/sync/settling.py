@@ -64,12 +64,12 @@ def settle(run: JobRun, changes: Iterable[Change], items: Sequence[Item]) -> Non
     for s in settling:
         for i in s.items:
             s.outcomes.append(_outcome(run, s, i))
-    _remember(run, [s for s in settling if _agreed_somehow(s)])
+    _remember(run, [s for s in settling if _is_linked(s)])
     for s in settling:
         _count(run, s)
 
 
-def _agreed_somehow(s: _Settling) -> bool:
+def _is_linked(s: _Settling) -> bool:
     """Whether the pair stands linked after this: nothing was to be written, or something was."""
     return s.change.action == "settle" or bool(s.taken)
 
