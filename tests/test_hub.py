@@ -329,7 +329,7 @@ async def test_a_file_that_links_wrongly_links_nothing(opened: Opener) -> None:
         for pairs, said in (
             ([(2, a, "003nobody")], "line 2: billing has no record 003nobody"),
             ([(2, a, b), (3, a, d)], f"line 2: {a} is there more than once"),
-            ([(4, a, d)], f"line 4: {a} and {d} are linked to others"),
+            ([(4, a, d)], f"line 4: {a} or {d} is linked to another"),
         ):
             with pytest.raises(ConfigError, match=said):
                 await hub.link("contacts", pairs)

@@ -171,6 +171,9 @@ class Store(Protocol):
     ) -> None:
         """Store packed bases."""
 
+    def forget_bases(self, job: str, hubs: Collection[bytes]) -> None:
+        """These things meet for the first time again."""
+
     def passed(
         self, job: str, side: str, records: Collection[str], number: int
     ) -> set[str]:
@@ -199,8 +202,8 @@ class Store(Protocol):
     def forget(self, job: str, side: str, records: Collection[str]) -> None:
         """Take gone records out of the identity index."""
 
-    def sweep(self, job: str, side: str, number: int) -> None:
-        """Drop from the index what a whole pass of that number did not see."""
+    def sweep(self, job: str, side: str, number: int) -> list[str]:
+        """Drop from the index what a whole pass of that number did not see; the records dropped."""
 
     def relatives(
         self, job: str, side: str, other: str, records: Collection[str]

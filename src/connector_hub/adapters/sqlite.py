@@ -20,7 +20,7 @@ from msgspec import msgpack
 from connector_hub.adapters.vault import Vault
 from connector_hub.errors import ConfigError, StoreError
 from connector_hub.model.conflict import Conflict, DeadLetter
-from connector_hub.model.job import SideName
+from connector_hub.model.job import SIDES, SideName
 from connector_hub.model.link import Kin, Link
 from connector_hub.model.mapping import ABSENT
 from connector_hub.model.plan import Change, Seen
@@ -322,6 +322,13 @@ class SqliteStore:
             ((_TENANT, job, side, hub, packed) for hub, packed in rows),
         )
 
+    def forget_bases(self, job: str, hubs: Collection[bytes]) -> None:
+        """These things meet for the first time again."""
+        self._many(
+            "delete from base where tenant=? and job=? and side=? and hub=?",
+            ((_TENANT, job, side, hub) for side in SIDES for hub in hubs),
+        )
+
     def passed(
         self, job: str, side: str, records: Collection[str], number: int
     ) -> set[str]:
@@ -398,12 +405,13 @@ class SqliteStore:
             ((_TENANT, job, side, r) for r in records),
         )
 
-    def sweep(self, job: str, side: str, number: int) -> None:
-        """Drop from the index what a whole pass of that number did not see."""
-        self._run(
-            "delete from identity where tenant=? and job=? and side=? and pass<>?",
+    def sweep(self, job: str, side: str, number: int) -> list[str]:
+        """Drop from the index what a whole pass of that number did not see; the records dropped."""
+        dropped = self._run(
+            "delete from identity where tenant=? and job=? and side=? and pass<>? returning record",
             (_TENANT, job, side, number),
         )
+        return list({record for (record,) in dropped})
 
     def relatives(
         self, job: str, side: str, other: str, records: Collection[str]

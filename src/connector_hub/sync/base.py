@@ -141,6 +141,12 @@ class Bases:
             if f != UNBASED
         }
 
+    def never(self, base: Base) -> set[str]:
+        """Fields the two sides have never agreed on."""
+        return {
+            n for n, f in zip(self.spoke.names, base.fields, strict=True) if f == NEVER
+        }
+
     def moved(self, base: Base, raws: Raws) -> set[str]:
         """Fields the vendor changed since the base; one it said nothing about did not move."""
         return {

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from connector_hub.errors import ConfigError
 from connector_hub.model.job import SIDES, SideName
-from connector_hub.model.link import hub_id
+from connector_hub.model.link import Link, hub_id
 from connector_hub.model.plan import Seen
 from connector_hub.sync.planner import (
     WINDOW,
@@ -159,15 +159,13 @@ def link_pairs(run: JobRun, pairs: Iterable[tuple[int, str, str]]) -> int:
     mine = run.store.links(left.home, left.resource.name, [p[1] for p in listed])
     theirs = run.store.links(right.home, right.resource.name, [p[2] for p in listed])
     for line, a, b in listed:
-        here, there = mine.get(a), theirs.get(b)
-        if here and there and here.hub != there.hub:
-            mistakes.append(f"line {line}: {a} and {b} are linked to others")
-        elif bool(here) != bool(there) and _has_partner(run, here or there, a, b):
-            mistakes.append(f"line {line}: {a if here else b} is linked to another")
-        elif not (here and there):
-            known = here or there
-            fresh = hub_id(run.tenant, left.home, left.resource.name, a)
-            hubs[a, b] = known.hub if known else fresh
+        known = [k for k in (mine.get(a), theirs.get(b)) if k is not None]
+        if len({k.hub for k in known}) == 1 and len(known) == len(SIDES):
+            continue
+        if any(_has_partner(run, k, a, b) for k in known):
+            mistakes.append(f"line {line}: {a} or {b} is linked to another")
+        fresh = hub_id(run.tenant, left.home, left.resource.name, a)
+        hubs[a, b] = known[0].hub if known else fresh
     if mistakes:
         raise ConfigError(
             "; ".join(mistakes[:5]) + ("" if len(mistakes) <= 5 else " ..."),  # noqa: PLR2004
@@ -179,6 +177,7 @@ def link_pairs(run: JobRun, pairs: Iterable[tuple[int, str, str]]) -> int:
         rows.append((right.home, right.resource.name, b, hub))
     with run.store.transaction():
         run.store.link(rows)
+        run.store.forget_bases(run.job.name, list(hubs.values()))
         run.look_again([("left", a) for a, _ in hubs], "linked by hand")
         run.look_again([("right", b) for _, b in hubs], "linked by hand")
     return len(hubs)
@@ -200,7 +199,7 @@ def _unknown(run: JobRun, pairs: Sequence[tuple[int, str, str]]) -> Iterable[str
                 yield f"line {p[0]}: {run.side(side).connection} has no record {p[place]}"
 
 
-def _has_partner(run: JobRun, link: Any, a: str, b: str) -> bool:
+def _has_partner(run: JobRun, link: Link, a: str, b: str) -> bool:
     """Whether a linked record has a live counterpart other than the one it shall get."""
     for name, mine in zip(SIDES, (a, b), strict=True):
         side = run.side(name)

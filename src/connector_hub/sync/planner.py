@@ -8,18 +8,18 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from msgspec import structs
 
-from connector_hub.model.job import SideName, across
+from connector_hub.model.job import SIDES, SideName, across
 from connector_hub.model.link import Kin, Match, hub_id, match
 from connector_hub.model.merge import Merged, blank, merge
 from connector_hub.model.plan import Change, Seen, Wait
 from connector_hub.model.record import Gone
 from connector_hub.sync.base import Base, change_hash
-from connector_hub.sync.reading import ABSENT, FIRST, bury, index, met_at_left
+from connector_hub.sync.reading import ABSENT, FIRST, bury, free, index, met_at_left
 from connector_hub.sync.run import ALL_WRITES, Held, JobRun, Member, hold
 from connector_hub.sync.sides import LiveSide, fetch, pages
 from connector_hub.sync.views import linked_across, read_views
@@ -192,9 +192,10 @@ def find_links(run: JobRun, side: LiveSide, subjects: Sequence[Subject]) -> None
     hubs = [k.hub for k in links.values()]
     mine = store.bases(run.job.name, side.name, hubs)
     theirs = store.bases(run.job.name, other.name, hubs)
+    keyed = _own_keys(run, side, [s.seen for s in subjects if s.seen.id not in links])
     for s in subjects:
         link = links.get(s.seen.id)
-        s.hub = link.hub if link else _new_hub(run, side, s.seen)
+        s.hub = link.hub if link else keyed.get(s.seen.id) or _new_hub(run, side, s)
         if s.hub in mine and s.hub in theirs:
             s.base = side.bases.unpack(mine[s.hub], s.hub)
             s.there_base = other.bases.unpack(theirs[s.hub], s.hub)
@@ -205,11 +206,27 @@ def find_links(run: JobRun, side: LiveSide, subjects: Sequence[Subject]) -> None
             s.there_id = "" if gone else record
 
 
-def _new_hub(run: JobRun, side: LiveSide, seen: Seen) -> bytes:
-    if seen.key:
-        with suppress(ValueError):
-            return uuid.UUID(seen.key).bytes
-    return hub_id(run.tenant, side.home, side.resource.name, seen.id)
+def _new_hub(run: JobRun, side: LiveSide, s: Subject) -> bytes:
+    return hub_id(run.tenant, side.home, side.resource.name, s.seen.id)
+
+
+def _own_keys(
+    run: JobRun, side: LiveSide, unlinked: Sequence[Seen]
+) -> dict[str, bytes]:
+    """Hub ids that these records carry as record keys; one that was copied to another says nothing."""
+    found: dict[str, bytes] = {}
+    for seen in unlinked:
+        if seen.key:
+            with suppress(ValueError):
+                found[seen.id] = uuid.UUID(seen.key).bytes
+    if not found:
+        return found
+    marks = {side.identities.key_mark(hub): hub for hub in found.values()}
+    kin = run.store.kin(run.job.name, side.name, marks)
+    several = {marks[m] for m, carriers in kin.items() if len(carriers) > 1}
+    linked = run.store.records(side.home, side.resource.name, list(found.values()))
+    several |= {hub for hub, (_, gone) in linked.items() if not gone}
+    return {record: hub for record, hub in found.items() if hub not in several}
 
 
 async def _look_at_kin(
@@ -252,6 +269,9 @@ def _decide(run: JobRun, side: LiveSide, subjects: list[Subject]) -> list[Subjec
         elif s.seen.id in doubtful:
             run.tally.add("conflicts")
             held.add(id(s))
+        elif decided.kind != "new" and not run.job.covers(s.view):
+            _leave(run, side, s)
+            held.add(id(s))
         elif decided.kind != "new" and not _may_create(run, side, decided):
             _conflict(run, side, s, decided, kin[1].get(s.seen.id, ()))
             held.add(id(s))
@@ -269,11 +289,17 @@ def match_unlinked(
     same, other = _relatives(run, side, unknown)
     taken = _taken(run, run.other(side), other)
     return {
-        s.seen.id: Match("one", (by_key[s.hub],))
+        s.seen.id: _keyed(run, side, s, by_key[s.hub])
         if s.hub in by_key
         else _match(run, side, s, same, other, taken)
         for s in unknown
     }
+
+
+def _keyed(run: JobRun, side: LiveSide, s: Subject, carriers: Sequence[str]) -> Match:
+    if len(carriers) > 1:
+        return Match("candidates", tuple(sorted(carriers)))
+    return _given(run, side, s, carriers[0])
 
 
 def _match(  # noqa: PLR0917 - one decision, all it depends on
@@ -285,28 +311,30 @@ def _match(  # noqa: PLR0917 - one decision, all it depends on
     taken: frozenset[str],
 ) -> Match:
     """What identity says; a counterpart that this run has given to another record is taken."""
-    record, there = s.seen.id, across(side.name)
+    record = s.seen.id
     filled = side.identities.filled(s.view)
     found = match(record, filled, same.get(record, ()), other.get(record, ()), taken)
-    if found.kind != "one":
-        return found
-    owner = run.store.claimed(there, found.records).get(found.records[0])
+    return _given(run, side, s, found.records[0]) if found.kind == "one" else found
+
+
+def _given(run: JobRun, side: LiveSide, s: Subject, record: str) -> Match:
+    """A counterpart is given to one record only in a run."""
+    there = across(side.name)
+    owner = run.store.claimed(there, [record]).get(record)
     if owner is None:
-        run.store.claim([(there, found.records[0], record)])
-    elif owner != record:
-        return Match("taken", found.records)
-    return found
+        run.store.claim([(there, record, s.seen.id)])
+    return Match("one" if owner in {None, s.seen.id} else "taken", (record,))
 
 
 def _by_key(
     run: JobRun, other: LiveSide, unknown: Sequence[Subject]
-) -> dict[bytes, str]:
+) -> dict[bytes, list[str]]:
     """Records across that carry the record key of these subjects, by hub id."""
     if not run.store.keyed(run.job.name, other.name):
         return {}
     hubs = {other.identities.key_mark(s.hub): s.hub for s in unknown}
     kin = run.store.kin(run.job.name, other.name, hubs)
-    return {hubs[mark]: found[0].record for mark, found in kin.items()}
+    return {hubs[m]: [k.record for k in found] for m, found in kin.items()}
 
 
 def _relatives(
@@ -372,8 +400,7 @@ async def _read_counterparts(
     if not ids:
         return
     here, gone = await fetch(other, ids)
-    if gone:
-        run.store.lose(other.home, other.resource.name, list(gone))
+    bury(run, other, list(gone.values()))
     for s in subjects:
         if s.there_id:
             s.there = here.get(s.there_id)
@@ -401,7 +428,7 @@ def _change(
     covered = run.job.covers(s.view) or (bool(s.there) and run.job.covers(s.there_view))
     may_be_made = s.there_id is not None or run.job.creates_at(other.name)
     if s.there_id == "" or not covered or not may_be_made:
-        run.tally.add("unchanged")
+        _leave(run, side, s)
         return None
     if s.there_id is None:
         fields = tuple(n for n in run.travelling(side) if n in s.view)
@@ -410,6 +437,14 @@ def _change(
         _absent(run, side, s)
         return None
     return _update(run, side, s, decided)
+
+
+def _leave(run: JobRun, side: LiveSide, s: Subject) -> None:
+    """A record the job does not look after, or not any more: nothing about it is open."""
+    run.tally.add("unchanged")
+    if not run.planning:
+        free(run, side, [s.seen.id])
+        free(run, run.other(side), [s.there_id] if s.there_id else [])
 
 
 def _absent(run: JobRun, side: LiveSide, s: Subject) -> None:
@@ -476,6 +511,8 @@ def _update(
     run: JobRun, side: LiveSide, s: Subject, decided: Mapping[str, SideName]
 ) -> Change:
     merged = _merge(run, side, s, decided)
+    if merged.asks and _leaves(run, side, s, merged):
+        merged = replace(merged, asks=())
     fields = {"left": merged.left, "right": merged.right}
     if not (merged.left or merged.right):
         return _made(side, "settle", s, {}, "", merged)
@@ -483,12 +520,22 @@ def _update(
     return _made(side, "update", s, fields, reason, merged)
 
 
+def _leaves(run: JobRun, side: LiveSide, s: Subject, merged: Merged) -> bool:
+    """Whether the job looks after neither record any more, once both are written."""
+    here, there = (merged.left, merged.right)
+    if side.name == "right":
+        here, there = there, here
+    mine = {**s.view, **{n: s.there_view[n] for n in here}}
+    theirs = {**s.there_view, **{n: s.view[n] for n in there}}
+    return not (run.job.covers(mine) or run.job.covers(theirs))
+
+
 def _merge(
     run: JobRun, side: LiveSide, s: Subject, decided: Mapping[str, SideName]
 ) -> Merged:
     """Three ways where the field has a base; a rule that is new or edited begins with the next edit.
 
-    What is replayed or back-filled is decided as at a first meeting.
+    What is replayed or back-filled, or was never agreed on, is decided as at a first meeting.
     """
     assert s.there is not None  # noqa: S101 - decided by the caller
     other = run.other(side)
@@ -501,6 +548,7 @@ def _merge(
     moved = (mine, theirs) if at_left else (theirs, mine)
     based = side.bases.based(s.base) & other.bases.based(s.there_base)
     anew = set(run.options.backfill) - mine - theirs
+    anew |= side.bases.never(s.base) & other.bases.never(s.there_base)
     if (side.name, s.seen.id) in run.replayed:
         anew |= run.policies.keys() - based
     known = {n: p for n, p in run.policies.items() if n in based - anew}
@@ -548,9 +596,19 @@ def _suppress(run: JobRun, changes: list[Change]) -> list[Change]:
             kept.append(change)
         elif len(left_out) == len(change.writes()):
             run.tally.add("dead_letters")
+            if change.asks and not run.planning:
+                hold(run, asked(run, change))
         else:
             kept.append(without(change, left_out))
     return kept
+
+
+def asked(run: JobRun, c: Change) -> Held:
+    """The conflict about fields that both sides changed."""
+    pair: list[Member] = [(name, x.id) for name in SIDES if (x := c.seen(name))]
+    subject = change_hash(run.key, ["conflict", FIELDS, c.hub.hex()])
+    detail = {"hub": c.hub.hex(), "fields": ",".join(c.asks)}
+    return Held(FIELDS, subject, tuple(pair), detail)
 
 
 def without(change: Change, sides: Iterable[SideName]) -> Change:
@@ -607,6 +665,7 @@ async def _plan_deletes(run: JobRun, side: LiveSide, n: int) -> int:
             g.id for g in page.records if isinstance(g, Gone) and g.why == "deleted"
         ]
         changes += await plan_archives(run, side, gone)
+        bury(run, side, [g for g in page.records if isinstance(g, Gone)])
     run.tally.read += len(changes)
     for i in range(0, len(changes), WINDOW):
         n = _keep(run, n, changes[i : i + WINDOW])

@@ -58,7 +58,7 @@ async def _read(run: JobRun, side: LiveSide, *, staged: bool, n: int = 0) -> Non
         _lose_mark(run, side)
         return await _read(run, side, staged=staged, n=n)
     if mark is None and whole:
-        run.store.sweep(run.job.name, side.name, run.number)
+        free(run, side, run.store.sweep(run.job.name, side.name, run.number))
         if run.store.fact(run.job.name, side.name, FIRST) is None:
             word = "filled" if count else "empty"
             run.store.set_fact(run.job.name, side.name, FIRST, word)
@@ -175,7 +175,7 @@ def bury(run: JobRun, side: LiveSide, gone: Sequence[Gone]) -> None:
     links = store.links(home, resource, [g.id for g in gone])
     store.forget(run.job.name, side.name, [g.id for g in gone])
     store.lose(home, resource, [g.id for g in gone])
-    _free(run, side, [g.id for g in gone])
+    free(run, side, [g.id for g in gone])
     for g in gone:
         if (
             g.into
@@ -186,11 +186,11 @@ def bury(run: JobRun, side: LiveSide, gone: Sequence[Gone]) -> None:
             store.look_again(run.job.name, side.name, [(g.into.id, "merged")])
 
 
-def _free(run: JobRun, side: LiveSide, gone: Sequence[str]) -> None:
-    """What waited for these records waits no more; who was held because of them is looked at again."""
+def free(run: JobRun, side: LiveSide, records: Sequence[str]) -> None:
+    """Nothing about these records is open any more; who was held because of them is looked at again."""
     now = run.clock.now()
-    run.store.exhume(run.job.name, side.name, gone, now)
-    others = run.store.close_conflicts(run.job.name, side.name, gone, now)
+    run.store.exhume(run.job.name, side.name, records, now)
+    others = run.store.close_conflicts(run.job.name, side.name, records, now)
     for name in run.job.read_from:
         rows = [(record, "freed") for at, record in others if at == name]
         run.store.look_again(run.job.name, name, rows)

@@ -18,12 +18,12 @@ from connector_hub.errors import (
     Unavailable,
 )
 from connector_hub.model.conflict import UNKNOWN
-from connector_hub.model.job import SIDES, SideName, across
+from connector_hub.model.job import SideName, across
 from connector_hub.model.plan import OUTCOMES, Change, Seen
 from connector_hub.model.record import Done, Outcome
 from connector_hub.sync.base import Base, change_hash
-from connector_hub.sync.planner import FIELDS, refused, wait_for_links
-from connector_hub.sync.reading import index
+from connector_hub.sync.planner import FIELDS, asked, refused, wait_for_links
+from connector_hub.sync.reading import free, index
 from connector_hub.sync.run import Held, JobRun, Member, hold
 from connector_hub.sync.sides import LiveSide
 from connector_hub.sync.views import read_views
@@ -228,7 +228,7 @@ def _decided(run: JobRun, settling: Sequence[_Settling]) -> None:
         if s.change.asks:
             done = {*s.change.to_left, *s.change.to_right, *s.change.agreed}
             store.forget_decisions(job, [s.change.hub], done)
-            hold(run, _asked(run, s.change))
+            hold(run, asked(run, s.change))
 
 
 def _cured(run: JobRun, side: LiveSide, settling: Sequence[_Settling]) -> list[str]:
@@ -254,14 +254,6 @@ def _failed(s: _Settling) -> set[SideName]:
     return {i.side.name for i in s.items if i.side.name not in s.taken}
 
 
-def _asked(run: JobRun, c: Change) -> Held:
-    """The conflict about fields that both sides changed."""
-    pair: list[Member] = [(name, x.id) for name in SIDES if (x := c.seen(name))]
-    subject = change_hash(run.key, ["conflict", FIELDS, c.hub.hex()])
-    detail = {"hub": c.hub.hex(), "fields": ",".join(c.asks)}
-    return Held(FIELDS, subject, tuple(pair), detail)
-
-
 def _count(run: JobRun, s: _Settling) -> None:
     """One outcome per pair: the gravest."""
     found = list(s.outcomes)
@@ -276,9 +268,11 @@ def _count(run: JobRun, s: _Settling) -> None:
 def _archived(run: JobRun, i: Item) -> str:
     other = run.other(i.side)
     gone = i.change.seen(other.name)
-    run.store.lose(other.home, other.resource.name, [gone.id] if gone else [])
-    run.store.lose(i.side.home, i.side.resource.name, [i.write.id or ""])
-    run.store.forget(run.job.name, i.side.name, [i.write.id or ""])
+    both = ((other, gone.id if gone else ""), (i.side, i.write.id or ""))
+    for side, record in both:
+        run.store.lose(side.home, side.resource.name, [record])
+        run.store.forget(run.job.name, side.name, [record])
+        free(run, side, [record])
     run.tally.writes[i.side.connection] += 1
     return "deleted"
 
