@@ -34,6 +34,8 @@ jobs:
     direction: DIRECTION
 """
 
+CONTACTS = "{connection: billing, resource: Contact}"
+
 Vendors = dict[str, Sandbox]
 Opener = Callable[..., AbstractAsyncContextManager[Hub]]
 
@@ -62,6 +64,8 @@ def opened(tmp_path: Path, vendors: Vendors) -> Opener:
         direction: str = "left-to-right", **keys: str
     ) -> AsyncIterator[Hub]:
         text = PROJECT.replace("DIRECTION", direction)
+        right = keys.pop("right", CONTACTS)
+        text = text.replace(f"right: {CONTACTS}", f"right: {right}")
         text += "".join(f"    {k}: {v}\n" for k, v in keys.items())
         (tmp_path / "hub.yaml").write_text(text)
         environ = {

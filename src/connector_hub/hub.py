@@ -52,6 +52,7 @@ from connector_hub.model.plan import (
     Shown,
 )
 from connector_hub.model.record import Record
+from connector_hub.model.union import unite
 from connector_hub.ports import Clock, Progress
 from connector_hub.sdk.connector import Account, Connector, Resource
 from connector_hub.sync import jobs as syncing
@@ -60,7 +61,7 @@ from connector_hub.sync.base import Bases
 from connector_hub.sync.identity import Identities
 from connector_hub.sync.matching import Found
 from connector_hub.sync.run import JobRun, Options, Route
-from connector_hub.sync.sides import LiveSide, pages
+from connector_hub.sync.sides import LiveSide, Place, fetch, pages
 
 if TYPE_CHECKING:
     import httpx
@@ -340,10 +341,11 @@ class Hub:
         """The record-key fields a connection still lacks; made when ``make`` is set."""
         live = await self.connect(connection)
         used = {
-            side.resource
+            resource
             for job in self.project.jobs.values()
             for side in (job.left, job.right)
             if side.connection == connection
+            for resource in side.resources
         } or {r.name for r in live.connector.resources}
         lines = []
         for resource in sorted(used):
@@ -371,7 +373,7 @@ class Hub:
             if carrier is None:
                 left.append(name)
                 continue
-            sides = {s.connection: s.resource for s in (carrier.left, carrier.right)}
+            sides = {s.connection: s.resources for s in (carrier.left, carrier.right)}
             routes[name] = Route(
                 sides[job.left.connection], sides[job.right.connection]
             )
@@ -383,31 +385,45 @@ class Hub:
         side = job.side(name)
         live = await self.connect(side.connection)
         self._pin(side.connection, live)
-        spoke = self._spoke(job.entity, live.connector.name, side.resource, left_out)
+        spokes = self._spokes(job, name, left_out)
         assert self._vault is not None  # noqa: S101 - _pin has opened the store
         key, identity = self._vault.derive("base"), self._vault.derive("identity")
         entity = self.project.entity(job.entity)
         with _plugin_errors(live.connector, side.connection):
-            resource = live.connector.resource(side.resource)
+            places = {
+                n: Place(live.connector.resource(n), s, s.want)
+                for n, s in spokes.items()
+            }
+        spoke = unite(spokes) if side.one_of else spokes[side.resource]
         return LiveSide(
             name=name,
             connection=side.connection,
             account=live.account,
             connector=live.connector,
-            resource=resource,
+            resource=places[side.resource].resource,
             spoke=spoke,
             want=spoke.want,
             bases=Bases(self.store, job.name, name, spoke, key, self._vault),
             identities=Identities(entity.identity, spoke, identity),
+            places=places if side.one_of else {},
         )
 
-    def _spoke(
-        self, entity: str, connector: str, resource: str, left_out: Iterable[str] = ()
-    ) -> Spoke:
-        mapping = self.project.mapping(entity, connector, resource)
-        return compile_mapping(
-            mapping, self.project.entity(entity), transforms(), leave_out=left_out
-        )
+    def _spokes(
+        self, job: Job, side: SideName, left_out: Iterable[str]
+    ) -> dict[str, Spoke]:
+        """How each resource of a side is read."""
+        at = job.side(side)
+        connector = self.project.connections[at.connection].connector
+        entity = self.project.entity(job.entity)
+        return {
+            resource: compile_mapping(
+                self.project.mapping(job.entity, connector, resource),
+                entity,
+                transforms(),
+                leave_out=left_out,
+            )
+            for resource in at.resources
+        }
 
     @contextlib.asynccontextmanager
     async def _running(
@@ -693,8 +709,12 @@ class Hub:
             home = self.store.pinned(end.connection)
             if home is None:
                 return
-            ends.append((home, end.resource))
-        yield from self.store.pairs(*ends)
+            ends.append([(home, r) for r in end.resources])
+        left, right = (self.job(job).side(side) for side in SIDES)
+        for mine in ends[0]:
+            for theirs in ends[1]:
+                for a, b in self.store.pairs(mine, theirs):
+                    yield left.known_as(mine[1], a), right.known_as(theirs[1], b)
 
     def changes(self, plan: Plan) -> Iterable[Shown]:
         """The writes of a kept plan in the hub's words: personal data, for a person's eyes."""
@@ -709,9 +729,8 @@ class Hub:
 
     def _offline_spoke(self, job: Job, side: SideName) -> Spoke:
         _, left = self._routes(job)
-        at = job.side(side)
-        connector = self.project.connections[at.connection].connector
-        return self._spoke(job.entity, connector, at.resource, left)
+        spokes = self._spokes(job, side, left)
+        return unite(spokes) if job.side(side).one_of else next(iter(spokes.values()))
 
     def runs(self, job: str | None = None) -> list[dict[str, Any]]:
         """The latest runs, newest first."""
@@ -796,13 +815,12 @@ class Hub:
             ids = [r for s, r in conflict.members if s == side_name]
             if not ids:
                 continue
-            side = job.side(side_name)
-            live = await self.connect(side.connection)
-            spoke = self._spoke(job.entity, live.connector.name, side.resource)
-            for record in await live.connector.fetch(side.resource, ids, spoke.want):
-                if isinstance(record, Record):
-                    view, _ = spoke.view(spoke.raws(record.fields, record.links))
-                    found.append((side.connection, record.id, view))
+            side = await self._side(job, side_name, ())
+            here, _ = await fetch(side, ids)
+            found += [
+                (side.connection, s.id, side.spoke.view(s.raws)[0])
+                for s in here.values()
+            ]
         return found
 
     def dead_letters(self, job: str | None = None) -> list[DeadLetter]:

@@ -296,6 +296,38 @@ MISTAKES = [
             "'email' has two rules",
             "write either from: or both:",
         ),
+        (
+            "a side without a resource",
+            "right: {connection: there, resource: people}",
+            "right: {connection: there}",
+            "9:5 config",
+            "a side has either a resource or one_of several",
+            "write resource: NAME, or one_of:",
+        ),
+        (
+            "a resource among several that no mapping knows",
+            "right: {connection: there, resource: people}",
+            "right: {connection: there, one_of: [{resource: people}, {resource: peple}]}",
+            "9:72 mapping",
+            "no mapping says how acme 'peple' is a contact",
+            "did you mean 'people'?",
+        ),
+        (
+            "a resource that is there twice",
+            "right: {connection: there, resource: people}",
+            "right: {connection: there, one_of: [{resource: people}, {resource: people}]}",
+            "9:61 config",
+            "'people' is there twice",
+            "",
+        ),
+        (
+            "new records that go elsewhere",
+            "right: {connection: there, resource: people}",
+            "right: {connection: there, resource: people, create_as: [{resource: people}]}",
+            "9:50 config",
+            "create_as goes with one_of",
+            "",
+        ),
     ]
 ]
 

@@ -218,12 +218,12 @@ def test_an_unknown_key_of_a_connection_is_told_without_what_stands_there(bench)
 
 
 def test_a_missing_mapping_names_the_file_to_write(bench):
-    place = bench.edit("resource: Contact}", "resource: Lead}")
+    place = bench.edit("resource: Contact}", "resource: Opportunity}")
     bench("sync").ends(
         2,
         place,
-        "no mapping says how salesforce 'Lead' is a contact",
-        "write mappings/contact/salesforce.yaml with resource: Lead",
+        "no mapping says how salesforce 'Opportunity' is a contact",
+        "write mappings/contact/salesforce.yaml with resource: Opportunity",
     )
 
 

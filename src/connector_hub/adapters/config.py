@@ -18,11 +18,28 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
 
+class ResourceModel(_Strict):
+    """One of the resources a side's records may be in."""
+
+    resource: str
+
+
+class TargetModel(ResourceModel):
+    """Where new records go that say what ``when`` asks for, in the hub's words."""
+
+    when: dict[str, list[str]] = Field(default_factory=dict)
+
+
 class SideModel(_Strict):
-    """One end of a job."""
+    """One end of a job: a resource, or each record in one of several."""
 
     connection: Name
-    resource: str
+    resource: str | None = None
+    one_of: list[ResourceModel] = Field(default_factory=list, min_length=2)
+    create_as: list[TargetModel] = Field(
+        default_factory=list,
+        description="where new records go: the first whose when they meet; default: the first of one_of",
+    )
 
 
 class GuardModel(_Strict):

@@ -21,6 +21,7 @@ from connector_hub.adapters.config import (
     MappingModel,
     ProjectModel,
     RuleModel,
+    SideModel,
 )
 from connector_hub.adapters.secrets import is_reference
 from connector_hub.adapters.transforms import transforms
@@ -36,6 +37,7 @@ from connector_hub.model.job import (
     Policy,
     Side,
     SideName,
+    Target,
 )
 from connector_hub.model.mapping import (
     ABSENT,
@@ -368,7 +370,7 @@ class _Reader:
             )
             return None
         sides = {
-            n: Side(swap.get(s.connection, s.connection), s.resource)
+            n: self._end((*at, n), s, swap, model.entity)
             for n, s in (("left", model.left), ("right", model.right))
         }
         good = [
@@ -377,7 +379,7 @@ class _Reader:
         if sides["left"] == sides["right"]:
             self.add(
                 (*at, "right"),
-                f"both sides are {sides['left'].resource} of {sides['left'].connection}",
+                f"both sides are {sides['left'].called} of {sides['left'].connection}",
                 hint="a job keeps two accounts, or two resources, in agreement",
             )
         policies = self._policies(at, model)
@@ -399,7 +401,7 @@ class _Reader:
             deletes_follow=model.deletes.follow,
             create_without_identity=model.create_without_identity,
             create=model.create,
-            only={n: frozenset(v) for n, v in model.only.items()},
+            only=_words(model.only),
             fields=policies,
         )
 
@@ -415,8 +417,9 @@ class _Reader:
             name
             for s in sides.values()
             if s.connection in connections
+            for resource in s.resources
             for name in self.words.dialects[
-                model.entity, connections[s.connection].connector, s.resource
+                model.entity, connections[s.connection].connector, resource
             ].spec.rules
         }
         for name in model.only:
@@ -509,20 +512,69 @@ class _Reader:
         resources_ = {
             r for e, c, r in self.words.dialects if (e, c) == (entity, connector)
         }
-        if side.resource in resources_:
-            return True
-        hint = (
-            f"write mappings/{entity}/{connector}.yaml with resource: {side.resource}"
+        if not side.resource:
+            return False
+        missing = [r for r in side.resources if r not in resources_]
+        for resource in missing:
+            hint = f"write mappings/{entity}/{connector}.yaml with resource: {resource}"
+            if resources_:
+                hint = f"{did_you_mean(resource, resources_)}; or {hint}"
+            place = side.one_of.index(resource) if side.one_of else 0
+            self.add(
+                (*at, "one_of", place, "resource")
+                if side.one_of
+                else (*at, "resource"),
+                f"no mapping says how {connector} {resource!r} is a {entity}",
+                code="mapping",
+                hint=hint,
+            )
+        return not missing
+
+    def _end(
+        self, at: yaml.Key, model: SideModel, swap: Mapping[str, str], entity: str
+    ) -> Side:
+        """A side: its resource, or its resources and where new records go among them."""
+        listed = tuple(r.resource for r in model.one_of)
+        if (model.resource is None) == (not listed):
+            self.add(
+                at,
+                "a side has either a resource or one_of several",
+                key=True,
+                hint="write resource: NAME, or one_of: [{resource: A}, {resource: B}]",
+            )
+        for i, resource in enumerate(listed):
+            if resource in listed[:i]:
+                self.add((*at, "one_of", i), f"{resource!r} is there twice")
+        if model.create_as and not listed:
+            self.add((*at, "create_as"), "create_as goes with one_of", key=True)
+        for i, target in enumerate(model.create_as if listed else ()):
+            if target.resource not in listed:
+                self.add(
+                    (*at, "create_as", i, "resource"),
+                    f"{target.resource!r} is not one of this side's resources",
+                    hint=did_you_mean(target.resource, listed),
+                )
+            known = self.words.entities[entity][0].fields
+            for name in target.when:
+                if name not in known:
+                    self.add(
+                        (*at, "create_as", i, "when", name),
+                        f"entity {entity} has no field {name!r}",
+                        key=True,
+                        hint=did_you_mean(name, known),
+                    )
+        first = model.resource or (listed[0] if listed else "")
+        return Side(
+            swap.get(model.connection, model.connection),
+            first,
+            listed,
+            tuple(Target(t.resource, _words(t.when)) for t in model.create_as),
         )
-        if resources_:
-            hint = f"{did_you_mean(side.resource, resources_)}; or {hint}"
-        self.add(
-            (*at, "resource"),
-            f"no mapping says how {connector} {side.resource!r} is a {entity}",
-            code="mapping",
-            hint=hint,
-        )
-        return False
+
+
+def _words(asked: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    """What fields must say, in a fixed order: plans remember it."""
+    return {name: tuple(sorted(set(words))) for name, words in asked.items()}
 
 
 def _secret_options(config: type[BaseModel]) -> list[str]:

@@ -102,8 +102,8 @@ def _tell(
 ) -> None:
     j = hub.job(job)
     session.say(
-        f"Match {job}   {j.left.connection}/{j.left.resource} <-> "
-        f"{j.right.connection}/{j.right.resource}"
+        f"Match {job}   {j.left.connection}/{j.left.called} <-> "
+        f"{j.right.connection}/{j.right.called}"
     )
     for kind, meaning in KINDS.items():
         n = counts.get(kind, 0)

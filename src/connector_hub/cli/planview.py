@@ -30,8 +30,8 @@ def tell(session: Session, hub: Hub, plan: Plan, *, every: bool) -> None:
     job = hub.job(plan.job)
     left, right = job.left, job.right
     session.say(
-        f"Plan {plan.job}   {left.connection}/{left.resource} {_ARROWS[job.direction]} "
-        f"{right.connection}/{right.resource}   plan {plan.id}"
+        f"Plan {plan.job}   {left.connection}/{left.called} {_ARROWS[job.direction]} "
+        f"{right.connection}/{right.called}   plan {plan.id}"
     )
     session.say(f"Looked at {plan.read:,} records.\n")
     if every:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
@@ -17,11 +17,47 @@ Both = Literal["left", "right", "newest", "fill", "ask"]
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """A resource where records are created that say what ``when`` asks for, by field."""
+
+    resource: str
+    when: Mapping[str, Collection[str]] = field(default_factory=dict)
+
+    def takes(self, view: Mapping[str, Any]) -> bool:
+        """Whether a record is one of those."""
+        return all(str(view.get(n)) in words for n, words in self.when.items())
+
+
+@dataclass(frozen=True, slots=True)
 class Side:
-    """One end of a job: a resource behind a connection."""
+    """One end of a job: a resource behind a connection, or ``one_of`` several.
+
+    ``create_as`` says where new records go, the first that takes one; the first resource when empty.
+    """
 
     connection: str
     resource: str
+    one_of: tuple[str, ...] = ()
+    create_as: tuple[Target, ...] = ()
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """All resources its records may be in."""
+        return self.one_of or (self.resource,)
+
+    @property
+    def called(self) -> str:
+        """The resources as people read them."""
+        return "|".join(self.resources)
+
+    def known_as(self, resource: str, vendor_id: str) -> str:
+        """What a job calls a vendor's record here: of several resources, ``Resource/id``."""
+        return f"{resource}/{vendor_id}" if self.one_of else vendor_id
+
+    def target(self, view: Mapping[str, Any]) -> str | None:
+        """The resource where such a record is created; None where none takes it."""
+        targets = self.create_as or (Target(self.resource),)
+        return next((t.resource for t in targets if t.takes(view)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +121,7 @@ class Job:
     create_without_identity: bool = False
     create: Literal["both", "left", "right", "none"] = "both"
     """Where records may be created that the other side has."""
-    only: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    only: Mapping[str, Collection[str]] = field(default_factory=dict)
     """What a record must say, by field, to be looked after: on either side of a pair."""
     fields: Mapping[str, Policy] = field(default_factory=dict)
     """Policies by field; ``*`` is for those not named."""

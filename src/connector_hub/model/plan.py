@@ -65,6 +65,8 @@ class Change(Struct, array_like=True, gc=False):
     first: bool = False
     """The two records are linked by this change."""
     reason: str = ""
+    into: str = ""
+    """The resource a create is made in, where the side has several."""
 
     def seen(self, side: SideName) -> Seen | None:
         """The record of one side as it was planned from."""

@@ -79,8 +79,7 @@ def guard(run: JobRun) -> None:
         GuardTripped: names the bound and how to allow it once.
     """
     first = run.sources[0]
-    linked = run.store.linked(first.home, first.resource.name)
-    limits = run.job.guard.limits(linked)
+    limits = run.job.guard.limits(first.linked())
     if run.options.allow_deletes is not None:
         limits["delete"] = run.options.allow_deletes
     for name, most in limits.items():
@@ -245,7 +244,7 @@ def _there_by_now(run: JobRun, side: LiveSide, creates: Sequence[Change]) -> set
     """Creates whose counterpart has appeared since the plan."""
     other = run.other(side)
     records = {c.record: c for c in creates}
-    linked = run.store.links(side.home, side.resource.name, list(records))
+    linked = side.links(records)
     marks = {}
     for record, c in records.items():
         seen = c.seen(side.name)

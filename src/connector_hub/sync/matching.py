@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from connector_hub.errors import ConfigError
 from connector_hub.model.job import SIDES, SideName
-from connector_hub.model.link import Link, hub_id
+from connector_hub.model.link import Link
 from connector_hub.model.plan import Seen
 from connector_hub.sync.planner import (
     WINDOW,
@@ -156,15 +156,15 @@ def link_pairs(run: JobRun, pairs: Iterable[tuple[int, str, str]]) -> int:
     mistakes = [*_twice(listed), *_unknown(run, listed)]
     hubs: dict[tuple[str, str], bytes] = {}
     left, right = run.left, run.right
-    mine = run.store.links(left.home, left.resource.name, [p[1] for p in listed])
-    theirs = run.store.links(right.home, right.resource.name, [p[2] for p in listed])
+    mine = left.links([p[1] for p in listed])
+    theirs = right.links([p[2] for p in listed])
     for line, a, b in listed:
         known = [k for k in (mine.get(a), theirs.get(b)) if k is not None]
         if len({k.hub for k in known}) == 1 and len(known) == len(SIDES):
             continue
         if any(_has_partner(run, k, a, b) for k in known):
             mistakes.append(f"line {line}: {a} or {b} is linked to another")
-        fresh = hub_id(run.tenant, left.home, left.resource.name, a)
+        fresh = left.first_hub_id(run.tenant, a)
         hubs[a, b] = known[0].hub if known else fresh
     if mistakes:
         raise ConfigError(
@@ -173,8 +173,7 @@ def link_pairs(run: JobRun, pairs: Iterable[tuple[int, str, str]]) -> int:
         )
     rows = []
     for (a, b), hub in hubs.items():
-        rows.append((left.home, left.resource.name, a, hub))
-        rows.append((right.home, right.resource.name, b, hub))
+        rows += [left.link_row(a, hub), right.link_row(b, hub)]
     with run.store.transaction():
         run.store.link(rows)
         run.store.forget_bases(run.job.name, list(hubs.values()))
@@ -203,8 +202,7 @@ def _has_partner(run: JobRun, link: Link, a: str, b: str) -> bool:
     """Whether a linked record has a live counterpart other than the one it shall get."""
     for name, mine in zip(SIDES, (a, b), strict=True):
         side = run.side(name)
-        there = run.store.records(side.home, side.resource.name, [link.hub])
-        record, gone = there.get(link.hub, ("", True))
+        record, gone = side.records([link.hub]).get(link.hub, ("", True))
         if not gone and record != mine:
             return True
     return False

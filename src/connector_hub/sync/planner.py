@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import structs
 
 from connector_hub.model.job import SIDES, SideName, across
-from connector_hub.model.link import Kin, Match, hub_id, match
+from connector_hub.model.link import Kin, Match, match
 from connector_hub.model.merge import Merged, blank, merge
 from connector_hub.model.plan import Change, Seen, Wait
 from connector_hub.model.record import Gone
@@ -163,7 +163,7 @@ def _once(run: JobRun, side: LiveSide, seen: Sequence[Seen]) -> Sequence[Seen]:
     run.tally.read -= len(claimed)
     rest = [s for s in seen if s.id not in claimed]
     if side.name == "right":
-        links = run.store.links(side.home, side.resource.name, [s.id for s in rest])
+        links = side.links([s.id for s in rest])
         met = met_at_left(run, [k.hub for k in links.values()])
         run.tally.merge_pairs(len(met))
     return rest
@@ -188,26 +188,26 @@ def view_subjects(run: JobRun, side: LiveSide, subjects: Sequence[Subject]) -> N
 def find_links(run: JobRun, side: LiveSide, subjects: Sequence[Subject]) -> None:
     """Hub ids: an existing link's, the record key's, else one computed from the record."""
     store, other = run.store, run.other(side)
-    links = store.links(side.home, side.resource.name, [s.seen.id for s in subjects])
+    links = side.links([s.seen.id for s in subjects])
     hubs = [k.hub for k in links.values()]
     mine = store.bases(run.job.name, side.name, hubs)
     theirs = store.bases(run.job.name, other.name, hubs)
     keyed = _own_keys(run, side, [s.seen for s in subjects if s.seen.id not in links])
     for s in subjects:
         link = links.get(s.seen.id)
-        s.hub = link.hub if link else keyed.get(s.seen.id) or _new_hub(run, side, s)
+        s.hub = (
+            link.hub
+            if link
+            else keyed.get(s.seen.id) or side.first_hub_id(run.tenant, s.seen.id)
+        )
         if s.hub in mine and s.hub in theirs:
             s.base = side.bases.unpack(mine[s.hub], s.hub)
             s.there_base = other.bases.unpack(theirs[s.hub], s.hub)
-    there = store.records(other.home, other.resource.name, [s.hub for s in subjects])
+    there = other.records([s.hub for s in subjects])
     for s in subjects:
         if s.hub in there:
             record, gone = there[s.hub]
             s.there_id = "" if gone else record
-
-
-def _new_hub(run: JobRun, side: LiveSide, s: Subject) -> bytes:
-    return hub_id(run.tenant, side.home, side.resource.name, s.seen.id)
 
 
 def _own_keys(
@@ -224,7 +224,7 @@ def _own_keys(
     marks = {side.identities.key_mark(hub): hub for hub in found.values()}
     kin = run.store.kin(run.job.name, side.name, marks)
     several = {marks[m] for m, carriers in kin.items() if len(carriers) > 1}
-    linked = run.store.records(side.home, side.resource.name, list(found.values()))
+    linked = side.records(list(found.values()))
     several |= {hub for hub, (_, gone) in linked.items() if not gone}
     return {record: hub for record, hub in found.items() if hub not in several}
 
@@ -287,7 +287,7 @@ def match_unlinked(
     """
     by_key = _by_key(run, run.other(side), unknown)
     same, other = _relatives(run, side, unknown)
-    taken = _taken(run, run.other(side), other)
+    taken = _taken(run.other(side), other)
     return {
         s.seen.id: _keyed(run, side, s, by_key[s.hub])
         if s.hub in by_key
@@ -350,12 +350,10 @@ def _relatives(
     return same, other
 
 
-def _taken(
-    run: JobRun, other: LiveSide, found: Mapping[str, list[Kin]]
-) -> frozenset[str]:
+def _taken(other: LiveSide, found: Mapping[str, list[Kin]]) -> frozenset[str]:
     """Those of the other side's kin that are linked already."""
     records = {k.record for kin in found.values() for k in kin}
-    return frozenset(run.store.links(other.home, other.resource.name, records))
+    return frozenset(other.links(records))
 
 
 def _may_create(run: JobRun, side: LiveSide, found: Match) -> bool:
@@ -426,17 +424,26 @@ def _change(
         wait_for_links(run, side.name, [(s.seen.id, s.waits)])
         return None
     covered = run.job.covers(s.view) or (bool(s.there) and run.job.covers(s.there_view))
-    may_be_made = s.there_id is not None or run.job.creates_at(other.name)
-    if s.there_id == "" or not covered or not may_be_made:
+    if s.there_id == "" or not covered:
         _leave(run, side, s)
         return None
     if s.there_id is None:
-        fields = tuple(n for n in run.travelling(side) if n in s.view)
-        return _made(side, "create", s, {other.name: fields}, "new at the source")
+        return _create(run, side, s)
     if s.there is None:
         _absent(run, side, s)
         return None
     return _update(run, side, s, decided)
+
+
+def _create(run: JobRun, side: LiveSide, s: Subject) -> Change | None:
+    other = run.other(side)
+    into = run.job.side(other.name).target(s.view)
+    if into is None or not run.job.creates_at(other.name):
+        _leave(run, side, s)
+        return None
+    fields = tuple(n for n in run.travelling(side, s.seen.id, into) if n in s.view)
+    made = _made(side, "create", s, {other.name: fields}, "new at the source")
+    return structs.replace(made, into=into) if other.places else made
 
 
 def _leave(run: JobRun, side: LiveSide, s: Subject) -> None:
@@ -452,7 +459,7 @@ def _absent(run: JobRun, side: LiveSide, s: Subject) -> None:
     other, me = run.other(side), (side.name, s.seen.id)
     run.store.forget(run.job.name, other.name, [s.there_id or ""])
     if me in run.absent:
-        run.store.lose(other.home, other.resource.name, [s.there_id or ""])
+        other.lose([s.there_id or ""])
         run.tally.add("unchanged")
         return
     run.tally.add("stale")
@@ -541,8 +548,10 @@ def _merge(
     other = run.other(side)
     at_left = side.name == "left"
     left, right = (s.view, s.there_view) if at_left else (s.there_view, s.view)
+    pair = (s.seen.id, s.there.id) if at_left else (s.there.id, s.seen.id)
+    policies = run.policies_of(run.left.at(pair[0])[0], run.right.at(pair[1])[0])
     if s.base is None or s.there_base is None:
-        return merge(run.policies, left, right, None, decided=decided)
+        return merge(policies, left, right, None, decided=decided)
     mine = side.bases.moved(s.base, s.seen.raws)
     theirs = other.bases.moved(s.there_base, s.there.raws)
     moved = (mine, theirs) if at_left else (theirs, mine)
@@ -550,12 +559,15 @@ def _merge(
     anew = set(run.options.backfill) - mine - theirs
     anew |= side.bases.never(s.base) & other.bases.never(s.there_base)
     if (side.name, s.seen.id) in run.replayed:
-        anew |= run.policies.keys() - based
-    known = {n: p for n, p in run.policies.items() if n in based - anew}
+        anew |= policies.keys() - based
+    for name, record, view in (("left", pair[0], left), ("right", pair[1], right)):
+        if (name, record) in run.heirs:
+            anew |= {n for n in policies if blank(view.get(n))}
+    known = {n: p for n, p in policies.items() if n in based - anew}
     merged = merge(known, left, right, moved, decided=decided)
     if not anew:
         return merged
-    rest = {n: p for n, p in run.policies.items() if n in anew}
+    rest = {n: p for n, p in policies.items() if n in anew}
     return _joined(merged, merge(rest, left, right, None, decided=decided))
 
 
@@ -677,14 +689,10 @@ async def plan_archives(
 ) -> list[Change]:
     """Archives of the counterparts of records that are gone; one that was edited since stays."""
     store, job, other = run.store, run.job.name, run.other(side)
-    links = store.links(side.home, side.resource.name, gone)
+    links = side.links(gone)
     hubs = {k.hub: i for i, k in links.items()}
     live = {
-        hub: record
-        for hub, (record, dead) in store.records(
-            other.home, other.resource.name, hubs
-        ).items()
-        if not dead
+        hub: record for hub, (record, dead) in other.records(hubs).items() if not dead
     }
     here, _ = await fetch(other, list(live.values()))
     bases = store.bases(job, other.name, list(live))

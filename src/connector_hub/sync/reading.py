@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from connector_hub.errors import MarkLost, PluginError
+from connector_hub.model.link import Link
 from connector_hub.model.plan import Seen
-from connector_hub.model.record import Gone
+from connector_hub.model.record import Gone, Ref
 from connector_hub.sdk.connector import Can
 from connector_hub.sync.run import JobRun
 from connector_hub.sync.sides import LiveSide, Portion, fetch, portions
 
 ABSENT = "not there"
 """Why a record waits in the inbox whose counterpart was not answered."""
+HEIR = "heir"
+"""Why a record waits in the inbox that another one was merged or converted into."""
 FIRST = "first"
 """The fact whether a side was empty when the job first read it."""
 
@@ -127,7 +130,7 @@ def _drifted(
     run.tally.drift += 1
     if any(run.policies[n].revert for n in moved):
         other = run.other(side)
-        there = run.store.records(other.home, other.resource.name, [hub])
+        there = other.records([hub])
         rows = [(record, "drift") for record, gone in there.values() if not gone]
         run.store.look_again(run.job.name, other.name, rows)
 
@@ -136,7 +139,7 @@ def _linked_bases(
     run: JobRun, side: LiveSide, seen: Sequence[Seen]
 ) -> dict[str, tuple[bytes, bytes]]:
     """Hub id and base of those records that are linked and agreed on, by record."""
-    links = run.store.links(side.home, side.resource.name, [s.id for s in seen])
+    links = side.links([s.id for s in seen])
     if not links:
         return {}
     live = {i: k.hub for i, k in links.items() if not k.gone}
@@ -171,19 +174,25 @@ def bury(run: JobRun, side: LiveSide, gone: Sequence[Gone]) -> None:
     """Records that are gone leave the index; a merged one hands its link on."""
     if not gone:
         return
-    store, home, resource = run.store, side.home, side.resource.name
-    links = store.links(home, resource, [g.id for g in gone])
-    store.forget(run.job.name, side.name, [g.id for g in gone])
-    store.lose(home, resource, [g.id for g in gone])
-    free(run, side, [g.id for g in gone])
+    ids = [g.id for g in gone]
+    links = side.links(ids)
+    run.store.forget(run.job.name, side.name, ids)
+    side.lose(ids)
+    free(run, side, ids)
     for g in gone:
-        if (
-            g.into
-            and g.id in links
-            and not store.links(home, g.into.resource, [g.into.id])
-        ):
-            store.link([(home, g.into.resource, g.into.id, links[g.id].hub)])
-            store.look_again(run.job.name, side.name, [(g.into.id, "merged")])
+        if g.id in links and g.into is not None:
+            _hand_on(run, side, links[g.id], g.into)
+
+
+def _hand_on(run: JobRun, side: LiveSide, link: Link, into: Ref) -> None:
+    """What a record was, the one it was merged or converted into is from now on."""
+    if run.store.links(side.home, into.resource, [into.id]):
+        return
+    run.store.link([(side.home, into.resource, into.id, link.hub)])
+    if into.resource in side.names:
+        heir = side.known_as(into.resource, into.id)
+        run.heirs.add((side.name, heir))
+        run.store.look_again(run.job.name, side.name, [(heir, HEIR)])
 
 
 def free(run: JobRun, side: LiveSide, records: Sequence[str]) -> None:
@@ -203,6 +212,7 @@ async def _read_inbox(run: JobRun, side: LiveSide) -> None:
         return
     run.replayed |= {(side.name, r) for r, why in asked.items() if why == "replay"}
     run.absent |= {(side.name, r) for r, why in asked.items() if why == ABSENT}
+    run.heirs |= {(side.name, r) for r, why in asked.items() if why == HEIR}
     run.taken |= {(side.name, r) for r in asked}
     run.taken_to[side.name] = last
     here, gone = await fetch(side, list(asked))
@@ -242,7 +252,7 @@ def _count_unmoved(run: JobRun, side: LiveSide, same: Sequence[str]) -> None:
     """A pair counts once: at the right of a two-way job only where its left was not met."""
     n = len(same)
     if n and side.name == "right" and len(run.job.read_from) > 1:
-        links = run.store.links(side.home, side.resource.name, same)
+        links = side.links(same)
         n -= len(met_at_left(run, [k.hub for k in links.values()]))
     run.tally.read += n
     run.tally.add("unchanged", n)
@@ -250,7 +260,7 @@ def _count_unmoved(run: JobRun, side: LiveSide, same: Sequence[str]) -> None:
 
 def met_at_left(run: JobRun, hubs: Collection[bytes]) -> set[bytes]:
     """Those of these things whose left record this run has met."""
-    there = run.store.records(run.left.home, run.left.resource.name, hubs)
+    there = run.left.records(hubs)
     records = {record: hub for hub, (record, _) in there.items()}
     met = run.store.passed(run.job.name, "left", list(records), run.number)
     return {records[r] for r in met}

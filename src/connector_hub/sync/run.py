@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connector_hub.model.job import SIDES, Job, Policy, SideName
-from connector_hub.model.mapping import Bad
+from connector_hub.model.mapping import Bad, Spoke
 from connector_hub.model.plan import OUTCOMES, Plan
 from connector_hub.ports import Clock, Progress, Store
 from connector_hub.sdk.connector import Way
@@ -38,13 +38,13 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a link field leads: the linked entity's resource on either side."""
+    """Where a link field leads: the linked entity's resources on either side."""
 
-    left: str
-    right: str
+    left: tuple[str, ...]
+    right: tuple[str, ...]
 
-    def at(self, side: SideName) -> str:
-        """The resource on one side."""
+    def at(self, side: SideName) -> tuple[str, ...]:
+        """The resources on one side."""
         return self.left if side == "left" else self.right
 
 
@@ -139,6 +139,8 @@ class JobRun:
     held: list[Held] = field(default_factory=list)
     unread: list[Member] = field(default_factory=list)
     """Records a plan found unreadable; its apply has them looked at again."""
+    heirs: set[Member] = field(default_factory=set)
+    """Records that others were merged or converted into: what these held, a blank does not erase."""
     taken: set[Member] = field(default_factory=set)
     """Records that came from the inbox."""
     taken_to: dict[str, int] = field(default_factory=dict)
@@ -160,8 +162,12 @@ class JobRun:
     policies: Mapping[str, Policy] = field(default_factory=dict)
     """The fields that travel, and how."""
 
+    _policies: dict[tuple[str, str], Mapping[str, Policy]] = field(default_factory=dict)
+
     def __post_init__(self) -> None:
-        left, right = self.left.spoke, self.right.spoke
+        self.policies = self._between(self.left.spoke, self.right.spoke)
+
+    def _between(self, left: Spoke, right: Spoke) -> Mapping[str, Policy]:
         found = {
             name: self.job.policy(
                 name,
@@ -170,7 +176,17 @@ class JobRun:
             )
             for name in dict.fromkeys((*left.names, *right.names))
         }
-        self.policies = {n: p for n, p in found.items() if p is not None}
+        return {n: p for n, p in found.items() if p is not None}
+
+    def policies_of(self, left: str, right: str) -> Mapping[str, Policy]:
+        """The fields that travel between records of two resources, and how."""
+        if not (self.left.places or self.right.places):
+            return self.policies
+        if (left, right) not in self._policies:
+            self._policies[left, right] = self._between(
+                self.left.place(left).spoke, self.right.place(right).spoke
+            )
+        return self._policies[left, right]
 
     def side(self, name: SideName) -> LiveSide:
         """The side of that name."""
@@ -190,9 +206,15 @@ class JobRun:
         """The sides whose records travel."""
         return [self.side(n) for n in self.job.read_from]
 
-    def travelling(self, side: LiveSide) -> list[str]:
-        """Fields that may travel from a side."""
-        return [n for n, p in self.policies.items() if p.owner in {None, side.name}]
+    def travelling(self, side: LiveSide, record: str, into: str) -> list[str]:
+        """Fields that may travel from a record to a resource across."""
+        here = side.at(record)[0]
+        ends = (here, into) if side.name == "left" else (into, here)
+        return [
+            n
+            for n, p in self.policies_of(*ends).items()
+            if p.owner in {None, side.name}
+        ]
 
     @property
     def spelling(self) -> str:
@@ -200,9 +222,10 @@ class JobRun:
         entity = self.left.spoke.entity
         prints = []
         for side in self.sides:
-            rules = side.spoke.mapping.rules
-            names = {n for s in entity.identity for n in s if n in rules}
-            prints.append(sorted((n, rules[n].fingerprint()) for n in names))
+            for resource in side.names:
+                rules = side.place(resource).spoke.mapping.rules
+                names = {n for s in entity.identity for n in s if n in rules}
+                prints.append(sorted((n, rules[n].fingerprint()) for n in names))
         return repr((entity.identity, prints))
 
     def note(self, text: str) -> None:
@@ -223,14 +246,19 @@ class JobRun:
     ) -> None:
         """Add the calls that so many records take on a way."""
         each = way.cost + way.per_link * len(side.want.links)
-        calls = -(-rows // way.rows) * each
+        # Records of several resources go by calls of their own.
+        more = len(side.names) - 1 if rows else 0
+        calls = (-(-rows // way.rows) + more) * each
         if calls:
             book = self.rereads if reading else self.costs
             book.setdefault(side.connection, Counter())[way.bucket] += calls
 
     def rules(self) -> list[str]:
         """Fingerprints of both mappings."""
-        return [s.spoke.mapping.fingerprint() for s in self.sides]
+        return [
+            "/".join(s.place(n).spoke.mapping.fingerprint() for n in s.names)
+            for s in self.sides
+        ]
 
 
 def hold(run: JobRun, found: Held) -> None:

@@ -127,7 +127,7 @@ def _remember(run: JobRun, settling: Sequence[_Settling]) -> None:
             now = _now(s, side.name)
             if now is None:
                 continue
-            links.append((side.home, side.resource.name, now.id, s.change.hub))
+            links.append(side.link_row(now.id, s.change.hub))
             before = old.get(s.change.hub)
             rows.append((s.change.hub, _base(side, s, now, before)))
         store.set_bases(job, side.name, rows)
@@ -270,7 +270,7 @@ def _archived(run: JobRun, i: Item) -> str:
     gone = i.change.seen(other.name)
     both = ((other, gone.id if gone else ""), (i.side, i.write.id or ""))
     for side, record in both:
-        run.store.lose(side.home, side.resource.name, [record])
+        side.lose([record])
         run.store.forget(run.job.name, side.name, [record])
         free(run, side, [record])
     run.tally.writes[i.side.connection] += 1
@@ -294,7 +294,7 @@ def _refused(run: JobRun, i: Item) -> str:
     if isinstance(outcome, Missing) and i.write.op == "create":
         return _buried(run, i, Rejected(outcome.message, reason="MISSING"))
     if isinstance(outcome, Missing):
-        run.store.lose(i.side.home, i.side.resource.name, [i.write.id or ""])
+        i.side.lose([i.write.id or ""])
         return "unchanged"
     if isinstance(outcome, Rejected):
         return _buried(run, i, outcome)
@@ -338,7 +338,7 @@ def _exists(run: JobRun, i: Item, outcome: Exists) -> str:
     """
     side, there = i.side, outcome.there
     me: Member = (i.change.here, i.change.record)
-    links = run.store.links(side.home, side.resource.name, [there]) if there else {}
+    links = side.links([there]) if there else {}
     if there and there not in links and me not in run.taken:
         run.tally.new_stale += 1
         run.look_again([me], "exists")

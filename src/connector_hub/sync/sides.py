@@ -3,17 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+import json
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TypeVar
 
-from connector_hub.errors import PluginError, Unavailable
+from msgspec import structs
+
+from connector_hub.errors import Exists, MarkLost, PluginError, Unavailable
 from connector_hub.model.job import SideName
+from connector_hub.model.link import Link, hub_id
 from connector_hub.model.mapping import Spoke
 from connector_hub.model.plan import Seen
-from connector_hub.model.record import Gone, Page, Record, Want
-from connector_hub.sdk.connector import Account, Connector, Resource
+from connector_hub.model.record import (
+    Done,
+    Gone,
+    Outcome,
+    Page,
+    Pending,
+    Record,
+    Want,
+    Write,
+)
+from connector_hub.ports import Store
+from connector_hub.sdk.connector import Account, Connector, Resource, Way
 from connector_hub.sync.base import Bases
 from connector_hub.sync.identity import Identities
 
@@ -22,9 +43,21 @@ PORTION = 1000
 """Records that are looked up and staged together while a feed is read."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A resource a side's records may be in."""
+
+    resource: Resource
+    spoke: Spoke
+    want: Want
+
+
 @dataclass(slots=True)
 class LiveSide:
-    """One end of a running job: who is there, and how its records are read."""
+    """One end of a running job: who is there, and how its records are read and written.
+
+    Its records are in one resource, or each in one of several: then a record's id is ``Resource/id``.
+    """
 
     name: SideName
     connection: str
@@ -35,21 +68,128 @@ class LiveSide:
     want: Want
     bases: Bases
     identities: Identities
+    places: Mapping[str, Place] = field(default_factory=dict)
+    """Where its records may be when that is one of several resources; these are ``resource`` united."""
 
     @property
     def home(self) -> str:
         """The account as links know it: connector and the vendor's own account id."""
         return f"{self.connector.name}:{self.account.id}"
 
-    def seen(self, record: Record) -> Seen:
-        """The mapped part of a record."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The resources its records may be in."""
+        return tuple(self.places) or (self.resource.name,)
+
+    def place(self, resource: str) -> Place:
+        """One of its resources, with the spoke that reads and writes there."""
+        found = self.places.get(resource)
+        return found or Place(self.resource, self.spoke, self.want)
+
+    def at(self, record: str) -> tuple[str, str]:
+        """Where a record is: its resource and the vendor's own id."""
+        if not self.places:
+            return self.resource.name, record
+        resource, _, vendor_id = record.partition("/")
+        return resource, vendor_id
+
+    def known_as(self, resource: str, vendor_id: str) -> str:
+        """What the job calls a vendor's record: of several resources, ``Resource/id``."""
+        return f"{resource}/{vendor_id}" if self.places else vendor_id
+
+    def seen(self, record: Record, resource: str = "") -> Seen:
+        """The mapped part of a record; of several resources, it is said which one it is from."""
+        fields, known = record.fields, record.id
+        if self.places and resource:
+            fields, known = {resource: fields}, self.known_as(resource, record.id)
         return Seen(
-            record.id,
+            known,
             record.version,
             record.key,
             record.by,
-            self.spoke.raws(record.fields, record.links),
+            self.spoke.raws(fields, record.links),
         )
+
+    def links(self, records: Iterable[str]) -> dict[str, Link]:
+        """The links of its records."""
+        found: dict[str, Link] = {}
+        for resource, ids in self.by_resource(records):
+            for vendor_id, link in self.store.links(self.home, resource, ids).items():
+                found[self.known_as(resource, vendor_id)] = link
+        return found
+
+    def records(self, hubs: Collection[bytes]) -> dict[bytes, tuple[str, bool]]:
+        """The record of each of these things here, and whether it is gone; a live one before others."""
+        found: dict[bytes, tuple[str, bool]] = {}
+        for resource in self.names:
+            there = self.store.records(self.home, resource, hubs)
+            for hub, (vendor_id, gone) in there.items():
+                if hub not in found or not gone:
+                    found[hub] = self.known_as(resource, vendor_id), gone
+        return found
+
+    def lose(self, records: Iterable[str]) -> None:
+        """Records are gone; their links become tombstones."""
+        for resource, ids in self.by_resource(records):
+            self.store.lose(self.home, resource, ids)
+
+    def link_row(self, record: str, hub: bytes) -> tuple[str, str, str, bytes]:
+        """A link as the store takes it."""
+        return (self.home, *self.at(record), hub)
+
+    def linked(self) -> int:
+        """How many of its records are linked."""
+        return sum(self.store.linked(self.home, name) for name in self.names)
+
+    def first_hub_id(self, tenant: str, record: str) -> bytes:
+        """The hub id of a thing that is first seen as this record."""
+        return hub_id(tenant, self.home, *self.at(record))
+
+    @property
+    def store(self) -> Store:
+        """Where its links are."""
+        return self.bases.store
+
+    def by_resource(self, records: Iterable[str]) -> Iterable[tuple[str, list[str]]]:
+        """Records' own ids by the resource they are in."""
+        if not self.places:
+            return [(self.resource.name, list(records))]
+        found: dict[str, list[str]] = {}
+        for record in records:
+            resource, vendor_id = self.at(record)
+            found.setdefault(resource, []).append(vendor_id)
+        return found.items()
+
+    async def read(self, feed: str, at: str | None) -> Page:
+        """A page of a feed; of several resources, one after the other, under one mark."""
+        if not self.places:
+            return await self.connector.read(self.resource.name, feed, at, self.want)
+        return await _read_several(self, feed, at)
+
+    async def write(
+        self, resource: str, writes: Sequence[Write], way: Way
+    ) -> Sequence[Outcome]:
+        """Writes of one op to one resource; one outcome each, under the ids the job knows."""
+        plain = [
+            structs.replace(w, id=self.at(w.id)[1]) if self.places and w.id else w
+            for w in writes
+        ]
+        found = await self.connector.write(resource, plain, way=way)
+        while isinstance(found, Pending):
+            await self.connector.clock.sleep(found.again_in)
+            found = await self.connector.outcomes(resource, plain, found.ticket)
+        return [self._told(resource, o) for o in found] if self.places else found
+
+    def _told(self, resource: str, outcome: Outcome) -> Outcome:
+        if isinstance(outcome, Done):
+            return structs.replace(outcome, id=self.known_as(resource, outcome.id))
+        if isinstance(outcome, Exists) and outcome.there:
+            outcome.there = self.known_as(resource, outcome.there)
+        return outcome
+
+    def gone(self, resource: str, g: Gone) -> Gone:
+        """A record that is gone, under the id the job knows."""
+        return structs.replace(g, id=self.known_as(resource, g.id))
 
 
 @dataclass(slots=True)
@@ -78,9 +218,7 @@ async def pages(side: LiveSide, feed: str, at: str | None) -> AsyncIterator[Page
     Raises:
         PluginError: the vendor's pages run in a circle.
     """
-    ahead = asyncio.ensure_future(
-        side.connector.read(side.resource.name, feed, at, side.want)
-    )
+    ahead = asyncio.ensure_future(side.read(feed, at))
     asked = {at}
     try:
         while True:
@@ -92,9 +230,7 @@ async def pages(side: LiveSide, feed: str, at: str | None) -> AsyncIterator[Page
                         where=side.connection,
                     )
                 asked.add(page.next)
-                ahead = asyncio.ensure_future(
-                    side.connector.read(side.resource.name, feed, page.next, side.want)
-                )
+                ahead = asyncio.ensure_future(side.read(feed, page.next))
             yield page
             if page.next is None:
                 return
@@ -103,6 +239,69 @@ async def pages(side: LiveSide, feed: str, at: str | None) -> AsyncIterator[Page
             ahead.cancel()
         with suppress(asyncio.CancelledError, Exception):
             await ahead
+
+
+async def _read_several(side: LiveSide, feed: str, at: str | None) -> Page:
+    """A page of one of a side's resources. The last page has the mark: one for each resource.
+
+    Raises:
+        MarkLost: ``at`` is none of this side's.
+    """
+    stands = _Standing.of(at)
+    names = [n for n in side.names if feed in side.place(n).resource.feeds]
+    name = stands.resource or names[0]
+    here = stands.at if stands.resource else stands.since.get(name)
+    page = await side.connector.read(name, feed, here, side.place(name).want)
+    if page.mark is not None:
+        stands.marks[name] = page.mark
+    stands.listed = stands.listed or page.whole
+    records = [
+        side.gone(name, r)
+        if isinstance(r, Gone)
+        else structs.replace(r, id=side.known_as(name, r.id), fields={name: r.fields})
+        for r in page.records
+    ]
+    if page.next is not None:
+        return Page(records, next=stands.then(name, page.next))
+    whole = stands.whole and stands.listed
+    following = names.index(name) + 1
+    if following < len(names):
+        stands.whole, stands.listed = whole, False
+        name = names[following]
+        return Page(records, next=stands.then(name, stands.since.get(name)))
+    return Page(records, mark=json.dumps({"marks": stands.marks}), whole=whole)
+
+
+@dataclass(slots=True)
+class _Standing:
+    """Where a pull of several resources stands.
+
+    ``since`` are the marks it began from, ``marks`` those it has got; ``whole`` is whether all resources
+    before this one were listed wholly, ``listed`` whether this one is.
+    """
+
+    resource: str = ""
+    at: str | None = None
+    since: dict[str, str] = field(default_factory=dict)
+    marks: dict[str, str] = field(default_factory=dict)
+    whole: bool = True
+    listed: bool = False
+
+    @classmethod
+    def of(cls, at: str | None) -> _Standing:
+        if at is None:
+            return cls()
+        try:
+            kept = json.loads(at)
+            if "marks" in kept and len(kept) == 1:
+                return cls(since=kept["marks"])
+            return cls(**kept)
+        except (ValueError, TypeError):
+            raise MarkLost("this mark is of one resource, not of several") from None
+
+    def then(self, resource: str, at: str | None) -> str:
+        """The next page's place."""
+        return json.dumps(asdict(self) | {"resource": resource, "at": at})
 
 
 async def portions(
@@ -122,18 +321,25 @@ async def fetch(
     side: LiveSide, ids: Sequence[str]
 ) -> tuple[dict[str, Seen], dict[str, Gone]]:
     """Records by id in the vendor's largest batches; ids that are not answered are in neither."""
-    rows = side.resource.way("fetch").rows
     here: dict[str, Seen] = {}
     gone: dict[str, Gone] = {}
 
-    async def one(part: Sequence[str]) -> None:
-        for found in await side.connector.fetch(side.resource.name, part, side.want):
+    async def one(part: tuple[str, Sequence[str]]) -> None:
+        resource, asked = part
+        want = side.place(resource).want
+        for found in await side.connector.fetch(resource, asked, want):
             if isinstance(found, Gone):
-                gone[found.id] = found
+                gone[side.known_as(resource, found.id)] = side.gone(resource, found)
             else:
-                here[found.id] = side.seen(found)
+                seen = side.seen(found, resource)
+                here[seen.id] = seen
 
-    await together(batches(ids, rows), one)
+    parts = [
+        (resource, part)
+        for resource, listed in side.by_resource(ids)
+        for part in batches(listed, side.place(resource).resource.way("fetch").rows)
+    ]
+    await together(parts, one)
     return here, gone
 
 

@@ -47,8 +47,11 @@ def _translate(run: JobRun, side: LiveSide, name: str, read: Sequence[Read]) -> 
             r.view[name] = hubs[ref.id]
         else:
             del r.view[name]
-            resource = run.routes[name].at(side.name)
-            r.waits = (*r.waits, (side.name, name, resource, ref.id))
+            waits = [
+                (side.name, name, resource, ref.id)
+                for resource in run.routes[name].at(side.name)
+            ]
+            r.waits = (*r.waits, *waits)
 
 
 def linked_across(
@@ -56,10 +59,15 @@ def linked_across(
 ) -> dict[str, bytes]:
     """Hub ids of those records a link field points to that have a live counterpart across."""
     route, other = run.routes[name], run.other(side)
-    links = run.store.links(side.home, route.at(side.name), records)
-    live = {i: k.hub for i, k in links.items() if not k.gone}
-    there = run.store.records(other.home, route.at(other.name), list(live.values()))
-    return {i: hub for i, hub in live.items() if hub in there and not there[hub][1]}
+    live: dict[str, bytes] = {}
+    for resource in route.at(side.name):
+        links = run.store.links(side.home, resource, records)
+        live |= {i: k.hub for i, k in links.items() if not k.gone}
+    there: set[bytes] = set()
+    for resource in route.at(other.name):
+        found = run.store.records(other.home, resource, list(live.values()))
+        there |= {hub for hub, (_, gone) in found.items() if not gone}
+    return {i: hub for i, hub in live.items() if hub in there}
 
 
 def spelled_links(
@@ -70,16 +78,20 @@ def spelled_links(
         hubs = {v for w in wanted if isinstance(v := w.get(name), bytes)}
         if not hubs:
             continue
-        resource = route.at(side.name)
-        there = run.store.records(side.home, resource, hubs)
+        there = {
+            hub: Ref(resource, record)
+            for resource in route.at(side.name)
+            for hub, (record, gone) in run.store.records(
+                side.home, resource, hubs
+            ).items()
+            if not gone
+        }
         for w in wanted:
             hub = w.get(name)
-            if isinstance(hub, bytes):
-                record, gone = there.get(hub, ("", True))
-                if gone:
-                    del w[name]
-                else:
-                    w[name] = Ref(resource, record)
+            if hub in there:
+                w[name] = there[hub]
+            elif isinstance(hub, bytes):
+                del w[name]
 
 
 def links_of(side: LiveSide, seen: Seen, names: Mapping[str, Any]) -> dict[str, Any]:

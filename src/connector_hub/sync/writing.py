@@ -17,7 +17,7 @@ from connector_hub.errors import (
 )
 from connector_hub.model.link import spelled
 from connector_hub.model.plan import Change, Seen
-from connector_hub.model.record import Done, Outcome, Pending, Record, Ref, Write
+from connector_hub.model.record import Done, Outcome, Record, Ref, Write
 from connector_hub.sdk.connector import Way
 from connector_hub.sync.run import JobRun
 from connector_hub.sync.sides import LiveSide, batches, fetch, together
@@ -36,6 +36,7 @@ class Item:
     wanted: dict[str, Any]
     """What the written fields shall be, in the hub's words."""
     write: Write
+    resource: str
     outcome: Outcome | None = None
     now: Seen | None = None
     """The record as it is after the write."""
@@ -59,9 +60,15 @@ def _items(
     values = [dict(w) for w in wanted]
     spelled_links(run, side, values)
     return [
-        Item(c, side, w, _write(side, c, v, trace(seed, start + i)))
+        Item(c, side, w, _write(side, c, v, trace(seed, start + i)), _resource(side, c))
         for i, (c, w, v) in enumerate(zip(changes, wanted, values, strict=True))
     ]
+
+
+def _resource(side: LiveSide, c: Change) -> str:
+    """Where a change writes."""
+    there = c.seen(side.name)
+    return side.at(there.id)[0] if there else c.into or side.resource.name
 
 
 def wanted_views(
@@ -89,7 +96,8 @@ def trace(seed: bytes, i: int) -> str:
 
 
 def _write(side: LiveSide, c: Change, values: dict[str, Any], trace_id: str) -> Write:
-    key, spoke, there = spelled(c.hub), side.spoke, c.seen(side.name)
+    key, there = spelled(c.hub), c.seen(side.name)
+    spoke = side.place(_resource(side, c)).spoke
     if c.action == "archive":
         return Write("archive", trace_id, key, there.id if there else None)
     if there is not None:
@@ -121,14 +129,16 @@ async def write_all(run: JobRun, items: Sequence[Item], done: int) -> None:
     for side in run.sides:
         for op in ("create", "update", "archive"):
             todo = [i for i in items if i.side is side and i.write.op == op]
-            way = side.resource.way(op)
+            for resource in side.names:
+                mine = [i for i in todo if i.resource == resource]
+                way = side.place(resource).resource.way(op)
 
-            async def one(part: Sequence[Item], way: Way = way) -> None:
-                await _write_batch(run, part, way)
-                sent = sum(i.outcome is not None for i in items)
-                run.progress("writing", done + sent, None)
+                async def one(part: Sequence[Item], way: Way = way) -> None:
+                    await _write_batch(run, part, way)
+                    sent = sum(i.outcome is not None for i in items)
+                    run.progress("writing", done + sent, None)
 
-            await together(batches(todo, way.rows), one, _WRITERS)
+                await together(batches(mine, way.rows), one, _WRITERS)
 
 
 async def _write_batch(run: JobRun, items: Sequence[Item], way: Way) -> None:
@@ -165,12 +175,7 @@ async def _send(run: JobRun, items: Sequence[Item], way: Way) -> Sequence[Outcom
     side = items[0].side
     writes = [i.write for i in items]
     try:
-        found = await side.connector.write(side.resource.name, writes, way=way)
-        while isinstance(found, Pending):
-            await run.clock.sleep(found.again_in)
-            found = await side.connector.outcomes(
-                side.resource.name, writes, found.ticket
-            )
+        found = await side.write(items[0].resource, writes, way)
     except InDoubt as e:
         return [e] * len(items)
     except (Rejected, Exists, Missing, Stale) as e:
@@ -225,13 +230,15 @@ def found_by_key(item: Item, there: Seen) -> None:
 async def by_key(side: LiveSide, keys: Sequence[str]) -> dict[str, Seen]:
     """A side's records by record key."""
     found: dict[str, Seen] = {}
-    for part in batches(keys, side.resource.way("find").rows):
-        answer = await side.connector.find(
-            side.resource.name, side.connector.key or "", part, side.want
-        )
-        for key, records in answer.items():
-            if records:
-                found[key] = side.seen(records[0])
+    for name in side.names:
+        place = side.place(name)
+        for part in batches(keys, place.resource.way("find").rows):
+            answer = await side.connector.find(
+                name, side.connector.key or "", part, place.want
+            )
+            for key, records in answer.items():
+                if records:
+                    found[key] = side.seen(records[0], name)
     return found
 
 
@@ -259,14 +266,14 @@ def _answered(item: Item, done: Done) -> Seen:
         for name, patch in item.write.links.items():
             links[name] = patch.add
     record = Record(
-        done.id,
+        side.at(done.id)[1],
         done.fields or {},
         done.version,
         links,
         item.write.key,
         by=side.account.user,
     )
-    return side.seen(record)
+    return side.seen(record, item.resource)
 
 
 def is_ours(item: Item) -> bool:

@@ -75,7 +75,7 @@ _BAD_REQUEST, _FORBIDDEN = 400, 403
 
 
 class Salesforce(Connector):
-    """Salesforce contacts and accounts.
+    """Salesforce contacts, leads and accounts.
 
     Mapping paths are field names; ``Account.Name`` reads through a lookup, and written
     it names the other record by an external id (``Account.Domain__c``). Lookups are
@@ -100,7 +100,7 @@ class Salesforce(Connector):
             ways=_WAYS,
             lag=120,
         )
-        for name in ("Contact", "Account")
+        for name in ("Contact", "Account", "Lead")
     )
 
     class Config(Connector.Config):
@@ -200,11 +200,12 @@ class Salesforce(Connector):
         names = self._names(want)
         if place["feed"] == "deleted":
             where.append("IsDeleted = true")
-            names = [*_FATE, STAMP]
+            names = [*_fate(resource), STAMP]
         elif place["since"] is None:
             order = ["Id"]
+            names = list(dict.fromkeys((*names, *_CONVERSION.get(resource, ()))))
         else:
-            names = list(dict.fromkeys((*names, *_FATE)))
+            names = list(dict.fromkeys((*names, *_fate(resource))))
         if place["since"] is not None:
             where.append(f"{STAMP} >= {place['since']}")
         if "id" in place:
@@ -212,7 +213,9 @@ class Salesforce(Connector):
         soql = query.select(names, resource, where=where, order=order)
         if query.size(soql) <= query.URL:
             return soql, False
-        names = ["Id", STAMP] if place["since"] is None else [*_FATE, STAMP]
+        names = [*_fate(resource), STAMP]
+        if place["since"] is None:
+            names = ["Id", STAMP, *_CONVERSION.get(resource, ())]
         return query.select(names, resource, where=where, order=order), True
 
     async def _page(
@@ -227,8 +230,8 @@ class Salesforce(Connector):
         body = answer.json()
         rows = body["records"]
         records: Sequence[Record | Gone]
-        gone = [_gone(resource, row) for row in rows if row.get("IsDeleted")]
-        live = [row for row in rows if not row.get("IsDeleted")]
+        gone = [_gone(resource, row) for row in rows if _is_gone(row)]
+        live = [row for row in rows if not _is_gone(row)]
         if place["apart"]:
             records = [
                 *gone,
@@ -276,7 +279,7 @@ class Salesforce(Connector):
         sound = [i for i in ids if is_id(i)]
         if not sound:
             return []
-        names = self._names(want)
+        names = self._names(want, *_CONVERSION.get(resource, ()))
         body = await self.http.post(
             self._path("composite", "sobjects", query.name(resource)),
             json={"ids": sound, "fields": [n for n in names if "." not in n]},
@@ -288,14 +291,16 @@ class Salesforce(Connector):
             await self._fill(resource, rows, far)
         missing = [i for i in sound if i not in rows]
         gone = await self._gone(resource, missing) if missing else []
-        return [*map(self._record, rows.values()), *gone]
+        gone += [_gone(resource, row) for row in rows.values() if _is_gone(row)]
+        live = [row for row in rows.values() if not _is_gone(row)]
+        return [*map(self._record, live), *gone]
 
     async def _gone(self, resource: str, ids: Sequence[str]) -> list[Gone]:
         """Those of these records that are in the recycle bin."""
         found: list[Gone] = []
-        for soql in query.membership(list(_FATE), resource, "Id", ids):
+        for soql in query.membership(list(_fate(resource)), resource, "Id", ids):
             rows = await self._rows(soql, everything=True)
-            found += [_gone(resource, row) for row in rows if row["IsDeleted"]]
+            found += [_gone(resource, row) for row in rows if _is_gone(row)]
         return found
 
     async def _fill(
@@ -325,13 +330,13 @@ class Salesforce(Connector):
         for value in values:
             if value.strip():
                 asked.setdefault(value.strip().casefold(), []).append(value)
-        names = self._names(want, query.name(path))
+        names = self._names(want, query.name(path), *_CONVERSION.get(resource, ()))
         apart = query.size(query.select(names, resource)) > query.URL // 2
         asking = ["Id", path] if apart else names
         found: dict[str, list[Record]] = {}
         literals = [spellings[0].strip() for spellings in asked.values()]
         for soql in query.membership(asking, resource, path, literals):
-            rows = await self._rows(soql)
+            rows = [r for r in await self._rows(soql) if not _is_gone(r)]
             records: dict[str, Record] = {}
             if apart:
                 whole = await self.fetch(resource, [r["Id"] for r in rows], want)
@@ -580,7 +585,24 @@ _FATE = ("Id", "IsDeleted", "MasterRecordId")
 """What tells a deleted record from a merged one."""
 
 
+_CONVERSION: Mapping[str, tuple[str, ...]] = {
+    "Lead": ("IsConverted", "ConvertedContactId")
+}
+"""What tells that a record went on as another."""
+
+
+def _fate(resource: str) -> tuple[str, ...]:
+    return (*_FATE, *_CONVERSION.get(resource, ()))
+
+
+def _is_gone(row: Mapping[str, Any]) -> bool:
+    return bool(row.get("IsDeleted") or row.get("IsConverted"))
+
+
 def _gone(resource: str, row: Mapping[str, Any]) -> Gone:
+    contact = row.get("ConvertedContactId")
+    if contact and not row.get("IsDeleted"):
+        return Gone(row["Id"], "converted", Ref("Contact", contact))
     into = row.get("MasterRecordId")
     if into:
         return Gone(row["Id"], "merged", Ref(resource, into))

@@ -14,6 +14,7 @@ SHORT = 15
 PREFIXES: Mapping[str, str] = {
     "Contact": "003",
     "Account": "001",
+    "Lead": "00Q",
     "User": "005",
     "Organization": "00D",
     "PermissionSet": "0PS",

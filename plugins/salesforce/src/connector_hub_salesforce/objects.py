@@ -402,6 +402,74 @@ def account() -> Kind:
     )
 
 
+def lead() -> Kind:
+    """Lead: a person who may become a contact; a converted one is history and cannot be changed."""
+    converted = [
+        _system(f"Converted{to}Id", f"Converted {to} ID", "reference", nillable=True)
+        for to in ("Contact", "Account")
+    ]
+    return _kind(
+        "Lead",
+        "Leads",
+        [
+            *_born("Lead", "Lead"),
+            Field("LastName", "Last Name", "string", 80, nillable=False),
+            Field("FirstName", "First Name", "string", 40),
+            Field("Salutation", "Salutation", "picklist", 40),
+            Field(
+                "Name",
+                "Full Name",
+                "string",
+                121,
+                nillable=False,
+                createable=False,
+                updateable=False,
+            ),
+            Field("Company", "Company", "string", 255, nillable=False),
+            Field("Email", "Email", "email", 80, id_lookup=True),
+            *_texts(
+                (
+                    ("Phone", "Phone", "phone", 40),
+                    ("MobilePhone", "Mobile Phone", "phone", 40),
+                    ("Title", "Title", "string", 128),
+                    ("Website", "Website", "url", 255),
+                    ("Description", "Description", "textarea", _LONG_TEXT),
+                )
+            ),
+            *_address(""),
+            Field(
+                "Status",
+                "Status",
+                "picklist",
+                255,
+                nillable=False,
+                defaulted=True,
+                options=LEAD_STATUSES,
+            ),
+            Field(
+                "LeadSource",
+                "Lead Source",
+                "picklist",
+                255,
+                options=("Web", "Phone Inquiry", "Partner Referral", "Other"),
+            ),
+            _system("IsConverted", "Converted", "boolean"),
+            _system("ConvertedDate", "Converted Date", "date", nillable=True),
+            *converted,
+            *_stamps(),
+        ],
+    )
+
+
+LEAD_STATUSES = (
+    "Open - Not Contacted",
+    "Working - Contacted",
+    "Closed - Converted",
+    "Closed - Not Converted",
+)
+"""Those of a new org; the first is the default, the third the one of conversion."""
+
+
 def user() -> Kind:
     """User: who makes changes; read only here."""
     return _kind(

@@ -31,6 +31,12 @@ _EMAIL = re.compile(
 _BIN_SECONDS = 15 * 86_400
 _GRANTS = frozenset({"FieldPermissions", "PermissionSetAssignment"})
 _NONE: Mapping[str, Any] = {}
+_CONVERTED = (
+    *("LastName", "FirstName", "Salutation", "Email", "Phone", "MobilePhone"),
+    *("Title", "Description", "LeadSource"),
+)
+"""Fields of a lead that its contact has under the same name."""
+_ADDRESS = ("Street", "City", "State", "PostalCode", "Country")
 
 
 def _type_name(value: Any) -> str:
@@ -111,6 +117,7 @@ class Org:
             for k in (
                 objects.contact(),
                 objects.account(),
+                objects.lead(),
                 objects.user(),
                 objects.organization(),
                 *objects.permissions(),
@@ -338,6 +345,8 @@ class Org:
         row |= {n: False for n, f in kind.fields.items() if f.type == "boolean"}
         if "OwnerId" in kind.fields:
             row["OwnerId"] = long_id(by)
+        if kind.name == "Lead":
+            row["Status"] = objects.LEAD_STATUSES[0]
         row |= values
         self._rules(kind, row, values, None)
         if kind.name == "FieldPermissions":
@@ -360,6 +369,10 @@ class Org:
             Refused: a rule of the row, or the record is not there.
         """
         old = self.row(kind, record)
+        if old.get("IsConverted"):
+            raise Refused(
+                "CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead"
+            )
         values = {n: v for n, v in values.items() if n != "Id"}
         self._writable(kind, values, creating=False)
         emptied = [n for n in kind.required if n in values and values[n] is None]
@@ -406,6 +419,35 @@ class Org:
                     self.update(contacts.kind, row["Id"], {"AccountId": kept}, by=by)
         self.delete(kind, lost, by=by, into=kept)
         self.update(kind, kept, {}, by=by)
+
+    def convert(self, record: str, *, by: str, account: str | None = None) -> None:
+        """A lead becomes a contact at an account; without ``account`` one is made of its company.
+
+        Source: "Convert Lead" of the SOAP API: standard fields travel, custom ones only where an
+        administrator maps them, as here none.
+
+        Raises:
+            Refused: the lead or the account is not there, or it was converted before.
+        """
+        leads, contacts = self.tables["Lead"], self.kinds["Contact"]
+        old = self.row(leads.kind, record)
+        if old["IsConverted"]:
+            raise Refused("CANNOT_UPDATE_CONVERTED_LEAD", "lead has been converted")
+        owner = account or self.insert(
+            self.kinds["Account"], {"Name": old["Company"]}, by=by
+        )
+        made = {n: old[n] for n in _CONVERTED if old[n] is not None}
+        made |= {f"Mailing{n}": old[n] for n in _ADDRESS if old[n] is not None}
+        contact = self.insert(contacts, made | {"AccountId": owner}, by=by)
+        history = {
+            "IsConverted": True,
+            "Status": objects.LEAD_STATUSES[2],
+            "ConvertedDate": self.now().date().isoformat(),
+            "ConvertedContactId": contact,
+            "ConvertedAccountId": self.row(self.kinds["Account"], owner)["Id"],
+        }
+        self._remember(leads, old["Id"])
+        leads.put(_stamped(old | history, self.stamp(), by), old)
 
     def row(self, kind: Kind, record: str) -> Row:
         """A live record by an id of 15 or 18 characters.
@@ -579,8 +621,8 @@ def _stamped(row: Row, now: str, by: str) -> Row:
 
 
 def _named(kind: Kind, row: Row) -> Row:
-    """A contact's name is made of its parts."""
-    if kind.name == "Contact":
+    """A person's name is made of its parts."""
+    if kind.name in {"Contact", "Lead"}:
         parts = (row.get("FirstName"), row.get("LastName"))
         row["Name"] = " ".join(p for p in parts if p)
     return row

@@ -1,4 +1,4 @@
-"""A Salesforce org behind HTTP: contacts and accounts under ``/services/data``.
+"""A Salesforce org behind HTTP: contacts, leads and accounts under ``/services/data``.
 
 What it does it does as the vendor's documents say; doubts stand in the plugin's README.
 """
@@ -129,7 +129,7 @@ class SalesforceSandbox(Sandbox):
         self._cursors: dict[str, Cursor] = {}
         self._calls_made: deque[float] = deque()
         if self.prepared:
-            for name in ("Contact", "Account"):
+            for name in ("Contact", "Account", "Lead"):
                 made = objects.custom(KEY_FIELD, _KEY_METADATA)
                 self.org.add_field(self.org.kinds[name], made)
         ids = [
@@ -190,7 +190,7 @@ class SalesforceSandbox(Sandbox):
         return self._shown(call, kind, names, rows)
 
     def edit(self, resource: str, body: dict[str, Any]) -> dict[str, Any]:
-        """A person's edit: no Id creates, IsDeleted deletes, MasterRecordId merges."""
+        """A person's edit: no Id creates, IsDeleted deletes, MasterRecordId merges, IsConverted converts."""
         kind = self.org.kinds[resource]
         record = body.get("Id")
         if record is not None and long_id(record) not in self.org.tables[resource].rows:
@@ -202,6 +202,10 @@ class SalesforceSandbox(Sandbox):
             if body.get("MasterRecordId"):
                 self.org.merge(kind, str(record), body["MasterRecordId"], by=PERSON)
                 return {"Id": record, "IsDeleted": True} | body
+            if body.get("IsConverted"):
+                account = body.get("ConvertedAccountId")
+                self.org.convert(str(record), by=PERSON, account=account)
+                return self._as_edited(kind, str(record))
             values = self.org.values(kind, body)
             settable = {
                 n: v
@@ -214,8 +218,11 @@ class SalesforceSandbox(Sandbox):
                 self.org.update(kind, str(record), settable, by=PERSON)
         except Refused as e:
             raise ValueError(f"{e.code}: {e.message}") from None
+        return self._as_edited(kind, str(record))
+
+    def _as_edited(self, kind: Kind, record: str) -> dict[str, Any]:
         call = Call("GET", f"v{_NOW}.0", ())
-        row = self.org.row(kind, str(record))
+        row = self.org.row(kind, record)
         return self._shown(call, kind, tuple(kind.fields), [row])[0]
 
     def expire_cursors(self) -> None:
