@@ -56,7 +56,7 @@ from connector_hub.model.union import unite
 from connector_hub.ports import Clock, Progress
 from connector_hub.sdk.connector import Account, Connector, Resource
 from connector_hub.sync import jobs as syncing
-from connector_hub.sync import matching
+from connector_hub.sync import matching, pilot
 from connector_hub.sync.base import Bases
 from connector_hub.sync.identity import Identities
 from connector_hub.sync.matching import Found
@@ -81,6 +81,7 @@ class Live:
 
 
 _ALL = Options()
+_HELD_TO_PILOTS = frozenset({"plan", "sync", "apply"})
 _KEY = re.compile(rf"[0-9a-fA-F]{{{2 * KEY_BYTES}}}")
 
 
@@ -375,7 +376,7 @@ class Hub:
                 continue
             sides = {s.connection: s.resources for s in (carrier.left, carrier.right)}
             routes[name] = Route(
-                sides[job.left.connection], sides[job.right.connection]
+                carrier.name, sides[job.left.connection], sides[job.right.connection]
             )
         return routes, left
 
@@ -442,6 +443,9 @@ class Hub:
             run: JobRun | None = None
             try:
                 run = await self._run(job, number, options, progress, plan)
+                self._drop_old_plans(job.name, plan)
+                if kind in _HELD_TO_PILOTS:
+                    await self._hold_to_pilot(run)
                 yield run
             except BaseException as e:
                 error = _as_hub_error(e)
@@ -478,7 +482,6 @@ class Hub:
                     f"entity {job.entity} has no field {name!r}",
                     hint=did_you_mean(name, known),
                 )
-        self._drop_old_plans(job.name, plan)
         shown = Plan(
             plan or random_ids.token_hex(4),
             job.name,
@@ -501,6 +504,22 @@ class Hub:
             options=options,
             progress=progress,
         )
+
+    async def _hold_to_pilot(self, run: JobRun) -> None:
+        """Hold a run to the pilot of its job, or to what another job's pilot needs of it."""
+        mine = run.job.name
+        if run.job.pilot is not None:
+            await pilot.choose(run, run.job.pilot)
+            run.pilot = self.store.pilot(mine)
+            return
+        for child in self.project.jobs.values():
+            routes, _ = self._routes(child)
+            if child.pilot is None or mine not in {r.job for r in routes.values()}:
+                continue
+            other = await self._run(child, run.number, _ALL, run.progress, None)
+            await pilot.choose(other, child.pilot)
+            if self.store.fact(mine, "left", pilot.HELD) == child.name:
+                run.pilot = self.store.pilot(mine)
 
     def _drop_old_plans(self, job: str, keep: str | None) -> None:
         before = self.clock.now() - timedelta(seconds=self.project.plan_ttl)

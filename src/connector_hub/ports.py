@@ -154,6 +154,15 @@ class Store(Protocol):
     def lose(self, account: str, resource: str, records: Collection[str]) -> None:
         """These records are gone: their links become tombstones."""
 
+    def unlink(self, account: str, resource: str, records: Collection[str]) -> None:
+        """Forget these records' links, as if they had never been met."""
+
+    def enlist(self, job: str, rows: Iterable[tuple[SideName, str]]) -> None:
+        """Remember records as (side, record) that a pilot holds a job to."""
+
+    def pilot(self, job: str) -> set[tuple[SideName, str]]:
+        """The records a job is held to."""
+
     def linked(self, account: str, resource: str) -> int:
         """How many live links a resource has."""
 

@@ -85,6 +85,14 @@ class JobModel(_Strict):
     deletes: DeletesModel = DeletesModel()
     create_without_identity: bool = False
     create: Literal["both", "left", "right", "none"] = "both"
+    leaving: Literal["keep", "unlink", "delete"] = Field(
+        "keep",
+        description="what becomes of a pair that only no longer covers; delete goes with one direction",
+    )
+    pilot: Annotated[int, Field(ge=1)] | str | None = Field(
+        None,
+        description="so many records to begin with, or a CSV file with the columns left and right",
+    )
     only: dict[str, list[str]] = Field(
         default_factory=dict,
         description="values a record must have, in the hub's words: {country: [ID, SG]}",

@@ -24,16 +24,19 @@ from connector_hub.adapters.config import (
     SideModel,
 )
 from connector_hub.adapters.secrets import is_reference
+from connector_hub.adapters.sheets import read_sheet
 from connector_hub.adapters.transforms import transforms
 from connector_hub.diagnostics import Diagnostic, Diagnostics, Mistakes, did_you_mean
 from connector_hub.errors import ConfigError, HubError, PluginError
 from connector_hub.model.entity import Entity, FieldSpec
 from connector_hub.model.job import (
     ANY,
+    SIDES,
     Bound,
     Guard,
     Job,
     Percent,
+    Pilot,
     Policy,
     Side,
     SideName,
@@ -386,6 +389,7 @@ class _Reader:
         if not all(good):
             return None
         self._check_only(at, model, sides, connections)
+        pilot = self._pilot(at, model.pilot)
         return Job(
             name=name,
             entity=model.entity,
@@ -402,8 +406,33 @@ class _Reader:
             create_without_identity=model.create_without_identity,
             create=model.create,
             only=_words(model.only),
+            leaving=model.leaving,
+            pilot=pilot,
             fields=policies,
         )
+
+    def _pilot(self, at: yaml.Key, asked: int | str | None) -> Pilot | None:
+        if asked is None:
+            return None
+        if isinstance(asked, int):
+            return Pilot(asked)
+        try:
+            listed = tuple(
+                (f"{asked}:{line}", side, record)
+                for line, row in read_sheet(self.folder / asked)
+                for side in SIDES
+                if (record := row.get(side, ""))
+            )
+        except ConfigError as e:
+            self.add((*at, "pilot"), e.message, hint=e.hint)
+            return None
+        if not listed:
+            self.add(
+                (*at, "pilot"),
+                f"{asked} names no record",
+                hint="give it the columns left and right, or one of them",
+            )
+        return Pilot(0, listed)
 
     def _check_only(
         self,
@@ -422,6 +451,16 @@ class _Reader:
                 model.entity, connections[s.connection].connector, resource
             ].spec.rules
         }
+        if model.leaving != "keep" and not model.only:
+            self.add(
+                (*at, "leaving"), "leaving goes with only", key=True, hint="add only:"
+            )
+        if model.leaving == "delete" and model.direction == "both":
+            self.add(
+                (*at, "leaving"),
+                "in a two-way job neither record is the copy of the other",
+                hint="write leaving: unlink",
+            )
         for name in model.only:
             if (
                 name not in mapped

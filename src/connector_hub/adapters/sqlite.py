@@ -277,6 +277,29 @@ class SqliteStore:
                 (_TENANT, account, resource, i),
             )
 
+    def unlink(self, account: str, resource: str, records: Collection[str]) -> None:
+        """Forget these records' links, as if they had never been met."""
+        self._many(
+            "delete from link where tenant=? and account=? and resource=? and record=?",
+            ((_TENANT, account, resource, r) for r in records),
+        )
+
+    def enlist(self, job: str, rows: Iterable[tuple[SideName, str]]) -> None:
+        """Remember records as (side, record) that a pilot holds a job to."""
+        self._many(
+            "insert or ignore into pilot values(?,?,?,?)",
+            ((_TENANT, job, side, record) for side, record in rows),
+        )
+
+    def pilot(self, job: str) -> set[tuple[SideName, str]]:
+        """The records a job is held to."""
+        return set(
+            self._run(
+                "select side, record from pilot where tenant=? and job=?",
+                (_TENANT, job),
+            )
+        )
+
     def linked(self, account: str, resource: str) -> int:
         """How many live links a resource has."""
         return int(

@@ -132,21 +132,16 @@ def _pairs(file: Path) -> Iterator[tuple[int, str, str]]:
     Raises:
         ConfigError: it cannot be read, or has no columns ``left`` and ``right``.
     """
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as source:
-            rows = csv.DictReader(source)
-            if not {"left", "right"} <= set(rows.fieldnames or ()):
-                raise ConfigError(
-                    f"{file}:1: there are no columns left and right",
-                    hint="start from the file that match --csv writes",
-                )
-            for row in rows:
-                left, right = (str(row[n] or "").strip() for n in ("left", "right"))
-                if left and right:
-                    yield rows.line_num, left, right
-    except (OSError, UnicodeDecodeError, csv.Error) as e:
-        what = e.strerror if isinstance(e, OSError) else "it is not a CSV file in UTF-8"
-        raise ConfigError(f"{file} cannot be read: {what}") from None
+    from connector_hub.adapters.sheets import read_sheet  # noqa: PLC0415 - read late
+
+    for line, row in read_sheet(file):
+        if not {"left", "right"} <= row.keys():
+            raise ConfigError(
+                f"{file}:1: there are no columns left and right",
+                hint="start from the file that match --csv writes",
+            )
+        if row["left"] and row["right"]:
+            yield line, row["left"], row["right"]
 
 
 @click.group(cls=LazyGroup)

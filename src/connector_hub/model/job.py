@@ -108,6 +108,14 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class Pilot:
+    """A few records to begin with: so many, or those listed as (file:line, side, id)."""
+
+    most: int = 0
+    listed: tuple[tuple[str, SideName, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """What is kept in agreement, between whom, and how far it may go."""
 
@@ -123,6 +131,9 @@ class Job:
     """Where records may be created that the other side has."""
     only: Mapping[str, Collection[str]] = field(default_factory=dict)
     """What a record must say, by field, to be looked after: on either side of a pair."""
+    leaving: Literal["keep", "unlink", "delete"] = "keep"
+    """What becomes of a pair that ``only`` no longer covers."""
+    pilot: Pilot | None = None
     fields: Mapping[str, Policy] = field(default_factory=dict)
     """Policies by field; ``*`` is for those not named."""
 

@@ -67,6 +67,8 @@ class Change(Struct, array_like=True, gc=False):
     reason: str = ""
     into: str = ""
     """The resource a create is made in, where the side has several."""
+    leaves: bool = False
+    """The job looks after neither record after this."""
 
     def seen(self, side: SideName) -> Seen | None:
         """The record of one side as it was planned from."""

@@ -230,7 +230,7 @@ async def _still_true(run: JobRun, changes: list[Change]) -> list[Change]:
 
 def _is_gone(c: Change, side: SideName) -> bool:
     """Whether a change is about this side's record being gone."""
-    return c.action == "archive" and c.here == side
+    return c.action == "archive" and c.here == side and not c.leaves
 
 
 def _stale(run: JobRun, changes: Sequence[Change]) -> None:

@@ -269,6 +269,9 @@ def _decide(run: JobRun, side: LiveSide, subjects: list[Subject]) -> list[Subjec
         elif s.seen.id in doubtful:
             run.tally.add("conflicts")
             held.add(id(s))
+        elif decided.kind != "new" and not run.looks_after((side.name, s.seen.id)):
+            run.tally.add("unchanged")
+            held.add(id(s))
         elif decided.kind != "new" and not run.job.covers(s.view):
             _leave(run, side, s)
             held.add(id(s))
@@ -415,24 +418,36 @@ async def _read_counterparts(
 def _change(
     run: JobRun, side: LiveSide, s: Subject, decided: Mapping[str, SideName]
 ) -> Change | None:
-    other = run.other(side)
-    if s.rejects:
-        _refuse(run, side, s)
-        return None
-    if any(name in other.resource.needs for _, name, _, _ in s.waits):
-        run.tally.add("blocked")
-        wait_for_links(run, side.name, [(s.seen.id, s.waits)])
+    if _held_back(run, side, s):
         return None
     covered = run.job.covers(s.view) or (bool(s.there) and run.job.covers(s.there_view))
-    if s.there_id == "" or not covered:
+    if s.there_id == "":
         _leave(run, side, s)
         return None
+    if not covered:
+        return _out(run, side, s)
     if s.there_id is None:
         return _create(run, side, s)
     if s.there is None:
         _absent(run, side, s)
         return None
     return _update(run, side, s, decided)
+
+
+def _held_back(run: JobRun, side: LiveSide, s: Subject) -> bool:
+    """Whether nothing can be done about a record now: it is counted, and told where people must act."""
+    other = run.other(side)
+    mine, theirs = (side.name, s.seen.id), (other.name, s.there_id or "")
+    if not run.looks_after(mine, theirs):
+        run.tally.add("unchanged")
+    elif s.rejects:
+        _refuse(run, side, s)
+    elif any(name in other.resource.needs for _, name, _, _ in s.waits):
+        run.tally.add("blocked")
+        wait_for_links(run, side.name, [(s.seen.id, s.waits)])
+    else:
+        return False
+    return True
 
 
 def _create(run: JobRun, side: LiveSide, s: Subject) -> Change | None:
@@ -444,6 +459,36 @@ def _create(run: JobRun, side: LiveSide, s: Subject) -> Change | None:
     fields = tuple(n for n in run.travelling(side, s.seen.id, into) if n in s.view)
     made = _made(side, "create", s, {other.name: fields}, "new at the source")
     return structs.replace(made, into=into) if other.places else made
+
+
+def _out(run: JobRun, side: LiveSide, s: Subject) -> Change | None:
+    """What becomes of a pair that the job does not look after any more."""
+    if s.base is not None and s.there is not None:
+        if run.job.leaving == "delete":
+            return _withdraw(run, side, s)
+        if run.job.leaving == "unlink" and not run.planning:
+            part(run, s.hub, {side.name: s.seen.id, across(side.name): s.there.id})
+    _leave(run, side, s)
+    return None
+
+
+def _withdraw(run: JobRun, side: LiveSide, s: Subject) -> Change | None:
+    """Archive the copy of a record that has left; one that was edited since stays."""
+    other = run.other(side)
+    assert s.there is not None  # noqa: S101 - decided by the caller
+    if s.there_base and other.bases.moved(s.there_base, s.there.raws):
+        run.note(f"{other.connection}: {s.there.id} was edited, and stays")
+        _leave(run, side, s)
+        return None
+    made = _made(side, "archive", s, {}, "left the scope")
+    return structs.replace(made, leaves=True)
+
+
+def part(run: JobRun, hub: bytes, records: Mapping[SideName, str]) -> None:
+    """Two records are one thing no more; each is met again as if for the first time."""
+    for name, record in records.items():
+        run.side(name).unlink([record])
+    run.store.forget_bases(run.job.name, [hub])
 
 
 def _leave(run: JobRun, side: LiveSide, s: Subject) -> None:
@@ -516,15 +561,20 @@ def _refuse(run: JobRun, side: LiveSide, s: Subject) -> None:
 
 def _update(
     run: JobRun, side: LiveSide, s: Subject, decided: Mapping[str, SideName]
-) -> Change:
+) -> Change | None:
     merged = _merge(run, side, s, decided)
-    if merged.asks and _leaves(run, side, s, merged):
+    leaves = bool(run.job.only) and _leaves(run, side, s, merged)
+    if leaves and run.job.leaving == "delete" and s.base is not None:
+        return _withdraw(run, side, s)
+    if leaves:
         merged = replace(merged, asks=())
     fields = {"left": merged.left, "right": merged.right}
     if not (merged.left or merged.right):
-        return _made(side, "settle", s, {}, "", merged)
-    reason = "linked by identity" if s.base is None else "changed at the source"
-    return _made(side, "update", s, fields, reason, merged)
+        made = _made(side, "settle", s, {}, "", merged)
+    else:
+        reason = "linked by identity" if s.base is None else "changed at the source"
+        made = _made(side, "update", s, fields, reason, merged)
+    return structs.replace(made, leaves=True) if leaves else made
 
 
 def _leaves(run: JobRun, side: LiveSide, s: Subject, merged: Merged) -> bool:

@@ -40,6 +40,8 @@ class Options:
 class Route:
     """Where a link field leads: the linked entity's resources on either side."""
 
+    job: str
+    """The job that keeps the linked entity."""
     left: tuple[str, ...]
     right: tuple[str, ...]
 
@@ -159,6 +161,8 @@ class JobRun:
     """Feeds (side/feed) that must be read again from where they were read last."""
     notes: list[str] = field(default_factory=list)
     """What people should know about this run."""
+    pilot: set[Member] | None = None
+    """The records the run is held to; None for all."""
     policies: Mapping[str, Policy] = field(default_factory=dict)
     """The fields that travel, and how."""
 
@@ -226,7 +230,12 @@ class JobRun:
                 rules = side.place(resource).spoke.mapping.rules
                 names = {n for s in entity.identity for n in s if n in rules}
                 prints.append(sorted((n, rules[n].fingerprint()) for n in names))
-        return repr((entity.identity, prints))
+        held = sorted(self.pilot) if self.pilot is not None else ()
+        return repr((entity.identity, prints, *held))
+
+    def looks_after(self, *members: Member) -> bool:
+        """Whether a pilot, where there is one, is about one of these records."""
+        return self.pilot is None or not self.pilot.isdisjoint(members)
 
     def note(self, text: str) -> None:
         """Tell people about this run."""

@@ -18,11 +18,11 @@ from connector_hub.errors import (
     Unavailable,
 )
 from connector_hub.model.conflict import UNKNOWN
-from connector_hub.model.job import SideName, across
+from connector_hub.model.job import SIDES, SideName, across
 from connector_hub.model.plan import OUTCOMES, Change, Seen
 from connector_hub.model.record import Done, Outcome
 from connector_hub.sync.base import Base, change_hash
-from connector_hub.sync.planner import FIELDS, asked, refused, wait_for_links
+from connector_hub.sync.planner import FIELDS, asked, part, refused, wait_for_links
 from connector_hub.sync.reading import free, index
 from connector_hub.sync.run import Held, JobRun, Member, hold
 from connector_hub.sync.sides import LiveSide
@@ -64,7 +64,12 @@ def settle(run: JobRun, changes: Iterable[Change], items: Sequence[Item]) -> Non
     for s in settling:
         for i in s.items:
             s.outcomes.append(_outcome(run, s, i))
-    _remember(run, [s for s in settling if _is_linked(s)])
+    linked = [s for s in settling if _is_linked(s)]
+    _remember(run, linked)
+    if run.job.leaving == "unlink":
+        for s in linked:
+            if s.change.leaves:
+                part(run, s.change.hub, {n: x.id for n in SIDES if (x := _now(s, n))})
     for s in settling:
         _count(run, s)
 
@@ -270,8 +275,12 @@ def _archived(run: JobRun, i: Item) -> str:
     gone = i.change.seen(other.name)
     both = ((other, gone.id if gone else ""), (i.side, i.write.id or ""))
     for side, record in both:
-        side.lose([record])
-        run.store.forget(run.job.name, side.name, [record])
+        if i.change.leaves:
+            side.unlink([record])
+        else:
+            side.lose([record])
+        if side is i.side or not i.change.leaves:
+            run.store.forget(run.job.name, side.name, [record])
         free(run, side, [record])
     run.tally.writes[i.side.connection] += 1
     return "deleted"

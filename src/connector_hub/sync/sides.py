@@ -133,6 +133,11 @@ class LiveSide:
         for resource, ids in self.by_resource(records):
             self.store.lose(self.home, resource, ids)
 
+    def unlink(self, records: Iterable[str]) -> None:
+        """These records' links are forgotten."""
+        for resource, ids in self.by_resource(records):
+            self.store.unlink(self.home, resource, ids)
+
     def link_row(self, record: str, hub: bytes) -> tuple[str, str, str, bytes]:
         """A link as the store takes it."""
         return (self.home, *self.at(record), hub)

@@ -48,3 +48,6 @@ create table staged(tenant int, job text, plan text, side text, n int, payload b
 create table window(tenant int, job text, plan text, n int, seed blob, payload blob not null,
   primary key(tenant, job, plan, n)) without rowid;
 create index window_open on window(tenant, job) where seed is not null;
+
+-- The records a job is held to while it is a pilot.
+create table pilot(tenant int, job text, side text, record text, primary key(tenant, job, side, record)) without rowid;
