@@ -337,6 +337,31 @@ async def test_a_file_that_links_wrongly_links_nothing(opened: Opener) -> None:
         assert len(list(hub.links("contacts"))) == 20
 
 
+async def test_two_that_were_joined_by_mistake_are_two_again(
+    opened: Opener, vendors: Vendors
+) -> None:
+    async with opened("both") as hub:
+        await hub.sync("companies")
+        await hub.sync("contacts")
+        (a, b), *_ = list(hub.links("contacts"))
+        before = vendors["billing"].live("Contact")
+        await hub.unlink("contacts", a, b)
+        with pytest.raises(ConfigError, match="are not linked"):
+            await hub.unlink("contacts", a, b)
+        for v in vendors.values():
+            v.clock.advance(300)
+        assert (await hub.sync("contacts")).writes == {"billing": 0, "sales": 0}
+        assert vendors["billing"].live("Contact") == before
+        assert {c.kind for c in hub.conflicts("contacts")} == {"taken"}
+        body = {"id": a, "properties": {"email": "someone.else@x.org", "phone": ""}}
+        vendors["sales"].edit("contacts", body)
+        vendors["sales"].clock.advance(300)
+        assert (await hub.sync("contacts")).created == 1
+        (mine,) = [k for k in hub.trace("contacts", a) if k.connection == "billing"]
+        assert mine.record != b
+        assert hub.trace("contacts", "nobody") == []
+
+
 async def test_a_link_field_follows_when_its_company_comes(
     opened: Opener, vendors: Vendors
 ) -> None:

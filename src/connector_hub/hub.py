@@ -42,6 +42,7 @@ from connector_hub.errors import (
 )
 from connector_hub.model.conflict import KINDS, UNKNOWN, Conflict, DeadLetter
 from connector_hub.model.job import SIDES, Job, SideName, across
+from connector_hub.model.link import spelled
 from connector_hub.model.mapping import Spoke, compile_mapping
 from connector_hub.model.plan import (
     Change,
@@ -78,6 +79,17 @@ class Live:
     connector: Connector
     client: HttpClient
     account: Account
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A record that the hub knows to be one thing with others."""
+
+    hub_id: str
+    connection: str
+    resource: str
+    record: str
+    gone: bool
 
 
 _ALL = Options()
@@ -719,6 +731,34 @@ class Hub:
             document = {"job": job, "linked": made}
             self.store.end_run(run.number, "done", document, self.clock.now())
             return made
+
+    async def unlink(self, job: str, left: str, right: str) -> None:
+        """Two linked records are two things from now on; writes to no vendor.
+
+        Raises:
+            ConfigError: the two are not linked.
+        """
+        self._new_ledgers(None)
+        async with self._running(job, "link", _ALL, _silent) as run:
+            matching.unlink_pair(run, left, right)
+            document = {"job": job, "unlinked": [left, right]}
+            self.store.end_run(run.number, "done", document, self.clock.now())
+
+    def trace(self, job: str, record: str) -> list[Known]:
+        """All records, of any job, that are one thing with a job's record; the record itself among them."""
+        hubs: set[bytes] = set()
+        for side in SIDES:
+            end = self.job(job).side(side)
+            home = self.store.pinned(end.connection) or ""
+            for resource in end.resources:
+                vendor_id = record.removeprefix(f"{resource}/")
+                found = self.store.links(home, resource, [vendor_id])
+                hubs |= {k.hub for k in found.values()}
+        at = {self.store.pinned(name): name for name in self.project.connections}
+        return [
+            Known(spelled(hub), at.get(account, account), resource, vendor_id, gone)
+            for hub, account, resource, vendor_id, gone in self.store.things(hubs)
+        ]
 
     def links(self, job: str) -> Iterator[tuple[str, str]]:
         """Linked records of a job: (left id, right id)."""

@@ -154,6 +154,11 @@ class Store(Protocol):
     def lose(self, account: str, resource: str, records: Collection[str]) -> None:
         """These records are gone: their links become tombstones."""
 
+    def things(
+        self, hubs: Collection[bytes]
+    ) -> list[tuple[bytes, str, str, str, bool]]:
+        """All records of these things: (hub, account, resource, record, whether it is gone)."""
+
     def unlink(self, account: str, resource: str, records: Collection[str]) -> None:
         """Forget these records' links, as if they had never been met."""
 

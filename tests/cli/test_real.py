@@ -189,6 +189,12 @@ def test_who_is_whom_goes_out_into_a_file_and_comes_back(run):
     record = pairs[0]["left"]
     shown = run("links", "show", "contacts", "--record", record)
     assert shown.stdout == f"{record} = {pairs[0]['right']}\n"
+    traced = document(run("links", "trace", "contacts", record, "--json"))["records"]
+    assert {(k["connection"], k["record"]) for k in traced} == {
+        ("sales", record),
+        ("billing", pairs[0]["right"]),
+    }
+    assert run("links", "trace", "contacts", "nobody").exit_code == 2
     again = document(run("links", "import", "contacts", str(file), "--json"))
     assert again == {"job": "contacts", "linked": 0}
     file.write_text(f"left,right\n{record},nobody\n")
@@ -200,6 +206,18 @@ def test_who_is_whom_goes_out_into_a_file_and_comes_back(run):
         "no columns left and right"
         in run("links", "import", "contacts", str(file)).stderr
     )
+
+
+def test_links_are_undone_by_naming_both_records(run):
+    run("prepare", "billing", "--yes")
+    assert run("sync").exit_code == 0
+    pair = document(run("links", "show", "contacts", "--json"))["links"][0]
+    ids = (pair["left"], pair["right"])
+    undone = document(run("links", "unlink", "contacts", *ids, "--json"))
+    assert undone == {"job": "contacts", "unlinked": list(ids)}
+    again = run("links", "unlink", "contacts", *ids)
+    assert again.exit_code == 2
+    assert "are not linked in job contacts" in again.stderr
 
 
 def test_a_conflict_is_resolved_by_naming_who_is_right(run):

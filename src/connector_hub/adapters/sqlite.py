@@ -277,6 +277,17 @@ class SqliteStore:
                 (_TENANT, account, resource, i),
             )
 
+    def things(
+        self, hubs: Collection[bytes]
+    ) -> list[tuple[bytes, str, str, str, bool]]:
+        """All records of these things: (hub, account, resource, record, whether it is gone)."""
+        rows = self._in(
+            "select hub, account, resource, record, gone from link where tenant=? and hub in ({})",
+            (_TENANT,),
+            hubs,
+        )
+        return [(*row[:4], bool(row[4])) for row in rows]
+
     def unlink(self, account: str, resource: str, records: Collection[str]) -> None:
         """Forget these records' links, as if they had never been met."""
         self._many(

@@ -6,6 +6,7 @@ import csv
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,7 +148,7 @@ def _pairs(file: Path) -> Iterator[tuple[int, str, str]]:
 @click.group(cls=LazyGroup)
 @with_session
 def links(session: Session) -> None:
-    """Which records are one thing: show, export, import."""
+    """Which records are one thing: show, trace, export, import, unlink."""
 
 
 @links.command("show")
@@ -198,3 +199,45 @@ def links_export(session: Session, job: str, file: Path) -> int:
 def links_import(session: Session, job: str, file: Path) -> int:
     """Link the pairs of a CSV file with the columns left and right."""
     return finish_command(session, _take(session, job, file))
+
+
+@links.command("trace")
+@click.argument("job", metavar="JOB")
+@click.argument("record", metavar="ID")
+@with_session
+def links_trace(session: Session, job: str, record: str) -> int:
+    """All records, of any job, that are one thing with the record ID of JOB."""
+
+    async def work() -> None:
+        async with session.open() as hub:
+            found = hub.trace(job, record)
+        if not found:
+            raise ConfigError(
+                f"job {job} has no linked record {record}",
+                hint=f"see: connector-hub links show {job}",
+            )
+        for k in found:
+            gone = "   (gone)" if k.gone else ""
+            session.say(f"{k.hub_id}   {k.connection} {k.resource} {k.record}{gone}")
+        session.document({"job": job, "records": [asdict(k) for k in found]})
+
+    return finish_command(session, work())
+
+
+@links.command("unlink")
+@click.argument("job", metavar="JOB")
+@click.argument("left", metavar="LEFT")
+@click.argument("right", metavar="RIGHT")
+@with_session
+def links_unlink(session: Session, job: str, left: str, right: str) -> int:
+    """The records LEFT and RIGHT of JOB are two things from now on. Writes to no vendor."""
+
+    async def work() -> None:
+        async with session.open() as hub:
+            await hub.unlink(job, left, right)
+        session.say(
+            f"{left} and {right} are two things now; while they look alike, the next sync asks about them"
+        )
+        session.document({"job": job, "unlinked": [left, right]})
+
+    return finish_command(session, work())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Literal
 
 from connector_hub.errors import ConfigError
@@ -180,6 +181,38 @@ def link_pairs(run: JobRun, pairs: Iterable[tuple[int, str, str]]) -> int:
         run.look_again([("left", a) for a, _ in hubs], "linked by hand")
         run.look_again([("right", b) for _, b in hubs], "linked by hand")
     return len(hubs)
+
+
+def unlink_pair(run: JobRun, a: str, b: str) -> None:
+    """Two linked records are two things from now on; both stay as they are.
+
+    The one that carries the thing's record key keeps the hub id, the other gets a new one.
+
+    Raises:
+        ConfigError: the two are not linked.
+    """
+    left, right = run.left, run.right
+    mine, theirs = left.links([a]).get(a), right.links([b]).get(b)
+    if mine is None or theirs is None or mine.hub != theirs.hub:
+        raise ConfigError(
+            f"{a} and {b} are not linked in job {run.job.name}",
+            hint=f"see: connector-hub links show {run.job.name}",
+        )
+    at_left = mine.hub == left.first_hub_id(run.tenant, a)
+    side, record = (left, a) if at_left else (right, b)
+    with run.store.transaction():
+        run.store.forget_bases(run.job.name, [mine.hub])
+        run.store.link([side.link_row(record, _unused(run, side, record))])
+        run.look_again([("left", a), ("right", b)], "unlinked by hand")
+
+
+def _unused(run: JobRun, side: LiveSide, record: str) -> bytes:
+    """A hub id of a record that no thing has."""
+    for generation in count(1):
+        hub = side.first_hub_id(run.tenant, record, generation)
+        if not run.store.things([hub]):
+            return hub
+    raise AssertionError  # there is always a next generation
 
 
 def _twice(pairs: Sequence[tuple[int, str, str]]) -> Iterable[str]:

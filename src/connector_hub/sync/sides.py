@@ -146,9 +146,9 @@ class LiveSide:
         """How many of its records are linked."""
         return sum(self.store.linked(self.home, name) for name in self.names)
 
-    def first_hub_id(self, tenant: str, record: str) -> bytes:
+    def first_hub_id(self, tenant: str, record: str, generation: int = 0) -> bytes:
         """The hub id of a thing that is first seen as this record."""
-        return hub_id(tenant, self.home, *self.at(record))
+        return hub_id(tenant, self.home, *self.at(record), generation)
 
     @property
     def store(self) -> Store:
