@@ -174,11 +174,11 @@ def measure(kills: int, records: int, seed: int, *, both: bool) -> int:
         sales = stack.enter_context(sandbox("hubspot", *born))
         billing = stack.enter_context(sandbox("salesforce"))
         env = {**os.environ, **variables(sales, billing)}  # noqa: TID251
-        Project(folder, env)
+        project = Project(folder, env)
         crowds: list[Crowd | Office] = [Crowd(sales, seed)]
-        if both:
-            file = folder / "hub.yaml"
-            file.write_text(file.read_text().replace("left-to-right", "both"))
+        if not both:
+            project.edit("hub.yaml", "direction: both", "direction: left-to-right")
+        else:
             crowds.append(Office(billing, seed))
         at_work, whole = 0, _SHORT
         for n in range(kills):

@@ -1,4 +1,4 @@
-"""The quick start: HubSpot kept in agreement with Salesforce, neither of them real.
+"""The quick start: a HubSpot and a Salesforce that have lived apart, brought into agreement; neither is real.
 
     demo.py [--keep FOLDER]
 
@@ -24,9 +24,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from connector_hub.testing.people import people
+
 HERE = Path(__file__).resolve().parent
 HUB = str(Path(sys.executable).parent / "connector-hub")
-COMPANIES, CONTACTS = 300, 2000
+COMPANIES, HERE_ONLY, SHARED, THERE_ONLY = 300, 700, 700, 600
+PILOT = 50
+PILOT_LINE = f"    pilot: {PILOT}\n"
+MAPPING = "mappings/contact/salesforce.yaml"
 _DONE, _PARTIAL = 0, 3
 _PATIENCE = 5.0
 """Seconds a sandbox has to end when it is asked to."""
@@ -80,6 +85,18 @@ class Project:
         self.folder = folder
         self._env = {**os.environ, **env}  # noqa: TID251 - handed on to children
         shutil.copy(HERE / "hub.yaml", folder)
+        shutil.copytree(HERE / "mappings", folder / "mappings")
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Change a file of the project as an editor would.
+
+        Raises:
+            SystemExit: it does not say what is to be changed.
+        """
+        file = self.folder / name
+        text = file.read_text()
+        expect(old in text, f"{name} says {old!r}")
+        file.write_text(text.replace(old, new))
 
     def show(self, *words: str, ok: tuple[int, ...] = (_DONE,)) -> None:
         """Run a command before the reader's eyes.
@@ -147,22 +164,79 @@ def say(title: str, *lines: str) -> None:
     sys.stdout.flush()
 
 
-def first_copy(project: Project, sales: Vendor, billing: Vendor) -> dict[str, int]:
-    """Plan, then apply; the calls promised and those that arrived, by connection."""
+def settle_in(billing: Vendor) -> None:
+    """People whom only Salesforce knows."""
+    strangers = [
+        {
+            "FirstName": p.given,
+            "LastName": p.family,
+            "Email": p.email,
+            "Phone": p.phone,
+            "Title": p.title,
+            "MailingCity": p.city,
+        }
+        for p in people(THERE_ONLY, 7, 0)
+    ]
+    billing.ask("records/Contact", strangers)
+
+
+def first_match(project: Project) -> None:
+    """Who is whom, before anything is written."""
     say(
-        "2. The plan",
-        "Nothing is written by a plan. Companies first: contacts point to them.",
-        "Values are masked unless asked for; these people are invented.",
+        "2. Who is whom",
+        "Both accounts are filled, and half of the people are in both.",
+        "A match writes nothing; its file can be corrected and taken in.",
     )
-    project.show("plan", "companies", "--values")
+    project.show("match", "contacts", "--csv", "match.csv")
+    told = project.document("match", "contacts")["match"]
+    expect(told["one to one"] > SHARED * 0.9, "those who are in both are found")
+    expect(told["twins"], "twins are told")
+
+
+def pilot(project: Project, sales: Vendor, billing: Vendor) -> None:
+    """Fifty people, with their companies."""
+    say(
+        f"3. A pilot of {PILOT}",
+        f"`pilot: {PILOT}` in hub.yaml holds the contacts to {PILOT} people, and the",
+        "companies to theirs. Nothing is written by a plan. Values are masked unless",
+        "asked for; these people are invented.",
+    )
+    project.edit("hub.yaml", PILOT_LINE.replace("    pilot", "    # pilot"), PILOT_LINE)
+    project.show("plan", "contacts", "--values")
+    before = {"sales": stamps(sales), "billing": stamps(billing)}
+    project.show("sync", ok=(_DONE, _PARTIAL))
+    touched = len(stamps(sales) ^ before["sales"]) + len(
+        stamps(billing) ^ before["billing"]
+    )
+    expect(touched, "the pilot writes")
+    links = project.document("links", "show", "contacts")["links"]
+    expect(0 < len(links) <= PILOT, f"{len(links)} people are linked")
+
+
+def stamps(vendor: Vendor) -> set[tuple[str, str]]:
+    """Every contact as it stands: id and time of change."""
+    if vendor.connection["connector"] == "hubspot":
+        rows = vendor.ask("records/contacts")
+        return {(r["id"], r["updatedAt"]) for r in rows}
+    rows = vendor.ask("records/Contact")
+    return {(r["Id"], r["SystemModstamp"]) for r in rows}
+
+
+def everybody(project: Project, sales: Vendor, billing: Vendor) -> dict[str, int]:
+    """All the others; the calls promised and those that arrived, by connection."""
+    say(
+        "4. Everybody",
+        "Without the pilot the others follow, and nobody is created twice.",
+    )
+    project.edit("hub.yaml", PILOT_LINE, "")
     project.show("sync", "companies", ok=(_DONE, _PARTIAL))
     project.show("plan", "contacts", "--values")
     plan = project.document("plan", "contacts")
     say(
-        "3. The first copy of the contacts",
-        f"Plan {plan['plan']} is carried out as it was shown.",
-        "Some people have one name only, and Salesforce wants a last name: it will",
-        "refuse them. The others do not wait; the command ends with 3, partial.",
+        "5. The plan is carried out",
+        f"Plan {plan['plan']} is applied as it was shown, in no more calls than it",
+        "promised. Some people have one name only, and Salesforce wants a last name: it",
+        "will refuse them. The others do not wait; the command ends with 3, partial.",
     )
     before = {"sales": sales.calls(), "billing": billing.calls()}
     project.show("apply", plan["plan"], ok=(_PARTIAL,))
@@ -173,85 +247,163 @@ def first_copy(project: Project, sales: Vendor, billing: Vendor) -> dict[str, in
     promised = {name: sum(plan["calls"][name].values()) for name in spent}
     for name, n in spent.items():
         expect(n <= promised[name], f"{name} got {n} calls, promised {promised[name]}")
-    return spent | {f"{name} promised": n for name, n in promised.items()}
-
-
-def nothing_to_do(project: Project) -> None:
-    """A second plan writes nothing."""
-    say("4. A second plan", "Nothing has changed, so there is nothing to do.")
+    nobody_twice(sales, billing)
+    say("6. A second plan", "Nothing has changed, so there is nothing to do.")
     project.show("plan", "contacts")
     plan = project.document("plan", "contacts")
     writes = plan["create"] + plan["update"] + plan["delete"]
     expect(not writes, f"a second plan would write {writes} records")
+    return spent | {f"{name} promised": n for name, n in promised.items()}
 
 
-def edits(project: Project, sales: Vendor, billing: Vendor) -> None:
-    """A few edits in HubSpot, carried over by a sync."""
-    people = [
-        p
-        for p in sales.ask("records/contacts")
-        if p["properties"].get("email") and p["properties"].get("lastname")
-    ]
-    renamed, moved, called = people[10], people[20], people[30]
-    changes = [
-        {
-            "id": renamed["id"],
-            "properties": {"firstname": "Ayu", "lastname": "O'Brien"},
-        },
-        {"id": moved["id"], "properties": {"city": "Surabaya"}},
-        {"id": called["id"], "properties": {"phone": "0811-2233-4455"}},
-        {"properties": {"email": "new@people.example", "lastname": "Nováková"}},
-    ]
+def nobody_twice(sales: Vendor, billing: Vendor) -> None:
+    """An e-mail stands for one person in either account."""
+    for emails in (
+        [p["properties"].get("email") for p in sales.ask("records/contacts")],
+        [p.get("Email") for p in billing.ask("records/Contact")],
+    ):
+        known = [e.strip().lower() for e in emails if e]
+        expect(len(known) == len(set(known)), "nobody is there twice")
+
+
+def both_edit(project: Project, sales: Vendor, billing: Vendor) -> None:
+    """Edits on both sides: different fields meet, the same field asks."""
     say(
-        "5. People edit",
-        "In HubSpot one person is renamed, one moves, one has a new phone number,",
-        "and one is new. A sync carries over these fields and nothing else.",
+        "7. People edit on both sides",
+        "One person moves in HubSpot and gets another number in Salesforce: both edits",
+        "arrive. For another one, each side has a different city: a conflict.",
     )
-    sales.ask("records/contacts", changes)
+    meets, differs, *_ = pairs(project, billing)
+    sales.ask(
+        "records/contacts",
+        [
+            {"id": meets[0], "properties": {"city": "Surabaya"}},
+            {"id": differs[0], "properties": {"city": "Bogor"}},
+        ],
+    )
+    billing.ask(
+        "records/Contact",
+        [
+            {"Id": meets[1], "Phone": "+62 811 2233 4455"},
+            {"Id": differs[1], "MailingCity": "Medan"},
+        ],
+    )
     time.sleep(_SEARCH_LAG)
     project.show("plan", "contacts", "--all", "--values")
-    project.show("sync")
-    there = {p.get("Email"): p for p in billing.ask("records/Contact")}
-    expect(there["new@people.example"]["LastName"] == "Nováková", "who is new is there")
-    email = renamed["properties"]["email"].strip().lower()
-    expect(there[email]["LastName"] == "O'Brien", "who was renamed is renamed")
-    again = project.document("sync")
-    writes = sum(n for j in again["jobs"] for n in j["writes"].values())
-    expect(not writes, f"a sync of nothing new wrote {writes} records")
+    project.show("sync", "contacts", ok=(_PARTIAL,))
+    here, there = person(sales, meets[0]), account_of(billing, "Contact", meets[1])
+    expect(there["MailingCity"] == "Surabaya", "the move has arrived in Salesforce")
+    expect("2233" in here["phone"], "the number has arrived in HubSpot")
+    expect(person(sales, differs[0])["city"] == "Bogor", "neither city was overwritten")
+    listed = project.document("conflicts", "list", "--job", "contacts")["conflicts"]
+    (number,) = (c["id"] for c in listed if c["kind"] == "fields")
+    project.show("conflicts", "show", str(number), "--values")
+    project.show("conflicts", "resolve", str(number), "--take", "billing")
+    project.show("sync", "contacts")
+    expect(person(sales, differs[0])["city"] == "Medan", "the decision is carried out")
+
+
+def pairs(project: Project, billing: Vendor) -> Iterator[tuple[str, str]]:
+    """Linked people, as ids in HubSpot and Salesforce."""
+    alive = {r["Id"] for r in billing.ask("records/Contact") if r["Email"]}
+    for link in project.document("links", "show", "contacts")["links"]:
+        if link["right"] in alive:
+            yield link["left"], link["right"]
+
+
+def person(sales: Vendor, record: str) -> Mapping[str, Any]:
+    """A HubSpot contact's properties."""
+    rows = sales.ask("records/contacts")
+    found: Mapping[str, Any] = next(r for r in rows if r["id"] == record)["properties"]
+    return found
+
+
+def account_of(billing: Vendor, resource: str, record: str) -> Mapping[str, Any]:
+    """A Salesforce record."""
+    rows = billing.ask(f"records/{resource}")
+    found: Mapping[str, Any] = next(r for r in rows if r["Id"] == record)
+    return found
+
+
+def not_taken(project: Project, billing: Vendor) -> None:
+    """HubSpot's lifecycle stage only moves forward."""
+    say(
+        "8. What a vendor does not take",
+        "Somebody in Salesforce makes a customer a prospect again. HubSpot's stages only",
+        "move forward: it says yes and keeps the old one. The hub sees that, counts it as",
+        "not taken, does not echo it back over Salesforce, and does not send it again.",
+    )
+    customers = {
+        r["Id"]
+        for r in billing.ask("records/Account")
+        if r["Type"] == "Customer - Direct"
+    }
+    links = project.document("links", "show", "companies")["links"]
+    company = next(k for k in links if k["right"] in customers)
+    billing.ask("records/Account", {"Id": company["right"], "Type": "Prospect"})
+    project.show("sync", "companies")
+    receipt = project.document("runs", "--job", "companies")["runs"][0]["document"]
+    expect(receipt["not_taken"] == 1, "it is counted as not taken")
+    again = project.document("sync", "companies")
+    expect(not any(again["writes"].values()), "it is not sent again")
+    there = account_of(billing, "Account", company["right"])
+    expect(there["Type"] == "Prospect", "and Salesforce keeps its word")
 
 
 def cure(project: Project) -> None:
     """Dead letters, mended in the mapping and replayed."""
     say(
-        "6. Dead letters",
+        "9. Dead letters, and their cure in the mapping",
         "Whom Salesforce refused waits here, and is not sent again until something",
         "changes: the record, the mapping, or Salesforce.",
     )
-    waiting = project.document("dead-letters", "list")
-    letters = waiting["dead_letters"] if isinstance(waiting, dict) else waiting
+    letters = project.document("dead-letters", "list")["dead_letters"]
     expect(letters, "some people have one name only")
     project.show("dead-letters", "list")
-    project.show("dead-letters", "show", str(letters[0]["id"]), "--values")
-    shutil.copytree(HERE / "cure", project.folder / "mappings")
-    say(
-        "7. The cure",
-        "Three lines in mappings/contact/salesforce.yaml say what stands for a missing",
-        "last name there:",
-        "",
-        "    extends: shipped",
-        "    fields:",
-        "      family_name: {path: LastName, via: [trim, filler(-)]}",
+    print(
+        "\n  One line in mappings/contact/salesforce.yaml says what stands for a missing"
+        "\n  last name there:\n"
+        "\n    family_name: {path: LastName, via: [trim, filler(-)]}"
     )
-    project.show("check")
+    project.edit(
+        MAPPING,
+        "fields:\n",
+        "fields:\n  family_name: {path: LastName, via: [trim, filler(-)]}\n",
+    )
     project.show("dead-letters", "replay", "--all")
-    waiting = project.document("dead-letters", "list")
-    letters = waiting["dead_letters"] if isinstance(waiting, dict) else waiting
+    letters = project.document("dead-letters", "list")["dead_letters"]
     expect(not letters, "the cure cures all of them")
+
+
+def correct(project: Project, billing: Vendor) -> None:
+    """A mapping that was wrong, corrected and back-filled."""
+    say(
+        "10. A mapping is corrected",
+        "The mapping has put job titles into Salesforce's field Department. Corrected to",
+        "Title it writes nothing by itself: all records that are linked stay as they",
+        "are, until the field is back-filled, by a plan as always.",
+    )
+    before = {r["Id"]: r["Title"] for r in billing.ask("records/Contact")}
+    project.edit(MAPPING, "title: {path: Department", "title: {path: Title")
+    plan = project.document("plan", "contacts", "--full")
+    writes = plan["create"] + plan["update"] + plan["delete"]
+    expect(not writes, f"the edit alone would write {writes} records")
+    project.show("plan", "contacts", "--backfill", "title", "--values")
+    project.show("sync", "contacts", "--backfill", "title", ok=(_DONE, _PARTIAL))
+    filled = [
+        r
+        for r in billing.ask("records/Contact")
+        if r["Title"] and not before.get(r["Id"])
+    ]
+    expect(filled, "titles are where they belong")
+    again = project.document("sync")
+    writes = sum(n for j in again["jobs"] for n in j["writes"].values())
+    expect(not writes, f"a sync of nothing new wrote {writes} records")
 
 
 def ledger(spent: Mapping[str, int], sales: Vendor, billing: Vendor) -> None:
     """What the plan promised beside what the vendors counted."""
-    say("9. The ledger", "Calls of the first copy of the contacts, and of everything:")
+    say("12. The ledger", "Calls of the plan of step 5, and of everything:")
     print(
         f"\n  {'':<10}{'promised':>10}{'counted by the vendor':>24}{'whole demo':>13}"
     )
@@ -263,23 +415,28 @@ def ledger(spent: Mapping[str, int], sales: Vendor, billing: Vendor) -> None:
 def story(folder: Path) -> None:
     """The whole demo."""
     begun = time.monotonic()
-    born = ("--records", str(CONTACTS), "--companies", str(COMPANIES), "--messy")
+    born = ("--companies", str(COMPANIES), "--messy", "--records")
     with ExitStack() as stack:
         say(
-            "1. Two vendors",
-            f"A HubSpot with {COMPANIES} companies and {CONTACTS:,} contacts, and an",
-            "empty Salesforce come up on this machine. No account is needed.",
+            "1. Two vendors that have lived apart",
+            f"A HubSpot with {HERE_ONLY + SHARED:,} contacts and a Salesforce with "
+            f"{SHARED + THERE_ONLY:,}, {SHARED} of them",
+            f"the same, and {COMPANIES} companies come up on this machine. No account is needed.",
         )
-        sales = stack.enter_context(sandbox("hubspot", *born))
-        billing = stack.enter_context(sandbox("salesforce"))
+        sales = stack.enter_context(sandbox("hubspot", *born, str(HERE_ONLY + SHARED)))
+        billing = stack.enter_context(sandbox("salesforce", *born, str(SHARED)))
+        settle_in(billing)
         project = Project(folder, variables(sales, billing))
         project.show("check")
-        spent = first_copy(project, sales, billing)
-        nothing_to_do(project)
-        edits(project, sales, billing)
+        first_match(project)
+        pilot(project, sales, billing)
+        spent = everybody(project, sales, billing)
+        both_edit(project, sales, billing)
+        not_taken(project, billing)
         cure(project)
+        correct(project, billing)
         say(
-            "8. Conflicts",
+            "11. Conflicts",
             "Twins claim to be one person. The hub does not guess; a person decides.",
         )
         project.show("conflicts", "list")

@@ -301,6 +301,19 @@ async def test_a_create_that_is_there_by_now_is_not_made_by_an_apply(project):
     assert len(project.right.rows) == 1
 
 
+async def test_a_namesake_with_the_same_phone_does_not_keep_a_planned_create(project):
+    """Their e-mails differ, and decide."""
+    project.left.person(email="a@x.org", name="A", phone="0812-3456-7890")
+    project.right.person(email="b@x.org", name="A", phone="0812-3456-7890")
+    run = project.run()
+    run.planning = True
+    await jobs.plan(run)
+    late = project.run()
+    late.plan.id = run.plan.id
+    await jobs.apply(late, jobs.plan_document(run), lambda: None)
+    assert late.tally.outcomes == {"created": 1}
+
+
 async def test_what_is_planned_again_is_what_can_be_looked_up(project):
     """A run dies over a window that was planned anew: the kept window is the new one."""
     a = project.left.person(email="a@x.org", name="A", note="n")

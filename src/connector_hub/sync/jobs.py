@@ -7,8 +7,10 @@ from typing import Any
 
 from connector_hub.errors import GuardTripped
 from connector_hub.model.job import SideName
+from connector_hub.model.link import alike
 from connector_hub.model.plan import Change, Seen
 from connector_hub.sync.applier import apply_window
+from connector_hub.sync.identity import Marks
 from connector_hub.sync.planner import FIELDS, plan_seen, plan_windows, put_off
 from connector_hub.sync.reading import read_index, read_sides, store_marks
 from connector_hub.sync.reconcile import reconcile
@@ -245,16 +247,21 @@ def _there_by_now(run: JobRun, side: LiveSide, creates: Sequence[Change]) -> set
     other = run.other(side)
     records = {c.record: c for c in creates}
     linked = side.links(records)
-    marks = {}
+    known: dict[str, Marks] = {}
     for record, c in records.items():
         seen = c.seen(side.name)
         if seen is not None:
             view = side.spoke.identity(seen.raws)
-            own = other.identities.key_mark(c.hub)
-            marks[record] = [*side.identities.marks(view, None).marks, own]
-    wanted = {m for found in marks.values() for m in found}
+            known[record] = side.identities.marks(view, None)
+    own = {record: other.identities.key_mark(c.hub) for record, c in records.items()}
+    wanted = {m for found in known.values() for m in found.marks} | {*own.values()}
     kin = run.store.kin(run.job.name, other.name, wanted)
-    there = {r for r, found in marks.items() if any(m in kin for m in found)}
+    there = {
+        record
+        for record, found in known.items()
+        if own[record] in kin
+        or any(alike(found.filled, k) for m in found.marks for k in kin.get(m, ()))
+    }
     return {id(records[r]) for r in there | set(linked)}
 
 
