@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 from connector_hub.model.entity import Kind
 
@@ -12,6 +18,8 @@ Name = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=64)
 ]
 Records = Annotated[int, Field(ge=0)]
+Length = Annotated[str, BeforeValidator(str)]
+"""A length of time, 30s or 24h; a bare number is told with the others that are none."""
 
 
 class _Strict(BaseModel):
@@ -107,6 +115,9 @@ class JobModel(_Strict):
         default_factory=dict,
         description="who wins while there is no base; default: fill",
     )
+    every: Length | None = Field(
+        None, description="how often `run` syncs it: 30s, 5m, 24h, 7d"
+    )
 
 
 class ProfileModel(_Strict):
@@ -137,7 +148,7 @@ class ProjectModel(_Strict):
     state: str = "sqlite:///hub.db"
     key: str = "file:hub.key"
     mappings: str | list[str] = Field(default_factory=lambda: ["shipped", "mappings"])
-    plan_ttl: str = "24h"
+    plan_ttl: Length = "24h"
     connections: dict[Name, ConnectionModel]
     jobs: dict[Name, JobModel] = Field(default_factory=dict)
     profiles: dict[Name, ProfileModel] = Field(default_factory=dict)

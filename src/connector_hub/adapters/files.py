@@ -55,8 +55,9 @@ from connector_hub.model.mapping import Mapping as Spec
 from connector_hub.sdk.connector import Connector
 
 Connectors = Callable[[str], type[Connector]]
-_AGE = re.compile(r"(\d+)(s|m|h|d)\Z")
+_AGE = re.compile(r"([0-9]{1,9})(s|m|h|d)\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST = 365 * 86400.0
 _TYPE = re.compile(r"(str|int|float|list\[|dict\[|constrained-|function-)")
 _PASSWORD = re.compile(r"://[^/@]*@")
 _NO_POLICY = FieldPolicyModel.model_validate({})
@@ -286,12 +287,14 @@ class _Reader:
 
     def _seconds(self, at: yaml.Key, text: str) -> float:
         match = _AGE.match(text)
-        if not match:
-            self.add(
-                at, f"{text!r} is not a length of time", hint="write 30m, 24h or 7d"
-            )
-            return 0.0
-        return float(match.group(1)) * _SECONDS[match.group(2)]
+        seconds = float(match[1]) * _SECONDS[match[2]] if match else 0.0
+        if 0 < seconds <= _LONGEST:
+            return seconds
+        what = "not a length of time"
+        if match:
+            what = "not a length of time between 1s and 365d"
+        self.add(at, f"{text!r} is {what}", hint="write 30m, 24h or 7d")
+        return 0.0
 
     def _connection(self, name: str, model: ConnectionModel) -> ConnectionConfig | None:
         at: yaml.Key = ("connections", name)
@@ -409,6 +412,9 @@ class _Reader:
             leaving=model.leaving,
             pilot=pilot,
             fields=policies,
+            every=None
+            if model.every is None
+            else self._seconds((*at, "every"), model.every),
         )
 
     def _pilot(self, at: yaml.Key, asked: int | str | None) -> Pilot | None:

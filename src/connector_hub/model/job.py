@@ -136,6 +136,8 @@ class Job:
     pilot: Pilot | None = None
     fields: Mapping[str, Policy] = field(default_factory=dict)
     """Policies by field; ``*`` is for those not named."""
+    every: float | None = field(default=None, repr=False)
+    """Seconds from one run to the next; None is not scheduled. No plan depends on it."""
 
     def side(self, name: SideName) -> Side:
         """The side of that name."""
