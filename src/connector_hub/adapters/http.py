@@ -292,6 +292,7 @@ class HttpClient:
 
     async def _retrying(self, attempt: Any) -> Answer:
         """One ``AsyncRetrying`` per call, by fault; never before the vendor's own time."""
+        self._forget_calls()
         self._firsts.append(self._clock.monotonic())
         retrying = AsyncRetrying(
             stop=stop_after_attempt(ATTEMPTS) | stop_after_delay(CALL_SECONDS),
@@ -314,14 +315,18 @@ class HttpClient:
             return False
         if isinstance(e.error, RateLimited):
             return True
-        now = self._clock.monotonic()
-        for log in (self._firsts, self._retries):
-            while log and log[0] < now - _RETRY_WINDOW:
-                log.popleft()
+        self._forget_calls()
         if len(self._retries) >= max(_RETRY_LEAST, _RETRY_SHARE * len(self._firsts)):
             return False
-        self._retries.append(now)
+        self._retries.append(self._clock.monotonic())
         return True
+
+    def _forget_calls(self) -> None:
+        """Calls before the window count no longer; a hub that runs for months made millions."""
+        since = self._clock.monotonic() - _RETRY_WINDOW
+        for log in (self._firsts, self._retries):
+            while log and log[0] < since:
+                log.popleft()
 
     async def _attempt(  # noqa: PLR0917
         self,
@@ -507,15 +512,20 @@ class HttpClient:
                 )
             case Kind.AMBIGUOUS:
                 raise self._doubt(f"status {answer.status}", again)
-        raise _Sorted(self._final(fault, text), again=False)
+        raise _Sorted(self._final(fault, text, wait), again=False)
 
-    def _final(self, fault: Fault, text: str) -> HubError:  # noqa: PLR0911
+    def _final(  # noqa: PLR0911
+        self, fault: Fault, text: str, wait: float | None
+    ) -> HubError:
         """The error of a fault that another attempt would not change."""
         at = self._where
         match fault.kind:
             case Kind.QUOTA:
                 return QuotaSpent(
-                    text, where=at, hint="run again when the vendor's window is over"
+                    text,
+                    wait=wait,
+                    where=at,
+                    hint="run again when the vendor's window is over",
                 )
             case Kind.AUTH:
                 return AuthError(
