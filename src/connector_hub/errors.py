@@ -6,6 +6,7 @@
     ├─ GuardTripped       operator confirms or investigates     6
     ├─ PlanStale          plan again                            6
     ├─ Locked             another run holds the job             6
+    ├─ Paused             operator resumes                      6
     ├─ StoreError         operator frees space, restores        8
     ├─ VendorError                                              1
     │   ├─ Unavailable > RateLimited > QuotaSpent               5
@@ -75,6 +76,12 @@ class PlanStale(HubError):
 
 class Locked(HubError):
     """Another process is running this job."""
+
+    exit_code = 6
+
+
+class Paused(HubError):
+    """A person has paused this."""
 
     exit_code = 6
 

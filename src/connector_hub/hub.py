@@ -33,6 +33,7 @@ from connector_hub.adapters.transforms import transforms
 from connector_hub.adapters.vault import KEY_BYTES, Vault, new_key
 from connector_hub.diagnostics import did_you_mean
 from connector_hub.errors import (
+    AuthError,
     ConfigError,
     GuardTripped,
     HubError,
@@ -53,15 +54,17 @@ from connector_hub.model.plan import (
     Shown,
 )
 from connector_hub.model.record import Record
+from connector_hub.model.standing import Held, Standing
 from connector_hub.model.union import unite
 from connector_hub.ports import Clock, Progress
 from connector_hub.sdk.connector import Account, Connector, Resource
 from connector_hub.sync import jobs as syncing
-from connector_hub.sync import matching, pilot
-from connector_hub.sync.base import Bases
+from connector_hub.sync import matching, pilot, standing
+from connector_hub.sync.base import Bases, change_hash
 from connector_hub.sync.identity import Identities
 from connector_hub.sync.matching import Found
 from connector_hub.sync.run import JobRun, Options, Route
+from connector_hub.sync.schedule import Agenda, Keeper, Tell
 from connector_hub.sync.sides import LiveSide, Place, fetch, pages
 
 if TYPE_CHECKING:
@@ -94,6 +97,8 @@ class Known:
 
 _ALL = Options()
 _HELD_TO_PILOTS = frozenset({"plan", "sync", "apply"})
+_WRITING = frozenset({"sync", "apply"})
+"""Kinds of runs that a pause holds; the others write to no vendor."""
 _KEY = re.compile(rf"[0-9a-fA-F]{{{2 * KEY_BYTES}}}")
 
 
@@ -122,6 +127,8 @@ class Hub:
         self._vault: Vault | None = None
         self._live: dict[str, Live] = {}
         self._ledgers: dict[str, Ledger] = {}
+        self._used: dict[str, bytes] = {}
+        """A keyed hash of the credentials that each connection was last made with."""
 
     async def aclose(self) -> None:
         """Let go of connections and state."""
@@ -250,11 +257,15 @@ class Hub:
         if name in self._live:
             return self._live[name]
         connector, client = self._make(name, secrets or self.secrets)
+        if secrets is None:
+            self._used[name] = self._credentials(name)
         try:
             with _plugin_errors(connector, name):
                 account = await connector.check()
-        except BaseException:
+        except BaseException as e:
             await client.aclose()
+            if isinstance(e, AuthError) and secrets is None:
+                self._refused(name, e)
             raise
         live = Live(connector, client, account)
         try:
@@ -263,7 +274,42 @@ class Hub:
             await client.aclose()
             raise
         self._live[name] = live
+        if self._stateful:
+            standing.accepted(self.store, name)
         return live
+
+    @property
+    def _stateful(self) -> bool:
+        """Whether there is a state to look into, without making one."""
+        path = self.state_path
+        return self._store is not None or (path is not None and path.exists())
+
+    def _credentials(self, name: str) -> bytes:
+        """A keyed hash that changes with the connection's settings and secrets; empty without a state."""
+        if not self._stateful or name not in self.project.connections:
+            return b""
+        wanted = self.project.connections[name]
+        held = [repr(wanted.config)]
+        for reference in wanted.secrets().values():
+            with contextlib.suppress(ConfigError):
+                held.append(self.secrets.read(reference))
+        _ = self.store
+        assert self._vault is not None  # noqa: S101 - the store is open
+        return change_hash(self._vault.derive("credentials"), held)
+
+    def _refused(self, name: str, error: AuthError) -> None:
+        """Remember that a vendor refuses a connection's credentials."""
+        if self._stateful and name in self.project.connections:
+            used = self._used.get(name, b"")
+            standing.refused(self.store, name, error, used, self.clock.now())
+
+    async def _drop_refused(self, error: BaseException) -> None:
+        """A connection whose credentials were refused in the middle of a run is made anew by the next."""
+        if isinstance(error, AuthError):
+            self._refused(error.where, error)
+            live = self._live.pop(error.where, None)
+            if live is not None:
+                await live.client.aclose()
 
     def _make(self, name: str, secrets: Any) -> tuple[Connector, HttpClient]:
         wanted = self.connection(name)
@@ -299,8 +345,7 @@ class Hub:
 
     def _verify(self, name: str, live: Live) -> None:
         """Refuse another account than the state knows, where there is a state."""
-        path = self.state_path
-        if self._store is None and (path is None or not path.exists()):
+        if not self._stateful:
             return
         known = self.store.pinned(name)
         if known not in {None, _home(live)}:
@@ -450,6 +495,8 @@ class Hub:
         """A run under its lock, with its number; how it ends is kept, whatever happens."""
         job = self.job(name)
         with job_lock(self.state_path, name):
+            if kind in _WRITING:
+                standing.refuse_paused(self.store, job)
             number = self.store.begin_run(name, kind, self.clock.now())
             started = self.clock.monotonic()
             run: JobRun | None = None
@@ -463,6 +510,8 @@ class Hub:
                 error = _as_hub_error(e)
                 receipt = self._receipt(job.name, number, run, error, started)
                 self._end(receipt)
+                with contextlib.suppress(StoreError):
+                    await self._drop_refused(error)
                 if isinstance(error, HubError):
                     error.receipt = receipt
                     raise error from e
@@ -640,6 +689,54 @@ class Hub:
             receipt = self._receipt(job, run.number, run, None, started)
             self._end(receipt)
             return receipt
+
+    async def run(self, tell: Tell, *, progress: Progress = _silent) -> None:
+        """Keep all jobs to their ``every``, until cancelled; ``tell`` hears of every run.
+
+        Raises:
+            ConfigError: no job has an ``every``.
+        """
+        every = {n: self.job(n).every for n in self.jobs_in_order()}
+        kept = {n: seconds for n, seconds in every.items() if seconds}
+        if not kept:
+            raise ConfigError(
+                "no job has `every`: there is nothing to run",
+                where=str(self.project.file),
+                hint="say how often a job is synced, as `every: 15m`",
+            )
+        agenda = Agenda.of(kept, self.store.last_syncs(), self.clock)
+        await Keeper(
+            agenda,
+            lambda name: self.sync(name, progress=progress),
+            lambda name: standing.holds(self.store, self.job(name), self._credentials),
+            tell,
+        ).keep()
+
+    def pause(self, name: str, *, why: str = "", who: str = "") -> Standing:
+        """Hold a job, or all jobs of a connection: nothing is written for them until ``resume``.
+
+        Raises:
+            ConfigError: the project has no such job or connection.
+        """
+        what, found = self._named(name)
+        held = Standing(what, found, "paused", self.clock.now(), who, why)
+        self.store.set_standing(held)
+        return held
+
+    def resume(self, name: str) -> tuple[str, str, bool]:
+        """Let a job or a connection go on: (what it is, its name, whether it was held)."""
+        what, found = self._named(name)
+        return what, found, self.store.clear_standing(what, found)
+
+    def standings(self) -> list[Standing]:
+        """What is paused, and which connections must be reconnected."""
+        return self.store.standings()
+
+    def _named(self, name: str) -> tuple[Held, str]:
+        p = self.project
+        return standing.named(
+            name, {"job": p.jobs, "connection": [*p.connections, *p.broken]}
+        )
 
     async def apply(self, plan: Plan | str, *, progress: Progress = _silent) -> Receipt:
         """Carry out a kept plan, exactly: what moved since is stale, nothing else is done.

@@ -15,6 +15,7 @@ from connector_hub.model.conflict import Conflict, DeadLetter
 from connector_hub.model.job import SideName
 from connector_hub.model.link import Kin, Link
 from connector_hub.model.plan import Change, Seen
+from connector_hub.model.standing import Standing
 
 
 class Body(dict[str, Any]):
@@ -343,6 +344,18 @@ class Store(Protocol):
     def open_counts(self, job: str) -> dict[str, int]:
         """How many conflicts and dead letters are open."""
 
+    def standings(self) -> list[Standing]:
+        """What is paused or must be reconnected, jobs and connections."""
+
+    def set_standing(self, standing: Standing) -> None:
+        """Remember why a job or a connection is held."""
+
+    def clear_standing(self, what: str, name: str) -> bool:
+        """It is well again; whether it was not."""
+
+    def last_syncs(self) -> dict[str, tuple[datetime, str]]:
+        """By job: when its latest sync or apply began, and its status."""
+
     def begin_run(self, job: str, kind: str, at: datetime) -> int:
         """A number for a run that starts now."""
 
@@ -373,7 +386,7 @@ class Store(Protocol):
         """
 
     def expire(self, now: datetime) -> None:
-        """Forget letters closed a month ago and conflicts closed a quarter ago, with what they say."""
+        """Forget letters closed a month ago, conflicts closed and runs ended a quarter ago."""
 
     def drop_windows(self, job: str, plan: str) -> None:
         """Take away what was staged and planned under an id and is not being written."""

@@ -24,6 +24,7 @@ from connector_hub.model.job import SIDES, SideName
 from connector_hub.model.link import Kin, Link
 from connector_hub.model.mapping import ABSENT
 from connector_hub.model.plan import Change, Seen
+from connector_hub.model.standing import Standing
 
 _CHUNK = 500
 _TENANT = 1
@@ -820,6 +821,57 @@ class SqliteStore:
             )[0],
         }
 
+    def standings(self) -> list[Standing]:
+        """What is paused or must be reconnected, jobs and connections."""
+        rows = self._run(
+            "select what, name, state, since, credentials, payload from standing where tenant=? "
+            "order by what desc, name",
+            (_TENANT,),
+        ).fetchall()
+        found = []
+        for what, name, state, since, credentials, sealed in rows:
+            said = self.vault.open(sealed, f"{what}/{name}".encode())
+            who, why = orjson.loads(said)
+            at = datetime.fromisoformat(since)
+            found.append(Standing(what, name, state, at, who, why, credentials))
+        return found
+
+    def set_standing(self, standing: Standing) -> None:
+        """Remember why a job or a connection is held."""
+        s = standing
+        said = self.vault.seal(
+            orjson.dumps([s.who, s.why]), f"{s.what}/{s.name}".encode()
+        )
+        self._run(
+            "insert or replace into standing values(?,?,?,?,?,?,?)",
+            (
+                _TENANT,
+                s.what,
+                s.name,
+                s.state,
+                s.since.isoformat(),
+                s.credentials,
+                said,
+            ),
+        )
+
+    def clear_standing(self, what: str, name: str) -> bool:
+        """It is well again; whether it was not."""
+        known = self._run(
+            "delete from standing where tenant=? and what=? and name=?",
+            (_TENANT, what, name),
+        )
+        return known.rowcount > 0
+
+    def last_syncs(self) -> dict[str, tuple[datetime, str]]:
+        """By job: when its latest sync or apply began, and its status."""
+        rows = self._run(
+            "select job, started, status from run where id in (select max(id) from run "
+            "where tenant=? and kind in ('sync', 'apply') group by job)",
+            (_TENANT,),
+        )
+        return {j: (datetime.fromisoformat(at), status) for j, at, status in rows}
+
     def begin_run(self, job: str, kind: str, at: datetime) -> int:
         """A number for a run that starts now; one of the job that never ended was interrupted."""
         self._run(
@@ -924,7 +976,10 @@ class SqliteStore:
             )
 
     def expire(self, now: datetime) -> None:
-        """Forget letters closed a month ago and conflicts closed a quarter ago, with what they say."""
+        """Forget letters closed a month ago, conflicts closed and runs ended a quarter ago.
+
+        The latest run of each job and kind stays.
+        """
         for table, days in (("dead_letter", 30), ("conflict", 90)):
             self._run(
                 f"delete from {table} where tenant=? and closed<?",  # noqa: S608 - a constant
@@ -932,6 +987,11 @@ class SqliteStore:
             )
         self._run(
             "delete from conflict_member where conflict not in (select id from conflict)"
+        )
+        self._run(
+            "delete from run where tenant=? and ended<? "
+            "and id not in (select max(id) from run group by tenant, job, kind)",
+            (_TENANT, (now - timedelta(days=90)).isoformat()),
         )
 
     def drop_windows(self, job: str, plan: str) -> None:

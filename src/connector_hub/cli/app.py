@@ -22,6 +22,9 @@ COMMANDS = {
         "plan": ("syncing:plan", "What would be done now; writes to no vendor."),
         "apply": ("syncing:apply", "Carry out a plan, exactly."),
         "sync": ("syncing:sync", "Plan and apply; all jobs when none is named."),
+        "run": ("keeping:run", "Keep all jobs to their `every`, until stopped."),
+        "pause": ("keeping:pause", "Hold a job or a connection."),
+        "resume": ("keeping:resume", "Let it go on."),
     },
     "Work through": {
         "match": ("matching:match", "Who is whom; a CSV to correct and take in."),

@@ -14,9 +14,16 @@ INTERRUPTED = 130
 USAGE = 2
 GRAVITY = (0, 10, 3, 6, 5, 1, 4, 7, 2, 8, 143, INTERRUPTED)
 """Exit codes, the gravest last."""
-STATUSES = ("done", "partial", "waiting", "refused", "failed", "interrupted")
+STATUSES = ("paused", "done", "partial", "waiting", "refused", "failed", "interrupted")
 """Statuses of runs, the gravest last."""
-_STATUS_CODES = {"done": 0, "partial": 3, "waiting": 5, "refused": 6, "failed": 1}
+_STATUS_CODES = {
+    "paused": 0,
+    "done": 0,
+    "partial": 3,
+    "waiting": 5,
+    "refused": 6,
+    "failed": 1,
+}
 
 
 def gravest(codes: Iterable[int]) -> int:

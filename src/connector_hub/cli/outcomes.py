@@ -11,13 +11,18 @@ from connector_hub.cli import failures
 from connector_hub.cli.progress import watching
 from connector_hub.cli.running import Interrupted, finish
 from connector_hub.cli.session import Session
-from connector_hub.errors import ConfigError, HubError, StoreError
+from connector_hub.errors import ConfigError, HubError, Paused, StoreError
 from connector_hub.model.plan import Receipt
 
 if TYPE_CHECKING:
     from connector_hub.ports import Progress
 
-_COLOURS = {"done": "green", "partial": "yellow", "waiting": "yellow"}
+COLOURS = {
+    "done": "green",
+    "partial": "yellow",
+    "waiting": "yellow",
+    "paused": "yellow",
+}
 _RARE = ("deleted", "not_taken", "stale", "blocked", "conflicts", "dead_letters")
 AGAIN = "run connector-hub sync again: it goes on where it stopped"
 
@@ -56,7 +61,10 @@ class Outcomes:
             self._stopped(job, e)
             raise
         except HubError as e:
-            self.failed(job, e)
+            if isinstance(e, Paused) and not self.single:
+                self._skipped(job, e)
+            else:
+                self.failed(job, e)
             return not isinstance(e, ConfigError | StoreError) and not _cancelled()
         self._add(Outcome(receipt, failures.status_code(receipt.status)))
         return not _cancelled()
@@ -68,6 +76,13 @@ class Outcomes:
             receipt = Receipt(job, 0, failures.status_of(error))
         receipt.error = failures.as_json(error)
         self._add(Outcome(receipt, error.exit_code, error))
+
+    def _skipped(self, job: str, error: Paused) -> None:
+        """One of several jobs is paused: that is said, and is no failure."""
+        self.session.note(f"{job}: skipped, {error.message}")
+        self.session.note(f"  help: {error.hint}")
+        receipt = Receipt(job, 0, "paused", error=failures.as_json(error))
+        self._add(Outcome(receipt, failures.status_code(receipt.status)))
 
     def _stopped(self, job: str, error: BaseException) -> None:
         receipt = getattr(error, "receipt", None)
@@ -88,7 +103,7 @@ class Outcomes:
 
     def document(self) -> dict[str, Any]:
         """The document of all of them."""
-        documents = [_document(o.receipt) for o in self.found]
+        documents = [as_document(o.receipt) for o in self.found]
         if self.single and documents:
             return documents[0]
         status = failures.gravest_status(o.receipt.status for o in self.found)
@@ -140,7 +155,8 @@ def _cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _document(receipt: Receipt) -> dict[str, Any]:
+def as_document(receipt: Receipt) -> dict[str, Any]:
+    """A run's document; a job that never began has no run."""
     document = receipt.document()
     document["job"] = receipt.job or None
     document["run"] = receipt.run or None
@@ -151,7 +167,7 @@ def _tell(session: Session, outcome: Outcome, width: int) -> None:
     """A job's line, the calls beside it, and where to look further."""
     receipt = outcome.receipt
     if receipt.run:
-        session.say(line(receipt, width), colour=_COLOURS.get(receipt.status, "red"))
+        session.say(line(receipt, width), colour=COLOURS.get(receipt.status, "red"))
         for more in details(receipt):
             session.say(f"  {more}")
     if outcome.error is not None:
@@ -160,6 +176,12 @@ def _tell(session: Session, outcome: Outcome, width: int) -> None:
 
 def line(receipt: Receipt, width: int = 0) -> str:
     """A run in one line."""
+    took = duration(receipt.seconds)
+    return f"{receipt.job:<{width}}  {receipt.status}  {took}   {counted(receipt)}"
+
+
+def counted(receipt: Receipt) -> str:
+    """What became of a run's records."""
     counts = [
         ("read", receipt.read),
         ("created", receipt.created),
@@ -167,9 +189,7 @@ def line(receipt: Receipt, width: int = 0) -> str:
         ("unchanged", receipt.unchanged),
     ]
     counts += [(n, getattr(receipt, n)) for n in _RARE if getattr(receipt, n)]
-    told = "  ".join(f"{n.replace('_', ' ')} {count:,}" for n, count in counts)
-    took = duration(receipt.seconds)
-    return f"{receipt.job:<{width}}  {receipt.status}  {took}   {told}"
+    return "  ".join(f"{n.replace('_', ' ')} {count:,}" for n, count in counts)
 
 
 def duration(seconds: float) -> str:
@@ -181,6 +201,14 @@ def duration(seconds: float) -> str:
     if seconds < 7200:  # noqa: PLR2004 - two hours
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.0f} h" if seconds < 172800 else f"{seconds / 86400:.0f} d"  # noqa: PLR2004
+
+
+def length(seconds: float) -> str:
+    """A length of time as hub.yaml spells it: 90s, 15m, 24h, 7d."""
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds % size == 0:
+            return f"{seconds / size:.0f}{unit}"
+    return f"{seconds:.0f}s"
 
 
 def buckets(calls: dict[str, int]) -> str:

@@ -76,15 +76,22 @@ class Session:
             self.told = True
             click.echo(orjson.dumps(document, default=str).decode())
 
+    def line(self, document: Any) -> None:
+        """A document of a command that prints many, one a line."""
+        import orjson  # noqa: PLC0415 - only who asks for JSON pays for it
+
+        click.echo(orjson.dumps(document, default=str).decode())
+        sys.stdout.flush()
+
     @property
     def shows_values(self) -> bool:
         """Whether people may see values: on a terminal, or when asked for."""
-        return self.values or (not self.json and _is_terminal(sys.stdout))
+        return self.values or (not self.json and is_terminal(sys.stdout))
 
     @property
     def asks(self) -> bool:
         """Whether a person can be asked something."""
-        return not self.no_input and _is_terminal(sys.stdin)
+        return not self.no_input and is_terminal(sys.stdin)
 
     def value(self, value: Any) -> str:
         """A record's value as people read it, masked where it may not be shown."""
@@ -127,8 +134,11 @@ def printable(text: str) -> str:
     )
 
 
-def _is_terminal(stream: Any) -> bool:
-    """A stream that was closed before the program began is None."""
+def is_terminal(stream: Any) -> bool:
+    """Whether a person sees a stream.
+
+    A stream that was closed before the program began is None.
+    """
     return stream is not None and stream.isatty()
 
 
@@ -136,7 +146,7 @@ def plain(stream: Any) -> bool:
     """Whether a stream gets neither bars nor colours."""
     env = os.environ  # noqa: TID251 - the command line's own settings
     return (
-        not _is_terminal(stream)
+        not is_terminal(stream)
         or bool(env.get("NO_COLOR"))
         or bool(env.get("CI"))
         or env.get("TERM") == "dumb"

@@ -188,7 +188,7 @@ class Receipt:
     """What a run did: its JSON document as an object.
 
     Every record that was read has exactly one outcome. ``status`` is done, partial, failed, refused,
-    waiting or interrupted; ``error`` goes with the last four.
+    waiting, paused or interrupted; ``error`` goes with the last five.
     """
 
     job: str

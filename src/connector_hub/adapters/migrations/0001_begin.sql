@@ -51,3 +51,9 @@ create index window_open on window(tenant, job) where seed is not null;
 
 -- The records a job is held to while it is a pilot.
 create table pilot(tenant int, job text, side text, record text, primary key(tenant, job, side, record)) without rowid;
+
+-- Jobs and connections that are paused, and connections whose credentials were refused; who and why are sealed.
+create table standing(tenant int, what text, name text, state text not null, since text not null, credentials blob, payload blob not null,
+  primary key(tenant, what, name)) without rowid;
+-- A hub that runs for months begins and ends many runs; what was never ended is looked for at each beginning.
+create index run_ended on run(tenant, ended);

@@ -1,0 +1,218 @@
+"""``run``, ``pause``, ``resume``: jobs that are kept to their time."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from connector_hub.cli import failures
+from connector_hub.cli.board import Board, shown
+from connector_hub.cli.outcomes import COLOURS, as_document, length, line
+from connector_hub.cli.running import Interrupted, finish, finish_command
+from connector_hub.cli.session import Session, is_terminal, with_session
+from connector_hub.model.plan import Receipt
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from connector_hub.hub import Hub
+    from connector_hub.sync.schedule import Event
+
+_COUNTED = ("created", "updated", "deleted")
+
+
+@click.command()
+@with_session
+def run(session: Session) -> int:
+    """Keep all jobs to their `every` in hub.yaml, until stopped by Ctrl-C or SIGTERM.
+
+    One job runs at a time, those first that others link to. A job that fails is tried
+    again later and holds no other up. hub.yaml is read once, at the start.
+    """
+    keeping = _Keeping(session)
+    try:
+        finish(keeping.work(), on_stuck=keeping.stopped)
+    except Interrupted as e:
+        return keeping.stopped(e.exit_code)
+    raise AssertionError  # pragma: no cover - it goes on until it is stopped
+
+
+@dataclass(slots=True)
+class _Keeping:
+    """Tells what happens while jobs are kept to their time, and counts it."""
+
+    session: Session
+    board: Board | None = None
+    hub: Hub | None = None
+    width: int = 0
+    runs: Counter[str] = field(default_factory=Counter)
+    done: Counter[str] = field(default_factory=Counter)
+
+    async def work(self) -> None:
+        async with self.session.open() as hub:
+            self.hub = hub
+            jobs = {n: hub.job(n) for n in hub.jobs_in_order() if hub.job(n).every}
+            self.width = max(map(len, jobs), default=0)
+            told = ", ".join(
+                f"{n} every {length(j.every or 0)}" for n, j in jobs.items()
+            )
+            if told:
+                self.session.note(f"keeping {told}; Ctrl-C ends it")
+            with shown(jobs) as self.board:
+                progress = self.board.progress if self.board else _unseen
+                try:
+                    await hub.run(self.hear, progress=progress)
+                except asyncio.CancelledError as e:
+                    self._broken_off(getattr(e, "receipt", None))
+                    raise
+
+    def hear(self, event: Event) -> None:
+        """Tell what happened, one line for each run."""
+        if self.board is not None:
+            self.board.hear(event)
+        match event.kind:
+            case "held" if event.by is not None:
+                mend = f"connector-hub {_remedy(event.by.state)} {event.by.name}"
+                self.note(f"{event.job} waits: {event.by.told()}   help: {mend}")
+            case "freed":
+                self.note(f"{event.job} goes on")
+            case "untold":
+                self.note(event.said, "yellow")
+            case "ended":
+                self._ended(event)
+
+    def _ended(self, event: Event) -> None:
+        error = event.error
+        receipt = event.receipt
+        if receipt is None:
+            status = failures.status_of(error) if error else "done"
+            receipt = Receipt(event.job, 0, status)
+        if error is not None:
+            receipt.error = failures.as_json(error)
+        self._count(receipt)
+        text = line(receipt, self.width)
+        if error is not None:
+            where = f" ({error.where})" if error.where else ""
+            text += f"   {failures.code_of(error)}{where}: {error.message}"
+        self.say(f"{text}   {self._next(event)}", COLOURS.get(receipt.status, "red"))
+        if error is not None and error.hint:
+            self.note(f"  help: {error.hint}")
+        self._document(receipt)
+
+    def _next(self, event: Event) -> str:
+        if event.by is not None:
+            return f"goes on after: connector-hub {_remedy(event.by.state)} {event.by.name}"
+        if event.again is None:
+            return ""
+        there, now = event.again.astimezone(), self._now().astimezone()
+        day = f"{there:%Y-%m-%d} " if there.date() != now.date() else ""
+        return f"{'goes on' if event.error else 'next'} {day}{there:%H:%M:%S}"
+
+    def _broken_off(self, receipt: Any) -> None:
+        """A signal came in the middle of a run: what it had done by then."""
+        if isinstance(receipt, Receipt):
+            receipt.status = "interrupted"
+            self._count(receipt)
+            self.say(line(receipt, self.width), "red")
+            self._document(receipt)
+
+    def _count(self, receipt: Receipt) -> None:
+        self.runs[receipt.status] += 1
+        for name in _COUNTED:
+            self.done[name] += getattr(receipt, name)
+
+    def stopped(self, code: int) -> int:
+        """A signal ended it: what was done since the start."""
+        runs = ", ".join(f"{n} {status}" for status, n in self.runs.items())
+        wrote = ", ".join(f"{self.done[n]:,} {n}" for n in _COUNTED)
+        self.session.note(
+            f"stopped: {sum(self.runs.values())} runs"
+            + (f" ({runs}); {wrote}" if runs else "")
+            + "; what was done is kept, connector-hub run goes on from there"
+        )
+        return code
+
+    def _document(self, receipt: Receipt) -> None:
+        if self.session.json:
+            self.session.line(as_document(receipt))
+
+    def say(self, text: str, colour: str | None = None) -> None:
+        """A line of the log."""
+        self._write(text, colour, err=self.session.json)
+
+    def note(self, text: str, colour: str | None = None) -> None:
+        """A line beside the log."""
+        self._write(text, colour, err=True)
+
+    def _write(self, text: str, colour: str | None, *, err: bool) -> None:
+        stamped = f"{self._now().astimezone():%Y-%m-%d %H:%M:%S}  {text}"
+        if self.board is not None and (err or is_terminal(sys.stdout)):
+            self.board.print(stamped, colour)
+        elif err:
+            self.session.note(stamped, colour=colour)
+        else:
+            self.session.say(stamped, colour=colour)
+
+    def _now(self) -> datetime:
+        assert self.hub is not None  # noqa: S101 - nothing is told before it is open
+        return self.hub.clock.now()
+
+
+def _remedy(state: str) -> str:
+    return "resume" if state == "paused" else "connect"
+
+
+def _unseen(phase: str, done: int, total: int | None) -> None:
+    """Without a table one line a run is enough."""
+
+
+@click.command()
+@click.argument("name", metavar="JOB|CONNECTION")
+@click.option("--reason", default="", metavar="TEXT", help="Kept and shown to others.")
+@with_session
+def pause(session: Session, *, name: str, reason: str) -> int:
+    """Hold a JOB, or all jobs of a CONNECTION, until `resume`.
+
+    A run that is under way goes to its end. `plan` and `check` go on working.
+    Where a job and a connection have one name, write job:NAME or connection:NAME.
+    """
+
+    async def work() -> None:
+        async with session.open() as hub:
+            held = hub.pause(name, why=reason, who=_me())
+        session.say(held.told())
+        session.document(
+            {"paused": {"what": held.what, "name": held.name, "since": held.since}}
+        )
+
+    return finish_command(session, work())
+
+
+@click.command()
+@click.argument("name", metavar="JOB|CONNECTION")
+@with_session
+def resume(session: Session, *, name: str) -> int:
+    """Let a JOB or CONNECTION go on that is paused or waits to be reconnected."""
+
+    async def work() -> None:
+        async with session.open() as hub:
+            what, found, held = hub.resume(name)
+        session.say(f"{what} {found} {'goes on' if held else 'was not held'}")
+        session.document({"resumed": {"what": what, "name": found, "held": held}})
+
+    return finish_command(session, work())
+
+
+def _me() -> str:
+    """Whoever gives the command, as the machine knows them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

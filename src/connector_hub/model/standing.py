@@ -1,0 +1,36 @@
+"""What holds a job or a connection: a person's pause, or credentials that are no longer accepted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+Held = Literal["job", "connection"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A job or connection that does not stand as it should; one that has none is well.
+
+    ``state``: *paused* by a person, or a connection that needs to *reconnect*.
+    ``who`` paused it, and ``why`` as that person said it; for a reconnect, the error's name.
+    ``credentials`` is a keyed hash of the secrets that were refused.
+    """
+
+    what: Held
+    name: str
+    state: Literal["paused", "reconnect"]
+    since: datetime
+    who: str = ""
+    why: str = ""
+    credentials: bytes = b""
+
+    def told(self) -> str:
+        """In one line: paused by whom, since when, and why."""
+        at = f"{self.since.astimezone():%Y-%m-%d %H:%M}"
+        if self.state == "reconnect":
+            return f"{self.what} {self.name} must be reconnected, since {at}"
+        by = f" by {self.who}" if self.who else ""
+        why = f": {self.why}" if self.why else ""
+        return f"{self.what} {self.name} is paused{by}, since {at}{why}"
