@@ -48,6 +48,8 @@ class Bench:
     began: list[tuple[str, float]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     at_work: int = 0
+    noticed: list[str] = field(default_factory=list)
+    unheard: bool = False
 
     async def attempt(self, job: str) -> Receipt:
         self.began.append((job, self.clock.monotonic()))
@@ -62,6 +64,10 @@ class Bench:
             raise error
         return Receipt(job, len(self.began))
 
+    async def notify(self, receipt: Receipt) -> list[str]:
+        self.noticed.append(receipt.job)
+        return ["a notice could not be delivered"] if self.unheard else []
+
     @asynccontextmanager
     async def keeping(self) -> AsyncIterator[None]:
         now = self.clock.now()
@@ -71,6 +77,7 @@ class Bench:
             self.attempt,
             self.held.get,
             self.events.append,
+            self.notify,
         )
         task = asyncio.ensure_future(keeper.keep())
         try:
@@ -288,3 +295,46 @@ async def test_a_state_that_cannot_be_asked_does_not_end_it() -> None:
         await bench.clock.advance(60)
     assert bench.told("ended") == [("ended", "people")] * 2
     assert bench.times("people") == [60]
+
+
+async def test_notices_follow_each_run_that_left_a_receipt() -> None:
+    failed = Unavailable("down")
+    failed.receipt = Receipt("firms", 2, "failed")
+    bench = Bench(
+        {"people": 60.0, "firms": 60.0, "deals": 60.0},
+        fails={"firms": lambda: failed, "deals": lambda: Locked("elsewhere")},
+        unheard=True,
+    )
+    async with bench.keeping():
+        pass
+    assert bench.noticed == ["people", "firms"]
+    assert bench.told("untold") == [("untold", "people"), ("untold", "firms")]
+
+
+async def test_an_error_on_the_way_out_does_not_keep_it_going() -> None:
+    bench = Bench({"people": 60.0})
+
+    async def attempt(_job: str) -> Receipt:
+        try:
+            await bench.clock.sleep(1000)
+        except asyncio.CancelledError as e:
+            gone = Unavailable("gone")
+            gone.receipt = Receipt("people", 7, read=5)
+            raise gone from e
+        raise AssertionError
+
+    bench.attempt = attempt  # type: ignore[method-assign]
+    keeper = Keeper(
+        Agenda.of(bench.every, {}, bench.clock),
+        bench.attempt,
+        bench.held.get,
+        bench.events.append,
+        bench.notify,
+    )
+    task = asyncio.ensure_future(keeper.keep())
+    await bench.clock.advance(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError) as stopped:
+        await task
+    assert stopped.value.receipt == Receipt("people", 7, read=5)
+    assert bench.noticed == []

@@ -26,6 +26,7 @@ from connector_hub.adapters import files
 from connector_hub.adapters.clock import SystemClock
 from connector_hub.adapters.http import HttpClient, Ledger
 from connector_hub.adapters.locks import job_lock
+from connector_hub.adapters.notify import Message, Postman
 from connector_hub.adapters.plugins import Plugins
 from connector_hub.adapters.secrets import SecretsAdapter
 from connector_hub.adapters.sqlite import SqliteStore
@@ -45,6 +46,7 @@ from connector_hub.model.conflict import KINDS, UNKNOWN, Conflict, DeadLetter
 from connector_hub.model.job import SIDES, Job, SideName, across
 from connector_hub.model.link import spelled
 from connector_hub.model.mapping import Spoke, compile_mapping
+from connector_hub.model.notice import News, Receiver, facts
 from connector_hub.model.plan import (
     Change,
     FieldChange,
@@ -59,7 +61,7 @@ from connector_hub.model.union import unite
 from connector_hub.ports import Clock, Progress
 from connector_hub.sdk.connector import Account, Connector, Resource
 from connector_hub.sync import jobs as syncing
-from connector_hub.sync import matching, pilot, standing
+from connector_hub.sync import matching, notices, pilot, standing
 from connector_hub.sync.base import Bases, change_hash
 from connector_hub.sync.identity import Identities
 from connector_hub.sync.matching import Found
@@ -710,7 +712,55 @@ class Hub:
             lambda name: self.sync(name, progress=progress),
             lambda name: standing.holds(self.store, self.job(name), self._credentials),
             tell,
+            lambda receipt: self.notify([receipt]),
         ).keep()
+
+    async def notify(self, receipts: Iterable[Receipt]) -> list[str]:
+        """Tell those under ``notify:`` what these runs changed; a line for each that could not be told."""
+        if not self.project.notify:
+            return []
+        try:
+            found = facts(receipts, self.store.standings(), self.project.connections)
+            return await notices.tell(
+                self.store, self.clock, self._receivers(), found, self._deliver
+            )
+        except StoreError as e:
+            return [f"no notice was sent: {e.message}"]
+
+    async def try_notify(self) -> list[tuple[Receiver, str]]:
+        """Send a test to each receiver: with what kept it from being delivered, or nothing."""
+        found = []
+        for receiver in self.project.notify:
+            failed = await notices.attempt(self._deliver(receiver, ()))
+            found.append((receiver, notices.said(failed) if failed else ""))
+        if self._stateful:
+            good = {id(receiver) for receiver, why in found if not why}
+            for name, receiver in self._receivers().items():
+                if id(receiver) in good:
+                    self.store.clear_untold(name)
+        return found
+
+    def untold(self) -> list[tuple[Receiver, str, datetime]]:
+        """Receivers that could not be told: why, and since when."""
+        found = []
+        if not self._stateful:
+            return []
+        for name, receiver in self._receivers().items():
+            why = self.store.untold(name)
+            if why is not None:
+                found.append((receiver, *why))
+        return found
+
+    def _receivers(self) -> dict[str, Receiver]:
+        """By the name that the state knows them by."""
+        _ = self.store
+        assert self._vault is not None  # noqa: S101 - the store is open
+        key = self._vault.derive("notices")
+        return {change_hash(key, r.identity()).hex(): r for r in self.project.notify}
+
+    async def _deliver(self, receiver: Receiver, news: Sequence[News]) -> None:
+        message = Message(self.project.folder.name, None, news)
+        await Postman(self.secrets, self.clock).deliver(receiver, message)
 
     def pause(self, name: str, *, why: str = "", who: str = "") -> Standing:
         """Hold a job, or all jobs of a connection: nothing is written for them until ``resume``.

@@ -14,6 +14,7 @@ from connector_hub.errors import Unavailable
 from connector_hub.model.conflict import Conflict, DeadLetter
 from connector_hub.model.job import SideName
 from connector_hub.model.link import Kin, Link
+from connector_hub.model.notice import Fact
 from connector_hub.model.plan import Change, Seen
 from connector_hub.model.standing import Standing
 
@@ -352,6 +353,21 @@ class Store(Protocol):
 
     def clear_standing(self, what: str, name: str) -> bool:
         """It is well again; whether it was not."""
+
+    def told(self, receiver: str) -> dict[Fact, int]:
+        """What a receiver of notices was told last."""
+
+    def set_told(self, receiver: str, rows: Mapping[Fact, int]) -> None:
+        """Remember what a receiver was told."""
+
+    def untold(self, receiver: str) -> tuple[str, datetime] | None:
+        """Why, and since when, a receiver could not be told; None where it could."""
+
+    def set_untold(self, receiver: str, code: str, at: datetime) -> None:
+        """A receiver could not be told; the first time counts."""
+
+    def clear_untold(self, receiver: str) -> None:
+        """A receiver was told."""
 
     def last_syncs(self) -> dict[str, tuple[datetime, str]]:
         """By job: when its latest sync or apply began, and its status."""

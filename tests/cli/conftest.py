@@ -124,6 +124,10 @@ class FakeHub:
         asked = self._answer(name, options=options, max_calls=max_calls)
         return asked or Receipt(name, 7, read=3, created=3)
 
+    async def notify(self, receipts: list[Receipt]) -> list[str]:
+        found: list[str] = self.answers.get("notify", [])
+        return found
+
     async def apply(self, plan: str, *, progress: Any) -> Receipt:
         return self._answer(plan) or Receipt("people", 8, read=1, created=1)
 

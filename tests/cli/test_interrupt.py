@@ -20,6 +20,7 @@ from connector_hub.model.plan import Receipt
 class Hub:
     def job(self, name): return SimpleNamespace(name=name)
     def jobs_in_order(self): return ["firms", "people"]
+    async def notify(self, receipts): return []
     async def sync(self, name, **more):
         if name == "firms":
             return Receipt(name, 1, read=2, created=2)

@@ -263,7 +263,8 @@ class Hub:
     async def run(self, tell, *, progress):
         every = {"firms": 3600.0, "people": 3600.0}
         agenda = Agenda.of(every, {}, self.clock)
-        await Keeper(agenda, self.sync, lambda job: None, tell).keep()
+        async def none(receipt): return []
+        await Keeper(agenda, self.sync, lambda job: None, tell, none).keep()
     async def sync(self, name):
         if name == "firms":
             return Receipt(name, 1, read=2, created=2)

@@ -13,6 +13,7 @@ from pydantic import (
 )
 
 from connector_hub.model.entity import Kind
+from connector_hub.model.notice import TOPICS, Topic
 
 Name = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=64)
@@ -131,6 +132,32 @@ class ProfileModel(_Strict):
     )
 
 
+class MailModel(_Strict):
+    """Notices by mail."""
+
+    to: str | list[str]
+    from_: str = Field(alias="from")
+    smtp: str = Field(description="host:port of the mail server")
+    user: str | None = None
+    password: str | None = Field(None, description="a reference: keyring:, env:, file:")
+    tls: Literal["starttls", "implicit", "none"] = "starttls"
+
+
+class WebhookModel(_Strict):
+    """Notices as a POST, signed where there is a secret."""
+
+    url: str = Field(description="https://..., or a reference to it")
+    secret: str | None = Field(None, description="a reference: keyring:, env:, file:")
+
+
+class NotifyModel(_Strict):
+    """Who is told, and of what."""
+
+    mail: MailModel | None = None
+    webhook: WebhookModel | None = None
+    on: list[Topic] = Field(default_factory=lambda: list(TOPICS), min_length=1)
+
+
 class ConnectionModel(BaseModel):
     """An account at a vendor. The keys besides these belong to the connector."""
 
@@ -151,6 +178,7 @@ class ProjectModel(_Strict):
     plan_ttl: Length = "24h"
     connections: dict[Name, ConnectionModel]
     jobs: dict[Name, JobModel] = Field(default_factory=dict)
+    notify: list[NotifyModel] = Field(default_factory=list)
     profiles: dict[Name, ProfileModel] = Field(default_factory=dict)
 
 

@@ -23,6 +23,7 @@ from connector_hub.adapters.config import (
     RuleModel,
     SideModel,
 )
+from connector_hub.adapters.receivers import receivers
 from connector_hub.adapters.secrets import is_reference
 from connector_hub.adapters.sheets import read_sheet
 from connector_hub.adapters.transforms import transforms
@@ -52,6 +53,7 @@ from connector_hub.model.mapping import (
     differs,
 )
 from connector_hub.model.mapping import Mapping as Spec
+from connector_hub.model.notice import Receiver
 from connector_hub.sdk.connector import Connector
 
 Connectors = Callable[[str], type[Connector]]
@@ -113,6 +115,7 @@ class Project:
     """Where ``key`` stands: file:line:column, or the file that leaves it out."""
     broken: Mapping[str, PluginError]
     """What keeps a connection from use, when it is its plugin's fault."""
+    notify: tuple[Receiver, ...] = ()
 
     def entity(self, name: str) -> Entity:
         """An entity by name.
@@ -198,6 +201,7 @@ class _Reader:
             if (job := self._job(name, j, connections, swap)) is not None
         }
         ttl = self._seconds(("plan_ttl",), model.plan_ttl)
+        told = receivers(model.notify, self.add)
         self._check_state(state)
         if not is_reference(key):
             self.add(
@@ -219,6 +223,7 @@ class _Reader:
             self.words,
             self._key_at(model, profile),
             self.broken,
+            told,
         )
 
     def _key_at(self, model: Any, profile: str | None) -> str:
@@ -700,7 +705,7 @@ def _known(model: type[BaseModel], loc: yaml.Key) -> list[str]:
         if step not in fields:
             return []
         annotation = fields[step].annotation
-        here, named = _inner(annotation), get_origin(annotation) is dict
+        here, named = _inner(annotation), get_origin(annotation) in {dict, list}
     fields = getattr(here, "model_fields", {})
     return [info.alias or n for n, info in fields.items()]
 

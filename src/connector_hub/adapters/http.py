@@ -64,7 +64,7 @@ _RETRY_SHARE = 0.2
 _RETRY_LEAST = 3
 _RETRY_WINDOW = 10.0
 _TOKEN_EARLY = 120.0
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _REPEATABLE = {"GET", "HEAD"}
 _REDIRECT = range(300, 400)
 _JSON = {"Content-Type": "application/json"}
@@ -559,7 +559,7 @@ class HttpClient:
                 where=self._where,
                 hint="write https://host",
             )
-        if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+        if parts.scheme != "https" and parts.hostname not in LOOPBACK:
             raise ConfigError(
                 f"{parts.hostname} would be spoken to without encryption",
                 where=self._where,
@@ -687,6 +687,36 @@ class HttpClient:
         if auth.origin and token.get(auth.origin):
             self._base = self._checked_base(self._url(str(token[auth.origin])))
         return {"Authorization": f"Bearer {token['access_token']}"}
+
+
+async def post(
+    url: str, body: bytes, headers: Mapping[str, str], *, seconds: float
+) -> int:
+    """Send one message to an address outside any connection; the answer's status.
+
+    Raises:
+        ConfigError: the address is none, or unencrypted and not on this machine.
+        Unavailable: no answer came. The address's path, which may be a secret, is not repeated.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if not (host and parts.scheme == "https") and host not in LOOPBACK:
+        raise ConfigError(
+            "the address is no https:// URL",
+            where=host,
+            hint="plain http is for 127.0.0.1 only",
+        )
+    try:
+        async with (
+            asyncio.timeout(seconds),
+            httpx.AsyncClient(verify=_tls(), trust_env=False) as client,  # noqa: TID251
+        ):
+            request = client.build_request("POST", url, content=body, headers=headers)
+            response = await client.send(request, stream=True)
+            await response.aclose()
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as e:
+        raise Unavailable(f"no answer ({type(e).__name__})", where=host) from None
+    return response.status_code
 
 
 @cache

@@ -23,6 +23,7 @@ from connector_hub.model.conflict import Conflict, DeadLetter
 from connector_hub.model.job import SIDES, SideName
 from connector_hub.model.link import Kin, Link
 from connector_hub.model.mapping import ABSENT
+from connector_hub.model.notice import Fact
 from connector_hub.model.plan import Change, Seen
 from connector_hub.model.standing import Standing
 
@@ -862,6 +863,43 @@ class SqliteStore:
             (_TENANT, what, name),
         )
         return known.rowcount > 0
+
+    def told(self, receiver: str) -> dict[Fact, int]:
+        """What a receiver of notices was told last."""
+        rows = self._run(
+            "select topic, subject, count from told where tenant=? and receiver=?",
+            (_TENANT, receiver),
+        )
+        return {(topic, subject): count for topic, subject, count in rows}
+
+    def set_told(self, receiver: str, rows: Mapping[Fact, int]) -> None:
+        """Remember what a receiver was told."""
+        self._many(
+            "insert or replace into told values(?,?,?,?,?)",
+            ((_TENANT, receiver, *fact, count) for fact, count in rows.items()),
+        )
+
+    def untold(self, receiver: str) -> tuple[str, datetime] | None:
+        """Why, and since when, a receiver could not be told; None where it could."""
+        row = self._one(
+            "select code, since from untold where tenant=? and receiver=?",
+            (_TENANT, receiver),
+        )
+        return (row[0], datetime.fromisoformat(row[1])) if row else None
+
+    def set_untold(self, receiver: str, code: str, at: datetime) -> None:
+        """A receiver could not be told; the first time counts."""
+        self._run(
+            "insert into untold values(?,?,?,?) "
+            "on conflict(tenant, receiver) do update set code=excluded.code",
+            (_TENANT, receiver, code, at.isoformat()),
+        )
+
+    def clear_untold(self, receiver: str) -> None:
+        """A receiver was told."""
+        self._run(
+            "delete from untold where tenant=? and receiver=?", (_TENANT, receiver)
+        )
 
     def last_syncs(self) -> dict[str, tuple[datetime, str]]:
         """By job: when its latest sync or apply began, and its status."""

@@ -25,6 +25,7 @@ COMMANDS = {
         "run": ("keeping:run", "Keep all jobs to their `every`, until stopped."),
         "pause": ("keeping:pause", "Hold a job or a connection."),
         "resume": ("keeping:resume", "Let it go on."),
+        "notify": ("notices:notify", "Who is told of what; a test of it."),
     },
     "Work through": {
         "match": ("matching:match", "Who is whom; a CSV to correct and take in."),

@@ -65,9 +65,9 @@ class Outcomes:
                 self._skipped(job, e)
             else:
                 self.failed(job, e)
-            return not isinstance(e, ConfigError | StoreError) and not _cancelled()
+            return not isinstance(e, ConfigError | StoreError) and not cancelled()
         self._add(Outcome(receipt, failures.status_code(receipt.status)))
-        return not _cancelled()
+        return not cancelled()
 
     def failed(self, job: str, error: HubError) -> None:
         """A job ended with an error."""
@@ -149,7 +149,7 @@ class Outcomes:
         )
 
 
-def _cancelled() -> bool:
+def cancelled() -> bool:
     """Whether a signal came while something else went wrong."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from connector_hub.cli import failures, planview
-from connector_hub.cli.outcomes import Outcomes
+from connector_hub.cli.outcomes import Outcomes, cancelled
 from connector_hub.cli.progress import watching
 from connector_hub.cli.running import Interrupted, finish
 from connector_hub.cli.session import Session, with_session
@@ -239,5 +239,8 @@ def sync(
             for name in names:
                 if not await outcomes.attempt(name, one(hub, name)):
                     break
+            if not cancelled():
+                for line in await hub.notify([o.receipt for o in outcomes.found]):
+                    session.note(line, colour="yellow")
 
     return outcomes.run(work(), job or "")

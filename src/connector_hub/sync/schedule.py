@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import math
 from collections.abc import Awaitable, Callable, Mapping
@@ -127,17 +128,32 @@ class Agenda:
         return self.clock.now() + timedelta(seconds=left)
 
 
+def cancelled() -> bool:
+    """Whether a signal came while something else went wrong."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _stopped(error: HubError) -> asyncio.CancelledError:
+    """What the signal wanted, with what the run had done."""
+    found = asyncio.CancelledError()
+    found.receipt = error.receipt  # type: ignore[attr-defined]
+    return found
+
+
 @dataclass(slots=True)
 class Keeper:
     """Runs the jobs of an agenda, each in its turn.
 
-    ``attempt`` runs one job; ``holds`` says what keeps it from running; ``tell`` hears what happens.
+    ``attempt`` runs one job; ``holds`` says what keeps it from running; ``tell`` hears what happens;
+    ``notify`` sends notices of a run, and answers with a line for each that was not delivered.
     """
 
     agenda: Agenda
     attempt: Callable[[str], Awaitable[Receipt]]
     holds: Callable[[str], Standing | None]
     tell: Tell
+    notify: Callable[[Receipt], Awaitable[list[str]]]
 
     async def keep(self) -> None:
         """Go on until cancelled."""
@@ -161,11 +177,17 @@ class Keeper:
         except Paused:  # a moment ago: the next look says by whom
             turn.due = self._now() + LOOK_AGAIN
         except HubError as e:
+            if cancelled():
+                raise _stopped(e) from e
             self._failed(turn, e)
+            receipt = e.receipt if isinstance(e.receipt, Receipt) else None
         else:
             turn.after_success(self._now())
             again = self.agenda.at(turn)
             self.tell(Event("ended", turn.job, receipt, again=again))
+        if receipt is not None:
+            for line in await self.notify(receipt):
+                self.tell(Event("untold", turn.job, said=line))
 
     def _now(self) -> float:
         return self.agenda.clock.monotonic()

@@ -57,3 +57,7 @@ create table standing(tenant int, what text, name text, state text not null, sin
   primary key(tenant, what, name)) without rowid;
 -- A hub that runs for months begins and ends many runs; what was never ended is looked for at each beginning.
 create index run_ended on run(tenant, ended);
+
+-- What each receiver of notices was told last, and since when it cannot be reached.
+create table told(tenant int, receiver text, topic text, subject text, count int not null, primary key(tenant, receiver, topic, subject)) without rowid;
+create table untold(tenant int, receiver text, code text not null, since text not null, primary key(tenant, receiver)) without rowid;
