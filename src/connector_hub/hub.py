@@ -362,6 +362,23 @@ class Hub:
         if self.store.pinned(name) is None:
             self.store.pin(name, _home(live))
 
+    def _pin_side(self, job: str, side: SideName, home: str) -> None:
+        """Marks, bases and identities of a job are about two accounts; with others they would mislead.
+
+        Raises:
+            GuardTripped: the job was given a connection to another account.
+        """
+        known = self.store.fact(job, side, "account")
+        if known is None:
+            self.store.set_fact(job, side, "account", home)
+        elif known != home:
+            raise GuardTripped(
+                f"the {side} of job {job} belonged to account {known}, it now is {home}",
+                where=str(self.project.file),
+                hint="give back its connection; for other accounts write a profile with a state of its own, "
+                "or a job of another name",
+            )
+
     async def check(self, *, live: bool = True) -> list[str]:
         """Look at everything that can be seen without writing; one line per thing that is well.
 
@@ -376,6 +393,8 @@ class Hub:
         lines = [f"{len(self.project.jobs)} jobs, their mappings and tests"]
         if live:
             for name in self.project.connections:
+                if name in self.project.elsewhere:
+                    continue
                 c = await self.connect(name)
                 lines.append(
                     f"{name}: {c.connector.name} account {c.account.id} ({c.account.name})"
@@ -445,6 +464,7 @@ class Hub:
         side = job.side(name)
         live = await self.connect(side.connection)
         self._pin(side.connection, live)
+        self._pin_side(job.name, name, _home(live))
         spokes = self._spokes(job, name, left_out)
         assert self._vault is not None  # noqa: S101 - _pin has opened the store
         key, identity = self._vault.derive("base"), self._vault.derive("identity")
@@ -759,7 +779,7 @@ class Hub:
         return {change_hash(key, r.identity()).hex(): r for r in self.project.notify}
 
     async def _deliver(self, receiver: Receiver, news: Sequence[News]) -> None:
-        message = Message(self.project.folder.name, None, news)
+        message = Message(self.project.folder.name, self.project.profile, news)
         await Postman(self.secrets, self.clock).deliver(receiver, message)
 
     def pause(self, name: str, *, why: str = "", who: str = "") -> Standing:

@@ -175,3 +175,111 @@ def test_a_webhook_may_stand_as_a_reference(files: Files) -> None:
     notify(files, "notify:\n  - webhook: {url: env:HOOK}\n")
     (hook,) = files.load().notify
     assert hook.way == Webhook("env:HOOK", None, "env:HOOK")
+
+
+PROFILES = """\
+  third: {connector: acme, token: env:TOKEN}
+profiles:
+  staging:
+    state: sqlite:///staging.db
+    key: file:staging.key
+    connections: {here: third}
+jobs:"""
+
+
+@pytest.fixture
+def staged(files: Files) -> Files:
+    """A project with a profile on lines 5 to 9."""
+    files.edit("jobs:", PROFILES)
+    return files
+
+
+def test_a_profile_changes_accounts_state_and_key(staged: Files) -> None:
+    usual, staging = staged.load(), staged.load("staging")
+    assert (usual.profile, staging.profile) == (None, "staging")
+    assert (staging.state, staging.key) == ("sqlite:///staging.db", "file:staging.key")
+    assert staging.key_at.endswith("hub.yaml:9:10")
+    assert (usual.state, usual.key) == ("sqlite:///hub.db", "file:hub.key")
+    assert staging.jobs["people"].left.connection == "third"
+    assert usual.jobs["people"].left.connection == "here"
+    assert (usual.elsewhere, staging.elsewhere) == ({"third"}, {"here"})
+
+
+def test_a_variable_names_the_profile_where_the_command_does_not(staged: Files) -> None:
+    staged.edit("  staging:", "  other: {state: 'sqlite:///o.db'}\n  staging:")
+    assert staged.load(CONNECTOR_HUB_PROFILE="staging").profile == "staging"
+    assert staged.load("other", CONNECTOR_HUB_PROFILE="staging").profile == "other"
+    assert staged.load(CONNECTOR_HUB_PROFILE="").profile is None
+
+
+@pytest.mark.parametrize(
+    ("named", "environ", "said"),
+    [
+        ("stagin", {}, "there is no profile 'stagin'"),
+        (
+            None,
+            {"CONNECTOR_HUB_PROFILE": "stagin"},
+            "there is no profile 'stagin', as CONNECTOR_HUB_PROFILE says",
+        ),
+    ],
+)
+def test_an_unknown_profile_is_told_at_its_place(
+    staged: Files, named: str | None, environ: dict[str, str], said: str
+) -> None:
+    with pytest.raises(Mistakes) as raised:
+        staged.load(named, **environ)
+    (found,) = raised.value.diagnostics
+    assert (found.message, found.line, found.column) == (said, 6, 1)
+    assert found.hint == "did you mean 'staging'?"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ("here: third", "here: thrid", 10, "there is no connection 'thrid'"),
+        ("here: third", "hear: third", 10, "there is no connection 'hear'"),
+        (
+            "    state: sqlite:///staging.db\n",
+            "",
+            7,
+            "profile 'staging' has no state of its own",
+        ),
+        (
+            "sqlite:///staging.db",
+            "sqlite:///./hub.db",
+            8,
+            "would share its state with the file itself",
+        ),
+        (
+            "  staging:",
+            "  other: {state: 'sqlite:///staging.db'}\n  staging:",
+            9,
+            "would share its state with profile 'other'",
+        ),
+        ("file:staging.key", "0123456789", 9, "the key is written out"),
+    ],
+)
+def test_a_mistake_in_a_profile_is_told_whichever_is_used(
+    staged: Files, old: str, new: str, line: int, said: str
+) -> None:
+    staged.edit(old, new)
+    for profile in (None, "staging"):
+        (found, *_) = staged.mistakes(profile)
+        assert said in found.message
+        assert found.line == line
+        assert "0123456789" not in found.source
+
+
+def test_a_state_that_cannot_be_used_is_told_at_the_profile(staged: Files) -> None:
+    staged.edit("sqlite:///staging.db", "mysql://u:pat-123@h/d")
+    (found,) = staged.mistakes("staging")
+    assert "cannot be used" in found.message
+    assert found.line == 8
+    assert "pat-123" not in f"{found}"
+    assert staged.load().profile is None
+
+
+def test_states_in_memory_are_not_shared(staged: Files) -> None:
+    staged.edit("sqlite:///staging.db", "'sqlite:///:memory:'")
+    staged.edit("mappings: words", "mappings: words\nstate: 'sqlite:///:memory:'")
+    assert staged.load("staging").profile == "staging"

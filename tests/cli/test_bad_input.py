@@ -299,7 +299,7 @@ def test_a_missing_key_is_told_at_its_place(bench, reference, said):
 
 
 def test_a_missing_key_of_a_profile_is_told_at_its_place(bench):
-    text = "profiles:\n  trial:\n    key: env:NOT_SET_AT_ALL\n"
+    text = "profiles:\n  trial:\n    state: sqlite:///trial.db\n    key: env:NOT_SET_AT_ALL\n"
     bench.file.write_text(bench.file.read_text() + text)
     line = bench.file.read_text().count("\n")
     done = bench("sync", "--profile", "trial")

@@ -19,10 +19,12 @@ from connector_hub.adapters.config import (
     FieldPolicyModel,
     JobModel,
     MappingModel,
+    ProfileModel,
     ProjectModel,
     RuleModel,
     SideModel,
 )
+from connector_hub.adapters.profiles import check_profiles, idle
 from connector_hub.adapters.receivers import receivers
 from connector_hub.adapters.secrets import is_reference
 from connector_hub.adapters.sheets import read_sheet
@@ -64,6 +66,8 @@ _TYPE = re.compile(r"(str|int|float|list\[|dict\[|constrained-|function-)")
 _PASSWORD = re.compile(r"://[^/@]*@")
 _NO_POLICY = FieldPolicyModel.model_validate({})
 _NO_KEY = "none"
+PROFILE = "CONNECTOR_HUB_PROFILE"
+"""The variable that names a profile where the command line does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,10 @@ class Project:
     broken: Mapping[str, PluginError]
     """What keeps a connection from use, when it is its plugin's fault."""
     notify: tuple[Receiver, ...] = ()
+    profile: str | None = None
+    """The profile it was read under."""
+    elsewhere: frozenset[str] = frozenset()
+    """Connections that only other profiles use."""
 
     def entity(self, name: str) -> Entity:
         """An entity by name.
@@ -152,7 +160,7 @@ def load_project(
     environ: Mapping[str, str],
     connectors: Connectors,
 ) -> Project:
-    """Read a project.
+    """Read a project, under a profile: the one that is named, else that of CONNECTOR_HUB_PROFILE.
 
     Raises:
         ConfigError: with every mistake of hub.yaml, then of the mappings its jobs use.
@@ -175,7 +183,17 @@ def load_project(
     model = _validated(ProjectModel, doc, (), doc.data, found)
     found.raise_if_any()
     reader = _Reader(doc, file.parent.resolve(), connectors, found)
-    return reader.project(model, file, profile)
+    named = profile or environ.get(PROFILE) or None
+    if named is not None and named not in model.profiles:
+        origin = "" if profile else f", as {PROFILE} says"
+        reader.add(
+            ("profiles",),
+            f"there is no profile {named!r}{origin}",
+            key=True,
+            hint=did_you_mean(named, model.profiles),
+        )
+        found.raise_if_any()
+    return reader.project(model, file, named)
 
 
 @dataclass(slots=True)
@@ -188,7 +206,12 @@ class _Reader:
     broken: dict[str, PluginError] = field(default_factory=dict)
 
     def project(self, model: Any, file: Path, profile: str | None) -> Project:
-        state, key, swap = self._profile(model, profile)
+        check_profiles(model, self.folder, self.add)
+        p = model.profiles[profile] if profile else ProfileModel()
+        within: yaml.Key = ("profiles", profile or "")
+        state_at: yaml.Key = ("state",) if p.state is None else (*within, "state")
+        key_at: yaml.Key = ("key",) if p.key is None else (*within, "key")
+        state, key = p.state or model.state, p.key or model.key
         connections = {
             name: made
             for name, c in model.connections.items()
@@ -198,12 +221,12 @@ class _Reader:
         jobs = {
             name: job
             for name, j in model.jobs.items()
-            if (job := self._job(name, j, connections, swap)) is not None
+            if (job := self._job(name, j, connections, p.connections)) is not None
         }
         ttl = self._seconds(("plan_ttl",), model.plan_ttl)
         told = receivers(model.notify, self.add)
-        self._check_state(state)
-        if not is_reference(key):
+        self._check_state(state, state_at)
+        if not is_reference(model.key):
             self.add(
                 ("key",),
                 "the key is written out where only a reference may stand",
@@ -221,20 +244,16 @@ class _Reader:
             connections,
             jobs,
             self.words,
-            self._key_at(model, profile),
+            self.doc.place(key_at),
             self.broken,
             told,
+            profile,
+            idle(model, jobs.values()),
         )
 
-    def _key_at(self, model: Any, profile: str | None) -> str:
-        if profile is not None and model.profiles[profile].key:
-            return self.doc.place(("profiles", profile, "key"))
-        return self.doc.place(("key",))
-
-    def _check_state(self, state: str) -> None:
+    def _check_state(self, state: str, at: yaml.Key) -> None:
         """A state is a file in a folder that is there. A URL's password is not repeated."""
         scheme, _, path = state.partition(":///")
-        at = ("state",)
         if scheme != "sqlite" or not path:
             shown = _PASSWORD.sub("://***@", state)
             self.add(
@@ -250,30 +269,6 @@ class _Reader:
 
     def add(self, at: yaml.Key, message: str, **more: Any) -> None:
         self.found.add(self.doc.finding(at, message, **more))
-
-    def _profile(
-        self, model: Any, profile: str | None
-    ) -> tuple[str, str, Mapping[str, str]]:
-        if profile is None:
-            return model.state, model.key, {}
-        if profile not in model.profiles:
-            self.add(
-                ("profiles",),
-                f"there is no profile {profile!r}",
-                key=True,
-                hint=did_you_mean(profile, model.profiles),
-            )
-            return model.state, model.key, {}
-        p = model.profiles[profile]
-        for mine, other in p.connections.items():
-            for name in (mine, other):
-                if name not in model.connections:
-                    self.add(
-                        ("profiles", profile, "connections", mine),
-                        f"there is no connection {name!r}",
-                        hint=did_you_mean(name, model.connections),
-                    )
-        return p.state or model.state, p.key or model.key, p.connections
 
     def _folders(self, model: Any) -> list[Path | None]:
         """Mapping folders, the project's after the shipped ones; None stands for the shipped."""

@@ -126,7 +126,8 @@ async def _project(exam: _Examination) -> None:
             _state(exam, hub)
             _secrets(exam, hub)
             for name in [*p.connections, *p.broken]:
-                await _connection(exam, hub, name)
+                if name not in p.elsewhere:
+                    await _connection(exam, hub, name)
 
 
 def _state(exam: _Examination, hub: Hub) -> None:
@@ -151,6 +152,8 @@ def _secrets(exam: _Examination, hub: Hub) -> None:
     with exam.looking("keyring", "error" if needed else "warn"):
         exam.add("ok", f"keyring: {keyring_name()}")
     for name, c in hub.project.connections.items():
+        if name in hub.project.elsewhere:
+            continue
         for option, reference in c.secrets().items():
             with exam.looking(f"connection {name}: {option}"):
                 hub.secrets.read(reference)

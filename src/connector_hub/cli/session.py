@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,6 +37,8 @@ class Session:
     no_input: bool = False
     debug: bool = False
     opener: Callable[[Path, str | None], Any] | None = None
+    active: str | None = None
+    """The profile that the project was opened under."""
     told: bool = False
     """The document has been written."""
 
@@ -56,9 +59,18 @@ class Session:
                 self.project, self.profile
             )
             return found
+        return self._opened()
+
+    @contextlib.asynccontextmanager
+    async def _opened(self) -> AsyncIterator[Hub]:
+        """The project; under a profile, that is said with everything else."""
         from connector_hub.hub import open_hub  # noqa: PLC0415 - heavy
 
-        return open_hub(self.project, profile=self.profile)
+        async with open_hub(self.project, profile=self.profile) as hub:
+            self.active = hub.project.profile
+            if self.active:
+                self.note(f"profile {self.active}")
+            yield hub
 
     def say(self, text: str = "", *, colour: str | None = None) -> None:
         """A line of the result, for people. Colour goes to terminals that want it."""
@@ -74,14 +86,19 @@ class Session:
             import orjson  # noqa: PLC0415 - only who asks for JSON pays for it
 
             self.told = True
-            click.echo(orjson.dumps(document, default=str).decode())
+            found = orjson.dumps(self._under(document), default=str)
+            click.echo(found.decode())
 
     def line(self, document: Any) -> None:
         """A document of a command that prints many, one a line."""
         import orjson  # noqa: PLC0415 - only who asks for JSON pays for it
 
-        click.echo(orjson.dumps(document, default=str).decode())
+        click.echo(orjson.dumps(self._under(document), default=str).decode())
         sys.stdout.flush()
+
+    def _under(self, document: Any) -> Any:
+        """A document that says under which profile it was made, where it was under one."""
+        return {"profile": self.active, **document} if self.active else document
 
     @property
     def shows_values(self) -> bool:
@@ -160,7 +177,11 @@ _FLAGS = (
         metavar="DIR",
         help="Where hub.yaml is (default: here).",
     ),
-    click.option("--profile", metavar="NAME", help="One of hub.yaml's profiles."),
+    click.option(
+        "--profile",
+        metavar="NAME",
+        help="One of hub.yaml's profiles (or CONNECTOR_HUB_PROFILE).",
+    ),
     click.option("--json", is_flag=True, help="One JSON document on stdout."),
     click.option(
         "--values", is_flag=True, help="Show records' values, on no terminal, too."
