@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hmac
 import os
 import re
 import secrets as random_ids
@@ -56,12 +57,12 @@ from connector_hub.model.plan import (
     Shown,
 )
 from connector_hub.model.record import Record
-from connector_hub.model.standing import Held, Standing
+from connector_hub.model.standing import Held, Rival, Standing
 from connector_hub.model.union import unite
 from connector_hub.ports import Clock, Progress
 from connector_hub.sdk.connector import Account, Connector, Resource
 from connector_hub.sync import jobs as syncing
-from connector_hub.sync import matching, notices, pilot, standing
+from connector_hub.sync import matching, notices, pilot, rivals, schedule, standing
 from connector_hub.sync.base import Bases, change_hash
 from connector_hub.sync.identity import Identities
 from connector_hub.sync.matching import Found
@@ -99,6 +100,7 @@ class Known:
 
 _ALL = Options()
 _HELD_TO_PILOTS = frozenset({"plan", "sync", "apply"})
+_KEY_SAVED = "key saved"
 _WRITING = frozenset({"sync", "apply"})
 """Kinds of runs that a pause holds; the others write to no vendor."""
 _KEY = re.compile(rf"[0-9a-fA-F]{{{2 * KEY_BYTES}}}")
@@ -801,6 +803,41 @@ class Hub:
     def standings(self) -> list[Standing]:
         """What is paused, and which connections must be reconnected."""
         return self.store.standings()
+
+    def overdue(self) -> list[tuple[str, datetime | None, str]]:
+        """Jobs that did not run for twice their ``every`` though nothing holds them.
+
+        Each with when it ran last, None for never, and how that run ended.
+        """
+        last = self.store.last_syncs() if self._stateful else {}
+        held = self.store.standings() if self._stateful else []
+        return schedule.overdue(
+            self.project.jobs.values(), last, held, self.clock.now()
+        )
+
+    def rivals(self) -> list[Rival]:
+        """Users that were seen changing what the hub had just written, more than by chance."""
+        return [r for r in self.store.rivals() if rivals.is_told(r)]
+
+    def key_saved(self) -> str | None:
+        """Since when a copy of the key is known to be kept elsewhere; None where it is not."""
+        return self.store.remembered(_KEY_SAVED)
+
+    def confirm_key(self, copy: str) -> None:
+        """Remember that the key is kept elsewhere, as whoever holds a copy of it shows.
+
+        Raises:
+            ConfigError: the copy is another key.
+        """
+        _ = self.store
+        key = self.secrets.read(self.project.key).strip()
+        if not hmac.compare_digest(copy.strip().lower().encode(), key.lower().encode()):
+            raise ConfigError(
+                "this is not the key of the state",
+                where=self.project.key_at,
+                hint="make the copy anew; the key itself is not shown",
+            )
+        self.store.remember(_KEY_SAVED, self.clock.now().isoformat())
 
     def _named(self, name: str) -> tuple[Held, str]:
         p = self.project

@@ -16,7 +16,7 @@ from connector_hub.model.job import SideName
 from connector_hub.model.link import Kin, Link
 from connector_hub.model.notice import Fact
 from connector_hub.model.plan import Change, Seen
-from connector_hub.model.standing import Standing
+from connector_hub.model.standing import Rival, Standing
 
 
 class Body(dict[str, Any]):
@@ -353,6 +353,30 @@ class Store(Protocol):
 
     def clear_standing(self, what: str, name: str) -> bool:
         """It is well again; whether it was not."""
+
+    def set_wrote(
+        self, job: str, side: str, rows: Iterable[tuple[str, str]], at: datetime
+    ) -> None:
+        """Fields that were just written to records: (record, field)."""
+
+    def wrote(
+        self, job: str, side: str, records: Collection[str], since: datetime
+    ) -> list[tuple[str, str]]:
+        """Which fields of these records were written since then: (record, field)."""
+
+    def meet_rivals(
+        self, job: str, side: str, rows: Iterable[tuple[str, str, str]], at: datetime
+    ) -> None:
+        """Another user changed what was written, once for each writing: (record, field, user)."""
+
+    def rivals(self) -> list[Rival]:
+        """Who changed what was written, soon after."""
+
+    def remember(self, name: str, value: str) -> None:
+        """Keep something about the state itself."""
+
+    def remembered(self, name: str) -> str | None:
+        """What was kept about the state itself."""
 
     def told(self, receiver: str) -> dict[Fact, int]:
         """What a receiver of notices was told last."""

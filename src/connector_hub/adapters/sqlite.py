@@ -25,7 +25,7 @@ from connector_hub.model.link import Kin, Link
 from connector_hub.model.mapping import ABSENT
 from connector_hub.model.notice import Fact
 from connector_hub.model.plan import Change, Seen
-from connector_hub.model.standing import Standing
+from connector_hub.model.standing import Rival, Standing
 
 _CHUNK = 500
 _TENANT = 1
@@ -864,6 +864,63 @@ class SqliteStore:
         )
         return known.rowcount > 0
 
+    def set_wrote(
+        self, job: str, side: str, rows: Iterable[tuple[str, str]], at: datetime
+    ) -> None:
+        """Fields that were just written to records: (record, field)."""
+        when = at.isoformat()
+        self._many(
+            "insert or replace into wrote values(?,?,?,?,?,?)",
+            ((_TENANT, job, side, record, field, when) for record, field in rows),
+        )
+
+    def wrote(
+        self, job: str, side: str, records: Collection[str], since: datetime
+    ) -> list[tuple[str, str]]:
+        """Which fields of these records were written since then: (record, field)."""
+        return list(
+            self._in(
+                "select record, field from wrote where tenant=? and job=? and side=? and at>=? "
+                "and record in ({})",
+                (_TENANT, job, side, since.isoformat()),
+                records,
+            )
+        )
+
+    def meet_rivals(
+        self, job: str, side: str, rows: Iterable[tuple[str, str, str]], at: datetime
+    ) -> None:
+        """Another user changed what was written, once for each writing: (record, field, user)."""
+        for record, field, user in rows:
+            self._run(
+                "insert into rival values(?,?,?,?,?,?,1,?) "
+                "on conflict(tenant, job, side, field, user, record) "
+                "do update set times=times+1, at=excluded.at",
+                (_TENANT, job, side, field, user, record, at.isoformat()),
+            )
+            self._run(
+                "delete from wrote where tenant=? and job=? and side=? and record=? and field=?",
+                (_TENANT, job, side, record, field),
+            )
+
+    def rivals(self) -> list[Rival]:
+        """Who changed what was written, soon after."""
+        rows = self._run(
+            "select job, side, field, user, count(*), max(times) from rival where tenant=? "
+            "group by job, side, field, user",
+            (_TENANT,),
+        )
+        return [Rival(*row) for row in rows]
+
+    def remember(self, name: str, value: str) -> None:
+        """Keep something about the state itself."""
+        self._run("insert or replace into meta values(?,?)", (name, value))
+
+    def remembered(self, name: str) -> str | None:
+        """What was kept about the state itself."""
+        row = self._one("select value from meta where name=?", (name,))
+        return row[0] if row else None
+
     def told(self, receiver: str) -> dict[Fact, int]:
         """What a receiver of notices was told last."""
         rows = self._run(
@@ -1026,6 +1083,11 @@ class SqliteStore:
         self._run(
             "delete from conflict_member where conflict not in (select id from conflict)"
         )
+        for table, age in (("wrote", 1 / 24), ("rival", 30)):
+            self._run(
+                f"delete from {table} where tenant=? and at<?",  # noqa: S608 - a constant
+                (_TENANT, (now - timedelta(days=age)).isoformat()),
+            )
         self._run(
             "delete from run where tenant=? and ended<? "
             "and id not in (select max(id) from run group by tenant, job, kind)",

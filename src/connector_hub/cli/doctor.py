@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from connector_hub import __version__
+from connector_hub.cli.outcomes import duration, length
 from connector_hub.cli.running import Interrupted, finish
 from connector_hub.cli.session import Session, with_session
-from connector_hub.errors import HubError
+from connector_hub.errors import ConfigError, HubError
 
 if TYPE_CHECKING:
     from connector_hub.hub import Hub
+    from connector_hub.model.standing import Rival
 
 State = Literal["ok", "warn", "error"]
 _COLOURS = {"ok": "green", "warn": "yellow", "error": "red"}
@@ -68,14 +72,20 @@ def _parts(error: HubError) -> Iterable[tuple[str, str]]:
 
 
 @click.command()
+@click.option(
+    "--key-saved",
+    "copy",
+    metavar="COPY",
+    help="A copy of the state's key that is kept elsewhere: a file, or - for stdin.",
+)
 @with_session
-def doctor(session: Session) -> int:
-    """Look at this machine, the plugins, the project, the state and each connection."""
+def doctor(session: Session, *, copy: str | None) -> int:
+    """Look at this machine, the plugins, the project, the state, each connection, and what should run."""
     exam = _Examination(session)
     exam.add("ok", f"Python {platform.python_version()}, connector-hub {__version__}")
     _plugins(exam)
     try:
-        finish(_project(exam))
+        finish(_project(exam, copy))
     except Interrupted as e:
         session.note("interrupted")
         return e.exit_code
@@ -109,7 +119,32 @@ def _plugins(exam: _Examination) -> None:
         )
 
 
-async def _project(exam: _Examination) -> None:
+def _copy(file: str, project: Path) -> str:
+    """A copy of the key that is kept elsewhere.
+
+    Raises:
+        ConfigError: it cannot be read, or lies in the project's own folder.
+    """
+    if file == "-":
+        return sys.stdin.readline()
+    path = Path(file)
+    if path.resolve().is_relative_to(project.resolve()):
+        raise ConfigError(
+            f"{file} lies in the project's folder: what takes one takes the other",
+            hint="keep the copy on another machine, or in a password manager, and pipe it in: -",
+        )
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError(f"{file} cannot be read as a copy of the key") from None
+
+
+def _confirm(exam: _Examination, hub: Hub, file: str) -> None:
+    with exam.looking("key"):
+        hub.confirm_key(_copy(file, hub.project.folder))
+
+
+async def _project(exam: _Examination, copy: str | None) -> None:
     from connector_hub.adapters.files import run_tests  # noqa: PLC0415 - heavy
 
     with exam.looking("project"):
@@ -123,11 +158,15 @@ async def _project(exam: _Examination) -> None:
             with exam.looking("mappings"):
                 run_tests(p).raise_if_any()
                 exam.add("ok", "the mappings and their tests")
+            if copy is not None:
+                _confirm(exam, hub, copy)
             _state(exam, hub)
             _secrets(exam, hub)
             for name in [*p.connections, *p.broken]:
                 if name not in p.elsewhere:
                     await _connection(exam, hub, name)
+            with exam.looking("state"):
+                _running(exam, hub)
 
 
 def _state(exam: _Examination, hub: Hub) -> None:
@@ -140,6 +179,64 @@ def _state(exam: _Examination, hub: Hub) -> None:
         size = f", {path.stat().st_size / 1e6:.1f} MB" if path else ""
         name = path.name if path else "in memory"
         exam.add("ok", f"state {name}{size}, its key opens it")
+        _key(exam, hub)
+
+
+def _key(exam: _Examination, hub: Hub) -> None:
+    """Whether the state outlives this machine's disk: a key of the environment is kept by who sets it."""
+    reference, saved = hub.project.key, hub.key_saved()
+    if saved is not None:
+        exam.add("ok", f"key {reference}: a copy was shown on {saved[:10]}")
+    elif not reference.startswith("env:"):
+        exam.add(
+            "warn",
+            f"key {reference}: no copy is known; without the key the state cannot be read",
+            "keep a copy elsewhere, then: connector-hub doctor --key-saved COPY",
+        )
+
+
+def _running(exam: _Examination, hub: Hub) -> None:
+    """What should run and does not, and who else writes."""
+    now = hub.clock.now()
+    for job, began, status in hub.overdue():
+        every = length(hub.job(job).every or 0)
+        ran = "it has never run"
+        if began is not None:
+            ago = duration((now - began).total_seconds())
+            ran = f"it last ran {ago} ago ({status})"
+        exam.add(
+            "warn",
+            f"job {job} is to run every {every}; {ran}",
+            "start `connector-hub run`, or take away its `every`",
+        )
+    path = hub.state_path
+    if path is not None and not path.exists():
+        return
+    for s in hub.standings():
+        verb = "resume" if s.state == "paused" else "connect"
+        exam.add("warn", s.told(), f"connector-hub {verb} {s.name}")
+    for receiver, why, at in hub.untold():
+        exam.add(
+            "warn",
+            f"{receiver.way.label()} could not be told for {duration((now - at).total_seconds())}: {why}",
+            "connector-hub notify --test",
+        )
+    for r in hub.rivals():
+        if r.job in hub.project.jobs:
+            _rival(exam, hub, r)
+
+
+def _rival(exam: _Examination, hub: Hub, rival: Rival) -> None:
+    where = hub.job(rival.job).side(rival.side).connection
+    of = _plural(rival.records, "record")
+    again = f", of one {rival.times} times" if rival.times > 1 else ""
+    exam.add(
+        "warn",
+        f"job {rival.job}: user {rival.user} of {where} changed {rival.field} of {of}{again} "
+        "within an hour after the hub had written it",
+        "if that is another integration, let one of the two write this field: "
+        f"fields: {{{rival.field}: {{from: CONNECTION}}}}",
+    )
 
 
 def _secrets(exam: _Examination, hub: Hub) -> None:

@@ -1,4 +1,4 @@
-"""What holds a job or a connection: a person's pause, or credentials that are no longer accepted."""
+"""What is not as it should be with a job or a connection: it is held, or another writes the same."""
 
 from __future__ import annotations
 
@@ -6,7 +6,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from connector_hub.model.job import SideName
+
 Held = Literal["job", "connection"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A user who changed a field of a job's records soon after the hub had written it.
+
+    ``records`` of them, and the same one ``times`` at the most.
+    """
+
+    job: str
+    side: SideName
+    field: str
+    user: str
+    records: int
+    times: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from connector_hub.model.link import Kin, Match, match
 from connector_hub.model.merge import Merged, blank, merge
 from connector_hub.model.plan import Change, Seen, Wait
 from connector_hub.model.record import Gone
+from connector_hub.sync import rivals
 from connector_hub.sync.base import Base, change_hash
 from connector_hub.sync.reading import ABSENT, FIRST, bury, free, index, met_at_left
 from connector_hub.sync.run import ALL_WRITES, Held, JobRun, Member, hold
@@ -147,6 +148,7 @@ async def plan_seen(run: JobRun, side: LiveSide, seen: Sequence[Seen]) -> list[C
         change = _change(run, side, s, decided.get(s.hub, {}))
         if change is not None:
             changes.append(change)
+    rivals.compare(run)
     _claim(run, side, subjects)
     return _suppress(run, changes)
 
@@ -604,6 +606,8 @@ def _merge(
         return merge(policies, left, right, None, decided=decided)
     mine = side.bases.moved(s.base, s.seen.raws)
     theirs = other.bases.moved(s.there_base, s.there.raws)
+    rivals.notice(run, side, s.seen, mine, s.base)
+    rivals.notice(run, other, s.there, theirs, s.there_base)
     moved = (mine, theirs) if at_left else (theirs, mine)
     based = side.bases.based(s.base) & other.bases.based(s.there_base)
     anew = set(run.options.backfill) - mine - theirs

@@ -149,6 +149,8 @@ class JobRun:
     """The last of each side's inbox entries that was taken; later ones stay."""
     again: set[Member] = field(default_factory=set)
     """Records that must be looked at again after this run."""
+    strangers: list[tuple[SideName, str, str, set[str]]] = field(default_factory=list)
+    """Records that somebody else changed: (side, record, user, fields); looked at window by window."""
     since: dict[str, str | None] = field(default_factory=dict)
     """Marks to read from in place of the stored ones, by side."""
     rereads: dict[str, Counter[str]] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -19,6 +19,7 @@ from connector_hub.errors import (
     StoreError,
     Unavailable,
 )
+from connector_hub.model.job import Job
 from connector_hub.model.plan import Receipt
 from connector_hub.model.standing import Standing
 from connector_hub.ports import Clock
@@ -126,6 +127,25 @@ class Agenda:
         """When a turn comes, as clocks on walls say it."""
         left = max(turn.due - self.clock.monotonic(), 0.0)
         return self.clock.now() + timedelta(seconds=left)
+
+
+def overdue(
+    jobs: Iterable[Job],
+    last: Mapping[str, tuple[datetime, str]],
+    held: Iterable[Standing],
+    now: datetime,
+) -> list[tuple[str, datetime | None, str]]:
+    """Scheduled jobs that nobody runs, though nothing holds them: (job, its last run, how that ended)."""
+    names = {(s.what, s.name) for s in held}
+    found = []
+    for job in jobs:
+        began, status = last.get(job.name, (None, ""))
+        late = began is None or (now - began).total_seconds() > 2 * (job.every or 0)
+        mine = {("job", job.name)}
+        mine |= {("connection", s.connection) for s in (job.left, job.right)}
+        if job.every and late and not mine & names:
+            found.append((job.name, began, status))
+    return found
 
 
 def cancelled() -> bool:

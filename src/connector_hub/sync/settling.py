@@ -21,6 +21,7 @@ from connector_hub.model.conflict import UNKNOWN
 from connector_hub.model.job import SIDES, SideName, across
 from connector_hub.model.plan import OUTCOMES, Change, Seen
 from connector_hub.model.record import Done, Outcome
+from connector_hub.sync import rivals
 from connector_hub.sync.base import Base, change_hash
 from connector_hub.sync.planner import FIELDS, asked, part, refused, wait_for_links
 from connector_hub.sync.reading import free, index
@@ -66,6 +67,15 @@ def settle(run: JobRun, changes: Iterable[Change], items: Sequence[Item]) -> Non
             s.outcomes.append(_outcome(run, s, i))
     linked = [s for s in settling if _is_linked(s)]
     _remember(run, linked)
+    updated = [s for s in linked if s.change.action == "update"]
+    rivals.remember(
+        run,
+        [
+            (n, x.now, s.change.fields(n), x.differs if x.edited else ())
+            for s in updated
+            for n, x in s.taken.items()
+        ],
+    )
     if run.job.leaving == "unlink":
         for s in linked:
             if s.change.leaves:

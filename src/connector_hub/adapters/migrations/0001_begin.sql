@@ -61,3 +61,9 @@ create index run_ended on run(tenant, ended);
 -- What each receiver of notices was told last, and since when it cannot be reached.
 create table told(tenant int, receiver text, topic text, subject text, count int not null, primary key(tenant, receiver, topic, subject)) without rowid;
 create table untold(tenant int, receiver text, code text not null, since text not null, primary key(tenant, receiver)) without rowid;
+
+-- Fields that were written to records, for an hour, and who else changed them meanwhile, how often.
+create table wrote(tenant int, job text, side text, record text, field text, at text not null, primary key(tenant, job, side, record, field)) without rowid;
+create index wrote_at on wrote(tenant, at);
+create table rival(tenant int, job text, side text, field text, user text, record text, times int not null, at text not null,
+  primary key(tenant, job, side, field, user, record)) without rowid;
