@@ -23,7 +23,7 @@ from connector_hub.errors import (
     Unavailable,
 )
 from connector_hub.ports import Answer
-from connector_hub.sdk import Auth, Bearer, ClientCredentials, Connector
+from connector_hub.sdk import Auth, Bearer, ClientCredentials, Connector, Fault, Kind
 from connector_hub.testing.clock import VirtualClock
 
 CANARY = "s3cr3t-canary"
@@ -133,6 +133,27 @@ async def test_a_vendor_that_wants_an_hour_ends_the_call():
     respx.get(f"{URL}/x").respond(429, headers={"Retry-After": "3600"})
     with pytest.raises(RateLimited):
         await client().get("/x")
+
+
+@respx.mock
+async def test_a_spent_quota_keeps_the_time_the_vendor_named(monkeypatch):
+    respx.get(f"{URL}/x").respond(429, headers={"Retry-After": "900"})
+    quota = Fault(Kind.QUOTA, "the day's calls are spent")
+    monkeypatch.setattr(Plain, "fault", lambda _self, _answer: quota)
+    with pytest.raises(QuotaSpent) as raised:
+        await client().get("/x")
+    assert raised.value.wait == 900
+
+
+@respx.mock
+async def test_calls_of_old_are_forgotten():
+    respx.get(f"{URL}/x").respond(200, json={})
+    clock = VirtualClock()
+    http = client(clock=clock)
+    for _ in range(50):
+        await http.get("/x")
+        await clock.advance(1)
+    assert len(http._firsts) <= 11
 
 
 @respx.mock
