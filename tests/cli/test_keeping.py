@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -160,9 +161,8 @@ def test_a_terminal_shows_a_table_and_the_lines_above_it(run, on_a_terminal):
 
 
 def test_a_table_has_a_row_for_each_job():
-    board = Board(
-        {n: replace(job(n), every=900.0) for n in ("people", "firms", "deals")}
-    )
+    jobs = {n: replace(job(n), every=900.0) for n in ("people", "firms", "deals")}
+    board = Board(jobs, SimpleNamespace(now=lambda: NOW))
     board.hear(Event("ended", "firms", None, Locked("elsewhere"), LATER))
     board.hear(Event("held", "deals", by=HELD))
     board.hear(Event("started", "people"))
@@ -181,7 +181,7 @@ def test_a_table_has_a_row_for_each_job():
         "of",
         "4,000",
     ]
-    assert shown[2] == ["firms", "15m", "Locked", at(LATER)]
+    assert shown[2] == ["firms", "15m", "Locked", at(NOW), at(LATER)]
     assert shown[3] == ["deals", "15m", "reconnect"]
     board.hear(Event("freed", "deals"))
     board.hear(Event("ended", "people", Receipt("people", 1), AuthError("no"), by=HELD))

@@ -15,13 +15,16 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
+    from connector_hub.ports import Clock
     from connector_hub.sync.schedule import Event
 
-_HEADS = ("JOB", "EVERY", "STATUS", "LAST", "NEXT", "DONE")
+_HEADS = ("JOB", "EVERY", "STATUS", "LAST", "TOOK", "NEXT", "DONE")
+_FRAMES = 2
+"""Looks a second: it stands on somebody's screen for days."""
 
 
 @contextlib.contextmanager
-def shown(jobs: dict[str, Job]) -> Iterator[Board | None]:
+def shown(jobs: dict[str, Job], clock: Clock) -> Iterator[Board | None]:
     """The table while the block lasts; None where stderr is no terminal."""
     if plain(sys.stderr):
         yield None
@@ -29,11 +32,12 @@ def shown(jobs: dict[str, Job]) -> Iterator[Board | None]:
     from rich.console import Console  # noqa: PLC0415 - terminals only
     from rich.live import Live  # noqa: PLC0415
 
-    board = Board(jobs)
+    board = Board(jobs, clock)
     with Live(
         get_renderable=board.table,
         console=Console(stderr=True),
         transient=True,
+        refresh_per_second=_FRAMES,
         redirect_stdout=False,
         redirect_stderr=False,
     ) as live:
@@ -44,13 +48,15 @@ def shown(jobs: dict[str, Job]) -> Iterator[Board | None]:
 class Board:
     """What is known of each job."""
 
-    def __init__(self, jobs: dict[str, Job]) -> None:
+    def __init__(self, jobs: dict[str, Job], clock: Clock) -> None:
         self.live: Live | None = None
         self._jobs = jobs
+        self._clock = clock
         self._running = ""
         self._phase = ""
         self._status = dict.fromkeys(jobs, "")
         self._last = dict.fromkeys(jobs, "")
+        self._took = dict.fromkeys(jobs, "")
         self._next = dict.fromkeys(jobs, "")
         self._done = dict.fromkeys(jobs, "")
 
@@ -70,12 +76,13 @@ class Board:
     def _ended(self, event: Event) -> None:
         job, receipt, by = event.job, event.receipt, event.by
         self._running = ""
+        self._last[job] = f"{self._clock.now().astimezone():%H:%M:%S}"
         self._status[job] = receipt.status if receipt else "failed"
         if receipt is None and event.error is not None:
             self._status[job] = event.error.code
         if receipt is not None:
             self._done[job] = counted(receipt)
-            self._last[job] = duration(receipt.seconds)
+            self._took[job] = duration(receipt.seconds)
         if by is not None:
             self._status[job] = by.state
         self._next[job] = f"{event.again.astimezone():%H:%M:%S}" if event.again else ""
@@ -105,6 +112,6 @@ class Board:
             if name == self._running:
                 status, done = Text("running", "cyan"), self._phase
             every = length(job.every or 0)
-            cells = (name, every, status, self._last[name], self._next[name], done)
-            table.add_row(*cells)
+            last, took, then = self._last[name], self._took[name], self._next[name]
+            table.add_row(name, every, status, last, took, then, done)
         return table

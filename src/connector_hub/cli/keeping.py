@@ -65,7 +65,7 @@ class _Keeping:
             )
             if told:
                 self.session.note(f"keeping {told}; Ctrl-C ends it")
-            with shown(jobs) as self.board:
+            with shown(jobs, hub.clock) as self.board:
                 progress = self.board.progress if self.board else _unseen
                 try:
                     await hub.run(self.hear, progress=progress)

@@ -48,6 +48,7 @@ jobs: {}
 #     left: {connection: sales, resource: contacts}
 #     right: {connection: billing, resource: Contact}
 #     direction: left-to-right
+#     every: 15m               # connector-hub run keeps to it
 """
 
 

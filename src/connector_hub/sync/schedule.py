@@ -32,6 +32,7 @@ QUOTA = 900.0
 """The same for a spent quota."""
 LONGEST = 3600.0
 """Seconds a failing job waits at the most, unless its own ``every`` is longer."""
+_WELL = frozenset({"done", "partial", "waiting"})
 _TEMPORARY = Unavailable.exit_code
 _DOUBLINGS = 20
 
@@ -113,7 +114,7 @@ class Agenda:
         for job, seconds in every.items():
             began, status = last.get(job, (None, ""))
             left = 0.0
-            if began is not None and status in {"done", "partial"}:
+            if began is not None and status in _WELL:
                 left = seconds - (clock.now() - began).total_seconds()
             due = now + min(max(left, 0.0), seconds)
             turns.append(Turn(job, seconds, due, due))
