@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 from connector_hub.hub import Hub
+from connector_hub.model.plan import Seen
 from connector_hub.model.standing import Rival
+from connector_hub.sync import rivals
 from connector_hub.sync.rivals import SOON
 
 from .conftest import Opener, Vendors
@@ -136,3 +139,23 @@ async def test_what_was_seen_is_forgotten_after_a_month(opened: Opener) -> None:
         assert hub.rivals()
         hub.store.expire(now + timedelta(days=31))
         assert hub.rivals() == []
+
+
+async def test_an_edit_before_the_reading_back_counts_when_another_made_it(
+    opened: Opener,
+) -> None:
+    async with opened() as hub:
+        here = SimpleNamespace(name="right", account=SimpleNamespace(user="hub"))
+        run: Any = SimpleNamespace(
+            job=SimpleNamespace(name="contacts"),
+            sides=[here],
+            store=hub.store,
+            clock=hub.clock,
+        )
+        for user in ("other", "other", "hub", None):
+            seen = Seen("1", None, None, user, ())
+            rivals.remember(run, [("right", seen, ("title", "phone"), ("title",))])
+        assert hub.rivals() == [Rival("contacts", "right", "title", "other", 1, 2)]
+        here.account.user = None
+        rivals.remember(run, [("right", seen, ("title",), ("title",))])
+        assert len(hub.store.rivals()) == 1, "who the hub is there is not known"

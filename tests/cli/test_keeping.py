@@ -88,7 +88,9 @@ def test_another_day_is_told(run):
 
 
 def test_a_failed_run_says_why_and_when_it_goes_on(run):
-    error = GuardTripped("it would create 900 records", where="people", hint="see plan")
+    error = GuardTripped(
+        "it would create\n  900 records", where="people", hint="see plan"
+    )
     left = Receipt("people", 2, "refused")
     done = run(Event("ended", "people", left, error, LATER))
     (told,) = lines(done)

@@ -100,7 +100,8 @@ class _Keeping:
         text = line(receipt, self.width)
         if error is not None:
             where = f" ({error.where})" if error.where else ""
-            text += f"   {failures.code_of(error)}{where}: {error.message}"
+            what = " ".join(error.message.split())
+            text += f"   {failures.code_of(error)}{where}: {what}"
         self.say(f"{text}   {self._next(event)}", COLOURS.get(receipt.status, "red"))
         if error is not None and error.hint:
             self.note(f"  help: {error.hint}")
