@@ -181,6 +181,18 @@ async def test_a_test_that_arrives_ends_the_complaint(opened: Opener) -> None:
     assert len(came) == 2
 
 
+async def test_a_notice_that_arrives_ends_the_complaint(opened: Opener) -> None:
+    came: list[Hook] = []
+    receipt = Receipt("contacts", 1, "failed", error={"code": "Unavailable"})
+    async with opened() as hub, web_server(status(200), came) as url:
+        receives(hub, hook(url))
+        (name,) = hub._receivers()
+        hub.store.set_untold(name, "Unavailable", hub.clock.now())
+        assert await hub.notify([receipt]) == []
+        assert hub.untold() == []
+    assert len(came) == 1
+
+
 async def test_run_sends_notices_and_says_who_was_not_reached(opened: Opener) -> None:
     came: list[Hook] = []
     async with opened(every="1m") as hub, web_server(status(200), came) as url:

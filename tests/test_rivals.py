@@ -6,13 +6,21 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from connector_hub.hub import Hub
 from connector_hub.model.plan import Seen
 from connector_hub.model.standing import Rival
 from connector_hub.sync import rivals
+from connector_hub.sync.base import Base
 from connector_hub.sync.rivals import SOON
 
 from .conftest import Opener, Vendors
+
+
+@pytest.fixture
+def people() -> int:
+    return 6
 
 
 class Story:
@@ -159,3 +167,33 @@ async def test_an_edit_before_the_reading_back_counts_when_another_made_it(
         here.account.user = None
         rivals.remember(run, [("right", seen, ("title",), ("title",))])
         assert len(hub.store.rivals()) == 1, "who the hub is there is not known"
+
+
+def test_a_field_that_was_never_agreed_on_has_not_come_back_changed() -> None:
+    bases = SimpleNamespace(never=lambda _base: {"company"})
+    account = SimpleNamespace(user="hub")
+    here: Any = SimpleNamespace(name="right", account=account, bases=bases)
+    run: Any = SimpleNamespace(planning=False, strangers=[])
+    seen = Seen("1", None, None, "other", ())
+    rivals.notice(run, here, seen, {"title", "company"}, Base(b"", ()))
+    assert run.strangers == [("right", "1", "other", {"title"})]
+
+
+async def test_what_was_written_longer_ago_than_that_is_not_compared(
+    opened: Opener,
+) -> None:
+    async with opened() as hub:
+        run: Any = SimpleNamespace(
+            job=SimpleNamespace(name="contacts"),
+            sides=[SimpleNamespace(name="right")],
+            store=hub.store,
+            clock=hub.clock,
+        )
+        for minutes in (61, 59):
+            at = hub.clock.now() - timedelta(minutes=minutes)
+            hub.store.set_wrote("contacts", "right", [(str(minutes), "title")], at)
+            run.strangers = [("right", str(minutes), "other", {"title"})]
+            rivals.compare(run)
+            assert run.strangers == []
+        (found,) = hub.store.rivals()
+        assert found.records == 1

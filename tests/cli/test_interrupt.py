@@ -20,7 +20,9 @@ from connector_hub.model.plan import Receipt
 class Hub:
     def job(self, name): return SimpleNamespace(name=name)
     def jobs_in_order(self): return ["firms", "people"]
-    async def notify(self, receipts): return []
+    async def notify(self, receipts):
+        print("notices", file=sys.stderr, flush=True)
+        return []
     async def sync(self, name, **more):
         if name == "firms":
             return Receipt(name, 1, read=2, created=2)
@@ -109,3 +111,4 @@ def test_an_error_on_the_way_out_does_not_let_the_next_job_start():
     ended, _, err, _ = child.end(signal.SIGINT)
     assert ended == 130
     assert "gone" in err
+    assert "notices" not in err
