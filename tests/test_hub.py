@@ -394,7 +394,7 @@ async def test_a_plan_is_refused_after_its_mapping_changed_or_its_day_is_over(
         "fields:\n  city: {path: properties.city, via: [upper]}\n"
     )
     async with opened() as hub:
-        with pytest.raises(PlanStale, match="a mapping changed"):
+        with pytest.raises(PlanStale, match="before the rule of city at sales changed"):
             await hub.apply(plan.id)
         hub.clock.now = lambda: datetime.now(UTC) + timedelta(hours=25)
         with pytest.raises(PlanStale, match="25 hours old"):

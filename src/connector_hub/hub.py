@@ -28,6 +28,7 @@ from connector_hub.adapters.clock import SystemClock
 from connector_hub.adapters.http import HttpClient, Ledger
 from connector_hub.adapters.locks import job_lock
 from connector_hub.adapters.notify import Message, Postman
+from connector_hub.adapters.person import person
 from connector_hub.adapters.plugins import Plugins
 from connector_hub.adapters.secrets import SecretsAdapter
 from connector_hub.adapters.sqlite import SqliteStore
@@ -45,6 +46,7 @@ from connector_hub.errors import (
 )
 from connector_hub.model.conflict import KINDS, UNKNOWN, Conflict, DeadLetter
 from connector_hub.model.job import SIDES, Job, SideName, across
+from connector_hub.model.kept import OPEN, Kept, KeptRow, PlanState
 from connector_hub.model.link import spelled
 from connector_hub.model.mapping import Spoke, compile_mapping
 from connector_hub.model.notice import News, Receiver, facts
@@ -66,6 +68,13 @@ from connector_hub.sync import matching, notices, pilot, rivals, schedule, stand
 from connector_hub.sync.base import Bases, change_hash
 from connector_hub.sync.identity import Identities
 from connector_hub.sync.matching import Found
+from connector_hub.sync.plans import (
+    Step,
+    already_waits,
+    prints,
+    refusal,
+    stands,
+)
 from connector_hub.sync.run import JobRun, Options, Route
 from connector_hub.sync.schedule import Agenda, Keeper, Tell
 from connector_hub.sync.sides import LiveSide, Place, fetch, pages
@@ -495,7 +504,7 @@ class Hub:
     ) -> dict[str, Spoke]:
         """How each resource of a side is read."""
         at = job.side(side)
-        connector = self.project.connections[at.connection].connector
+        connector = self.connection(at.connection).connector
         entity = self.project.entity(job.entity)
         return {
             resource: compile_mapping(
@@ -664,13 +673,21 @@ class Hub:
         async with self._running(job, "plan", options, progress) as run:
             run.planning = True
             await syncing.plan(run)
-            self._promise(run)
-            self.store.save_plan(
-                run.plan.id, job, syncing.plan_document(run), self.clock.now()
-            )
+            self._keep(run, "kept")
             now = self.clock.now()
             self.store.end_run(run.number, "done", run.plan.document(), now)
             return run.plan
+
+    def _keep(self, run: JobRun, state: PlanState) -> None:
+        """Keep a run's plan, with what carrying it out would cost."""
+        self._promise(run)
+        self.store.save_plan(
+            run.plan.id,
+            run.job.name,
+            syncing.plan_document(run),
+            self.clock.now(),
+            state=state,
+        )
 
     def _promise(self, run: JobRun) -> None:
         """Calls per connection and bucket that neither ``sync`` nor ``apply`` will exceed."""
@@ -701,7 +718,9 @@ class Hub:
         max_calls: int | None = None,
         progress: Progress = _silent,
     ) -> Receipt:
-        """Plan and apply one job.
+        """Plan and apply one job; a plan beyond ``apply: when`` is kept, and waits for a person.
+
+        While one waits nothing is planned or written: the receipt's status is ``waiting``.
 
         Raises:
             HubError: what the run had done by then is its ``receipt``.
@@ -709,8 +728,16 @@ class Hub:
         self._new_ledgers(max_calls)
         started = self.clock.monotonic()
         async with self._running(job, "sync", options, progress) as run:
-            await syncing.sync(run)
+            waits = next((k for k in self.plans(job) if k.state == "waiting"), None)
+            waiting = waits.plan.id if waits else None
+            if waits is not None:
+                run.note(already_waits(waits, self.project.plan_ttl))
+            elif not await syncing.sync(run):
+                self._keep(run, "waiting")
+                waiting = run.plan.id
             receipt = self._receipt(job, run.number, run, None, started)
+            if waiting is not None:
+                receipt.status, receipt.plan = "waiting", waiting
             self._end(receipt)
             return receipt
 
@@ -848,56 +875,125 @@ class Hub:
     async def apply(self, plan: Plan | str, *, progress: Progress = _silent) -> Receipt:
         """Carry out a kept plan, exactly: what moved since is stale, nothing else is done.
 
+        This is what approves a plan: who did it, and when, is remembered.
+
         Raises:
-            PlanStale: it was applied, is too old, or job, mapping or account changed.
+            ConfigError: there is no such plan.
+            PlanStale: it was decided, is too old, or job, mapping or account changed.
         """
         number = plan.id if isinstance(plan, Plan) else plan
-        job, document = self._kept_plan(number)
+        job, document = self._approvable(number)
         self._new_ledgers(None)
-        for name, promised in document["shown"]["calls"].items():
+        for name, promised in document["plan"]["calls"].items():
             self._ledger(name).promised = promised
         started = self.clock.monotonic()
-        async with self._running(job, "apply", Options(), progress, number) as run:
-            mine = syncing.plan_document(run)
-            for name in ("rules", "homes", "job"):
-                if mine[name] != document[name]:
-                    what = {
-                        "rules": "a mapping",
-                        "homes": "an account",
-                        "job": "the job",
-                    }[name]
-                    raise PlanStale(
-                        f"plan {number} was made before {what} changed",
-                        hint="plan again",
-                    )
-            await syncing.apply(
-                run,
-                document,
-                lambda: self.store.plan_applied(number, self.clock.now()),
-            )
+        options = Options(allow_deletes=document["allow_deletes"])
+        async with self._running(job, "apply", options, progress, number) as run:
+            self._approvable(number)
+            await syncing.apply(run, document, lambda: self._decide(number, "applied"))
             receipt = self._receipt(job, run.number, run, None, started)
             self._end(receipt)
             return receipt
 
-    def _kept_plan(self, number: str) -> tuple[str, dict[str, Any]]:
-        kept = self.store.plan(number)
-        if kept is None:
+    def plans(self, job: str | None = None) -> list[Kept]:
+        """The plans of a month, newest first, and how each stands now."""
+        return [self._stands(row) for row in self.store.plans(job)]
+
+    def kept(self, plan: str) -> Kept:
+        """One plan that was kept, and how it stands now.
+
+        Raises:
+            ConfigError: there is no such plan.
+        """
+        return self._stands(self._row(plan))
+
+    def approvable(self, plan: str) -> Kept:
+        """A plan that ``apply`` would carry out, as far as can be said without asking a vendor.
+
+        Raises:
+            ConfigError, PlanStale: as ``apply``.
+        """
+        self._approvable(plan)
+        return self.kept(plan)
+
+    def reject(self, plan: str) -> Kept:
+        """Drop a plan: its records are looked at again by the next sync, as if it had never been made.
+
+        Raises:
+            ConfigError: there is no such plan.
+            PlanStale: it was decided already.
+            Locked: it is being carried out.
+        """
+        row = self._row(plan)
+        with job_lock(self.state_path, row.job):
+            if self._row(plan).state not in OPEN:
+                raise refusal(self._stands(self._row(plan)))
+            with self.store.transaction():
+                self._decide(plan, "rejected")
+                self.store.drop_windows(row.job, plan)
+        return self.kept(plan)
+
+    def _decide(self, plan: str, state: PlanState) -> None:
+        self.store.end_plan(plan, state, self.clock.now(), person())
+
+    def _row(self, plan: str) -> KeptRow:
+        row = self.store.plan(plan)
+        if row is None:
             raise ConfigError(
-                f"there is no plan {number!r}",
-                hint=did_you_mean(number, self.store.plan_ids()),
+                f"there is no plan {plan!r}",
+                where=str(self.project.file),
+                hint=did_you_mean(plan, self.store.plan_ids())
+                + " see `connector-hub plans list`",
             )
-        job, made, applied, document = kept
-        age = self.clock.now() - datetime.fromisoformat(made)
-        if applied:
-            raise PlanStale(
-                f"plan {number} was applied at {applied}", hint="plan again"
-            )
-        if age > timedelta(seconds=self.project.plan_ttl):
-            raise PlanStale(
-                f"plan {number} is {age.total_seconds() / 3600:.0f} hours old",
-                hint="plan again",
-            )
-        return job, document
+        return row
+
+    def _approvable(self, plan: str) -> tuple[str, Mapping[str, Any]]:
+        row = self._row(plan)
+        stands = self._stands(row)
+        if not stands.open:
+            raise refusal(stands)
+        return row.job, row.document
+
+    def _stands(self, row: KeptRow) -> Kept:
+        """How a plan stands: what it was made from is compared with the files as they are."""
+        now = self.clock.now()
+        return stands(row, self._prints(row), self._place, now, self.project.plan_ttl)
+
+    def _prints(self, row: KeptRow) -> Mapping[str, Any] | None:
+        """What the plan's job is made from now; None where there is no such job any more."""
+        job = self.project.jobs.get(row.job)
+        if job is None:
+            return None
+        try:
+            _, left = self._routes(job)
+            spokes = [self._spokes(job, side, left) for side in SIDES]
+        except PluginError:  # told when the plugin is needed
+            known: Mapping[str, Any] = row.document["prints"]
+            return known
+        homes = [self.store.pinned(job.side(side).connection) for side in SIDES]
+        return prints(job, spokes, homes)
+
+    def _place(self, job: str, step: Step) -> str:
+        """Where that stands which has changed since a plan was made."""
+        match step:
+            case ("age",):
+                return self.project.place("plan_ttl")
+            case ("entity",):
+                return self.project.words.entities[self.job(job).entity][1].file
+            case ("rule" | "mapping", "left" | "right" as side, resource, *field):
+                at = self.job(job).side(side).connection
+                connector, entity = (
+                    self.connection(at).connector,
+                    self.job(job).entity,
+                )
+                return self.project.place_of_rule(
+                    entity, connector, resource, "fields", *field
+                )
+            case ("account", "left" | "right" as side):
+                return self.project.place(
+                    "connections", self.job(job).side(side).connection
+                )
+        return self.project.place("jobs", job)
 
     async def match(
         self,

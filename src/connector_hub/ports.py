@@ -13,6 +13,7 @@ import orjson
 from connector_hub.errors import Unavailable
 from connector_hub.model.conflict import Conflict, DeadLetter
 from connector_hub.model.job import SideName
+from connector_hub.model.kept import KeptRow, PlanState
 from connector_hub.model.link import Kin, Link
 from connector_hub.model.notice import Fact
 from connector_hub.model.plan import Change, Seen
@@ -407,26 +408,37 @@ class Store(Protocol):
     def runs(self, job: str | None = None, most: int = 50) -> list[dict[str, Any]]:
         """The latest runs, newest first."""
 
-    def save_plan(self, plan: str, job: str, document: Any, at: datetime) -> None:
-        """Keep what a plan needs besides its windows, sealed."""
+    def save_plan(
+        self,
+        plan: str,
+        job: str,
+        document: Any,
+        at: datetime,
+        *,
+        state: PlanState = "kept",
+    ) -> None:
+        """Keep what a plan needs besides its windows, sealed; one that waits replaces another of its job."""
 
-    def plan(self, plan: str) -> tuple[str, str, str | None, Any] | None:
-        """(job, made, applied, document)."""
+    def plan(self, plan: str) -> KeptRow | None:
+        """One plan."""
+
+    def plans(self, job: str | None = None) -> list[KeptRow]:
+        """All plans that are remembered, newest first."""
 
     def plan_ids(self) -> list[str]:
-        """Plans that are kept, newest first."""
+        """Their ids, newest first."""
 
-    def plan_applied(self, plan: str, at: datetime) -> None:
-        """A plan is applied once."""
+    def end_plan(self, plan: str, state: PlanState, at: datetime, person: str) -> bool:
+        """A plan is decided once: whether it was open until now."""
 
     def drop_plans(self, job: str, before: datetime, *, keep: str = "") -> None:
-        """Take away a job's plans that are older than ``before`` or applied, and what dead runs left.
+        """Take away the changes of a job's plans that are decided or older than ``before``, and of dead runs.
 
         Windows that were being written stay until it is known what became of them.
         """
 
     def expire(self, now: datetime) -> None:
-        """Forget letters closed a month ago, conflicts closed and runs ended a quarter ago."""
+        """Forget letters closed and plans made a month ago, conflicts closed and runs ended a quarter ago."""
 
     def drop_windows(self, job: str, plan: str) -> None:
         """Take away what was staged and planned under an id and is not being written."""

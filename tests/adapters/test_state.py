@@ -124,16 +124,40 @@ def test_a_window_that_was_begun_outlives_its_plan_until_it_is_settled(store):
     assert store.open_windows("j") == []
 
 
-def test_plans_that_are_old_or_applied_go_and_others_stay(store):
+def test_changes_of_plans_that_are_old_or_decided_go_and_others_stay(store):
     for name, made in (("old", AT - timedelta(days=2)), ("new", AT), ("done", AT)):
         store.save_plan(name, "j", {}, made)
         store.save_window("j", name, 0, [change()])
     store.save_window("j", "of a dead run", 0, [change()])
-    store.plan_applied("done", AT)
+    assert store.end_plan("done", "applied", AT, "ana")
     store.drop_plans("j", AT - timedelta(days=1))
-    assert store.plan_ids() == ["new"]
     left = store._run("select plan from window").fetchall()
     assert left == [("new",)]
+
+
+def test_a_plan_is_decided_once_and_remembered_for_a_month(store):
+    for name in ("a", "b"):
+        store.save_plan(name, "j", {}, AT)
+    assert store.end_plan("a", "rejected", AT, "ana")
+    assert not store.end_plan("a", "applied", AT, "budi")
+    row = store.plan("a")
+    assert (row.state, row.decided, row.person) == ("rejected", AT.isoformat(), "ana")
+    store.expire(AT + timedelta(days=29))
+    assert {r.id for r in store.plans("j")} == {"a", "b"}
+    assert store.plans("another job") == []
+    store.expire(AT + timedelta(days=31))
+    assert store.plan_ids() == []
+
+
+def test_one_plan_of_a_job_waits_at_the_most(store):
+    for name in ("a", "b"):
+        store.save_plan(name, "j", {}, AT, state="waiting")
+    store.save_plan("c", "another job", {}, AT, state="waiting")
+    assert {r.id: r.state for r in store.plans()} == {
+        "a": "replaced",
+        "b": "waiting",
+        "c": "waiting",
+    }
 
 
 def test_the_index_forgets_what_a_whole_pass_did_not_meet(store):

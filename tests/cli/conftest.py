@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,9 +19,10 @@ from connector_hub.adapters.files import ConnectionConfig
 from connector_hub.cli.app import cli
 from connector_hub.cli.session import Session
 from connector_hub.diagnostics import did_you_mean
-from connector_hub.errors import ConfigError
+from connector_hub.errors import ConfigError, PlanStale
 from connector_hub.model.conflict import Conflict, DeadLetter
 from connector_hub.model.job import Job, Side
+from connector_hub.model.kept import Kept
 from connector_hub.model.plan import FieldChange, Plan, Receipt, Shown
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -84,6 +85,12 @@ class FakeHub:
     lacking: list[str] = field(default_factory=list)
     stored: dict[str, str] = field(default_factory=dict)
     config: dict[str, str] = field(default_factory=dict)
+    made: list[Kept] = field(
+        default_factory=lambda: [
+            Kept(made(), "2026-11-24T11:00:00+00:00", "waiting"),
+            Kept(made(id="people"), "2026-11-24T10:00:00+00:00", "kept"),
+        ]
+    )
 
     def __post_init__(self) -> None:
         self.clock = SimpleNamespace(now=lambda: NOW)
@@ -133,6 +140,27 @@ class FakeHub:
 
     async def replay(self, name: str, numbers: Any, *, progress: Any) -> Receipt:
         return self._answer(name, numbers=numbers) or Receipt(name, 9, read=1)
+
+    def plans(self, name: str | None = None) -> list[Kept]:
+        return [k for k in self.made if name in {None, k.plan.job}]
+
+    def kept(self, plan: str) -> Kept:
+        for k in self.made:
+            if k.plan.id == plan:
+                return k
+        raise ConfigError(f"there is no plan {plan!r}")
+
+    def approvable(self, plan: str) -> Kept:
+        found = self.kept(plan)
+        if not found.open:
+            raise PlanStale(f"plan {plan} {found.why}", where=found.where)
+        return found
+
+    def reject(self, plan: str) -> Kept:
+        self.asked.append((plan, {}))
+        done = replace(self.kept(plan), state="rejected", why="was rejected")
+        self.made = [done if k.plan.id == plan else k for k in self.made]
+        return done
 
     def changes(self, plan: Plan) -> list[Shown]:
         return self.shown

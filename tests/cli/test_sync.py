@@ -60,7 +60,7 @@ def test_the_document_of_all_jobs_has_the_gravest_status(line):
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [("done", 0), ("partial", 3), ("waiting", 5), ("refused", 6), ("failed", 1)],
+    [("done", 0), ("partial", 3), ("waiting", 3), ("refused", 6), ("failed", 1)],
 )
 def test_a_status_has_its_exit_code(line, status, code):
     line.hub.answers["p1"] = receipt(status=status)

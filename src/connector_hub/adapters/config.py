@@ -60,6 +60,17 @@ class GuardModel(_Strict):
     delete: Records | str | None = 0
 
 
+class ApplyModel(_Strict):
+    """What a sync may do without a person having approved its plan."""
+
+    when: GuardModel = Field(
+        description="a plan within these bounds is applied at once"
+    )
+    else_: Literal["wait"] = Field(
+        "wait", alias="else", description="any other is kept until a person decides"
+    )
+
+
 class DeletesModel(_Strict):
     """Whether deletes at the source are followed."""
 
@@ -91,6 +102,7 @@ class JobModel(_Strict):
     right: SideModel
     direction: Literal["left-to-right", "right-to-left", "both"]
     guard: GuardModel = GuardModel()
+    apply: ApplyModel | None = None
     deletes: DeletesModel = DeletesModel()
     create_without_identity: bool = False
     create: Literal["both", "left", "right", "none"] = "both"

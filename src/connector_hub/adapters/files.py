@@ -17,6 +17,7 @@ from connector_hub.adapters.config import (
     ConnectionModel,
     EntityModel,
     FieldPolicyModel,
+    GuardModel,
     JobModel,
     MappingModel,
     ProfileModel,
@@ -119,6 +120,8 @@ class Project:
     """Where ``key`` stands: file:line:column, or the file that leaves it out."""
     broken: Mapping[str, PluginError]
     """What keeps a connection from use, when it is its plugin's fault."""
+    doc: yaml.Document
+    """The file, with the place of each of its keys."""
     notify: tuple[Receiver, ...] = ()
     profile: str | None = None
     """The profile it was read under."""
@@ -151,6 +154,24 @@ class Project:
             f"no mapping says how {connector} {resource or ''} is a {entity}",
             hint=f"write mappings/{entity}/{connector}.yaml",
         )
+
+    def place(self, *at: str) -> str:
+        """Where a key of hub.yaml stands: file:line:column, or where the nearest one above it does."""
+        return self._place(self.doc, at)
+
+    def place_of_rule(
+        self, entity: str, connector: str, resource: str, *at: str
+    ) -> str:
+        """Where a mapping has a key, such as ``fields``, ``phone``."""
+        found = self.words.dialects.get((entity, connector, resource))
+        return self._place(found.doc, at) if found else ""
+
+    @staticmethod
+    def _place(doc: yaml.Document, at: yaml.Key) -> str:
+        while at and at not in doc.keys:
+            at = at[:-1]
+        line, column = doc.keys.get(at, (0, 0))
+        return f"{doc.file}:{line}:{column}" if line else doc.file
 
 
 def load_project(
@@ -246,6 +267,7 @@ class _Reader:
             self.words,
             self.doc.place(key_at),
             self.broken,
+            self.doc,
             told,
             profile,
             idle(model, jobs.values()),
@@ -399,12 +421,10 @@ class _Reader:
             left=sides["left"],
             right=sides["right"],
             direction=model.direction,
-            guard=Guard(
-                **{
-                    n: self._bound((*at, "guard", n), getattr(model.guard, n))
-                    for n in ("create", "update", "clear", "delete")
-                }
-            ),
+            guard=self._guard((*at, "guard"), model.guard),
+            apply_when=self._guard((*at, "apply", "when"), model.apply.when)
+            if model.apply
+            else None,
             deletes_follow=model.deletes.follow,
             create_without_identity=model.create_without_identity,
             create=model.create,
@@ -519,6 +539,14 @@ class _Reader:
                 hint=f"write one of: {', '.join(connections)}",
             )
         return Policy(owner, asked.drift == "revert", "ask", first)
+
+    def _guard(self, at: yaml.Key, model: GuardModel) -> Guard:
+        return Guard(
+            **{
+                n: self._bound((*at, n), getattr(model, n))
+                for n in ("create", "update", "clear", "delete")
+            }
+        )
 
     def _bound(self, at: yaml.Key, value: int | str | None) -> Bound:
         if isinstance(value, str):

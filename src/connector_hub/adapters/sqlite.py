@@ -21,6 +21,7 @@ from connector_hub.adapters.vault import Vault
 from connector_hub.errors import ConfigError, StoreError
 from connector_hub.model.conflict import Conflict, DeadLetter
 from connector_hub.model.job import SIDES, SideName
+from connector_hub.model.kept import KeptRow, PlanState
 from connector_hub.model.link import Kin, Link
 from connector_hub.model.mapping import ABSENT
 from connector_hub.model.notice import Fact
@@ -31,6 +32,7 @@ _CHUNK = 500
 _TENANT = 1
 _BUSY_MS = 5_000
 _CACHE_KIB = 16_384
+_PLAN = "id, job, made, state, decided, person, document"
 
 
 def _packed(value: Any) -> Any:
@@ -1008,33 +1010,50 @@ class SqliteStore:
             for i, j, kind, started, ended, status, document in rows
         ]
 
-    def save_plan(self, plan: str, job: str, document: Any, at: datetime) -> None:
-        """Keep what a plan needs besides its windows, sealed."""
-        self._run(
-            "insert or replace into plan values(?,?,?,?,null,?)",
-            (
-                plan,
-                _TENANT,
-                job,
-                at.isoformat(),
-                self.vault.seal(orjson.dumps(document), plan.encode()),
-            ),
-        )
+    def save_plan(
+        self,
+        plan: str,
+        job: str,
+        document: Any,
+        at: datetime,
+        *,
+        state: PlanState = "kept",
+    ) -> None:
+        """Keep what a plan needs besides its windows, sealed; one that waits replaces another of its job."""
+        sealed = self.vault.seal(orjson.dumps(document), plan.encode())
+        with self.transaction():
+            if state == "waiting":
+                self._run(
+                    "update plan set state='replaced', decided=? "
+                    "where tenant=? and job=? and state='waiting'",
+                    (at.isoformat(), _TENANT, job),
+                )
+            self._run(
+                "insert or replace into plan values(?,?,?,?,?,null,null,?)",
+                (plan, _TENANT, job, at.isoformat(), state, sealed),
+            )
 
-    def plan(self, plan: str) -> tuple[str, str, str | None, Any] | None:
-        """(job, made, applied, document)."""
+    def plan(self, plan: str) -> KeptRow | None:
+        """One plan."""
         row = self._one(
-            "select job, made, applied, document from plan where tenant=? and id=?",
+            f"select {_PLAN} from plan where tenant=? and id=?",  # noqa: S608 - a constant
             (_TENANT, plan),
         )
-        if row is None:
-            return None
-        return (
-            row[0],
-            row[1],
-            row[2],
-            orjson.loads(self.vault.open(row[3], plan.encode())),
+        return self._kept(row) if row else None
+
+    def plans(self, job: str | None = None) -> list[KeptRow]:
+        """All plans that are remembered, newest first."""
+        rows = self._run(
+            f"select {_PLAN} from plan where tenant=? and (? is null or job=?) "  # noqa: S608 - a constant
+            "order by made desc, id",
+            (_TENANT, job, job),
         )
+        return [self._kept(row) for row in rows.fetchall()]
+
+    def _kept(self, row: Any) -> KeptRow:
+        document = orjson.loads(self.vault.open(row[-1], row[0].encode()))
+        plan, job, made, state, decided, by = row[:-1]
+        return KeptRow(plan, job, made, state, decided, by, document)
 
     def plan_ids(self) -> list[str]:
         """Plans that are kept, newest first."""
@@ -1045,39 +1064,48 @@ class SqliteStore:
             )
         ]
 
-    def plan_applied(self, plan: str, at: datetime) -> None:
-        """A plan is applied once."""
-        self._run("update plan set applied=? where id=?", (at.isoformat(), plan))
+    def end_plan(self, plan: str, state: PlanState, at: datetime, person: str) -> bool:
+        """A plan is decided once: whether it was open until now."""
+        done = self._run(
+            "update plan set state=?, decided=?, person=? "
+            "where tenant=? and id=? and state in ('kept', 'waiting')",
+            (state, at.isoformat(), person, _TENANT, plan),
+        )
+        return done.rowcount > 0
 
     def drop_plans(self, job: str, before: datetime, *, keep: str = "") -> None:
-        """Take away a job's plans that are older than ``before`` or applied, and what dead runs left.
+        """Take away the changes of a job's plans that are decided or older than ``before``, and of dead runs.
 
         Windows that were being written stay until it is known what became of them.
         """
         mine = (_TENANT, job)
+        kept = (
+            "select id from plan where tenant=? and job=? "
+            "and (id=? or (made>=? and state in ('kept', 'waiting')))"
+        )
+        at = (*mine, *mine, keep, before.isoformat())
         with self.transaction():
             self._run(
-                "delete from plan where tenant=? and job=? and id<>? and (made<? or applied is not null)",
-                (*mine, keep, before.isoformat()),
-            )
-            kept = "select id from plan where tenant=? and job=?"
-            self._run(
                 f"delete from staged where tenant=? and job=? and plan not in ({kept})",  # noqa: S608 - a constant
-                (*mine, *mine),
+                at,
             )
             self._run(
                 f"delete from window where tenant=? and job=? and seed is null and plan not in ({kept})",  # noqa: S608 - a constant
-                (*mine, *mine),
+                at,
             )
 
     def expire(self, now: datetime) -> None:
-        """Forget letters closed a month ago, conflicts closed and runs ended a quarter ago.
+        """Forget letters closed and plans made a month ago, conflicts closed and runs ended a quarter ago.
 
         The latest run of each job and kind stays.
         """
-        for table, days in (("dead_letter", 30), ("conflict", 90)):
+        for table, ended, days in (
+            ("dead_letter", "closed", 30),
+            ("plan", "made", 30),
+            ("conflict", "closed", 90),
+        ):
             self._run(
-                f"delete from {table} where tenant=? and closed<?",  # noqa: S608 - a constant
+                f"delete from {table} where tenant=? and {ended}<?",  # noqa: S608 - a constant
                 (_TENANT, (now - timedelta(days=days)).isoformat()),
             )
         self._run(

@@ -21,6 +21,7 @@ COMMANDS = {
     "Run": {
         "plan": ("syncing:plan", "What would be done now; writes to no vendor."),
         "apply": ("syncing:apply", "Carry out a plan, exactly."),
+        "plans": ("plans:plans", "Plans that are kept; approve or reject them."),
         "sync": ("syncing:sync", "Plan and apply; all jobs when none is named."),
         "run": ("keeping:run", "Keep all jobs to their `every`, until stopped."),
         "pause": ("keeping:pause", "Hold a job or a connection."),

@@ -20,7 +20,7 @@ _STATUS_CODES = {
     "paused": 0,
     "done": 0,
     "partial": 3,
-    "waiting": 5,
+    "waiting": 3,
     "refused": 6,
     "failed": 1,
 }

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from connector_hub.cli.lazy import LazyGroup
-from connector_hub.cli.outcomes import Outcomes, buckets, duration
+from connector_hub.cli.offline import age, instant, known_job, offline
+from connector_hub.cli.outcomes import Outcomes, buckets
 from connector_hub.cli.running import finish_command
 from connector_hub.cli.session import MASK, Session, printable, with_session
 from connector_hub.cli.tables import table
@@ -32,11 +32,11 @@ def runs(session: Session, job: str | None) -> int | None:
     """List the latest runs; `runs show N` tells all about one."""
     if click.get_current_context().invoked_subcommand:
         return None
-    return _offline(session, lambda hub: _runs(session, hub, job))
+    return offline(session, lambda hub: _runs(session, hub, job))
 
 
 def _runs(session: Session, hub: Hub, job: str | None) -> None:
-    found = hub.runs(_known(hub, job))
+    found = hub.runs(known_job(hub, job))
     now = hub.clock.now()
     rows = [
         (
@@ -44,7 +44,7 @@ def _runs(session: Session, hub: Hub, job: str | None) -> None:
             r["job"],
             r["kind"],
             r["status"] or "running",
-            _age(r["started"], now),
+            age(r["started"], now),
             _counts(r["document"]),
         )
         for r in found
@@ -66,7 +66,7 @@ def _counts(document: Mapping[str, Any] | None) -> str:
 @with_session
 def runs_show(session: Session, number: int) -> int:
     """Tell all about run N."""
-    return _offline(session, lambda hub: _run(session, hub, number))
+    return offline(session, lambda hub: _run(session, hub, number))
 
 
 def _run(session: Session, hub: Hub, number: int) -> None:
@@ -81,7 +81,7 @@ def _run(session: Session, hub: Hub, number: int) -> None:
         f"run {number}   {found['job']}  {found['kind']}  "
         f"{found['status'] or 'running'}"
     )
-    session.say(f"  from {_instant(found['started'])} to {_instant(found['ended'])}")
+    session.say(f"  from {instant(found['started'])} to {instant(found['ended'])}")
     for name, value in document.items():
         if isinstance(value, int) and name != "run":
             session.say(f"  {name.replace('_', ' '):<14}{value:>10,}")
@@ -104,11 +104,11 @@ def conflicts(session: Session) -> None:
 @with_session
 def conflicts_list(session: Session, job: str | None) -> int:
     """List the open conflicts."""
-    return _offline(session, lambda hub: _conflicts(session, hub, job))
+    return offline(session, lambda hub: _conflicts(session, hub, job))
 
 
 def _conflicts(session: Session, hub: Hub, job: str | None) -> None:
-    found = hub.conflicts(_known(hub, job))
+    found = hub.conflicts(known_job(hub, job))
     now = hub.clock.now()
     rows = [
         (
@@ -116,7 +116,7 @@ def _conflicts(session: Session, hub: Hub, job: str | None) -> None:
             c.job,
             c.kind,
             ", ".join(f"{_at(hub, c, side)}:{r}" for side, r in c.members),
-            _age(c.opened, now),
+            age(c.opened, now),
         )
         for c in found
     ]
@@ -183,7 +183,7 @@ def _side_by_side(
 ) -> None:
     session.say(
         f"conflict {conflict.id}   {conflict.job}   {conflict.kind}   "
-        f"run {conflict.run}, {_instant(conflict.opened)}"
+        f"run {conflict.run}, {instant(conflict.opened)}"
     )
     if conflict.kind in KINDS:
         session.say(KINDS[conflict.kind])
@@ -225,7 +225,9 @@ def conflicts_resolve(
     def work(hub: Hub) -> None:
         found = [hub.conflict(n) for n in numbers]
         if job is not None:
-            found += [c for c in hub.conflicts(_known(hub, job)) if c.kind == "fields"]
+            found += [
+                c for c in hub.conflicts(known_job(hub, job)) if c.kind == "fields"
+            ]
         if not numbers and job is None:
             raise ConfigError(
                 "which conflicts?", hint="give their numbers, or --job JOB"
@@ -242,7 +244,7 @@ def conflicts_resolve(
             session.say(f"carry it out: connector-hub sync {name}")
         session.document({"resolved": told})
 
-    return _offline(session, work)
+    return offline(session, work)
 
 
 def _winner(hub: Hub, conflict: Conflict, take: str) -> SideName:
@@ -267,11 +269,11 @@ def dead_letters(session: Session) -> None:
 @with_session
 def letters_list(session: Session, job: str | None) -> int:
     """List the open dead letters."""
-    return _offline(session, lambda hub: _letters(session, hub, job))
+    return offline(session, lambda hub: _letters(session, hub, job))
 
 
 def _letters(session: Session, hub: Hub, job: str | None) -> None:
-    found = hub.dead_letters(_known(hub, job))
+    found = hub.dead_letters(known_job(hub, job))
     now = hub.clock.now()
     rows = [
         (
@@ -279,7 +281,7 @@ def _letters(session: Session, hub: Hub, job: str | None) -> None:
             d.job,
             d.record,
             f"{d.reason} {', '.join(d.fields)}".strip(),
-            _age(d.opened, now),
+            age(d.opened, now),
         )
         for d in found
     ]
@@ -315,7 +317,7 @@ def _letter_json(session: Session, letter: DeadLetter) -> dict[str, Any]:
 @with_session
 def letters_show(session: Session, number: int) -> int:
     """Show dead letter N with the vendor's own words."""
-    return _offline(session, lambda hub: _letter(session, hub, number))
+    return offline(session, lambda hub: _letter(session, hub, number))
 
 
 def _letter(session: Session, hub: Hub, number: int) -> None:
@@ -324,7 +326,7 @@ def _letter(session: Session, hub: Hub, number: int) -> None:
     session.say(f"  why      {d.reason} {', '.join(d.fields)}".rstrip())
     shown = printable(d.message) if session.shows_values else f"{MASK} (--values)"
     session.say(f"  vendor   {shown}")
-    session.say(f"  since    {_instant(d.opened)}, run {d.run}")
+    session.say(f"  since    {instant(d.opened)}, run {d.run}")
     session.say(f"when it is mended: connector-hub dead-letters replay {d.id}")
     session.document(_letter_json(session, d))
 
@@ -372,39 +374,9 @@ def _wanted(
     letters = (
         [hub.dead_letter(n) for n in numbers]
         if numbers
-        else hub.dead_letters(_known(hub, job))
+        else hub.dead_letters(known_job(hub, job))
     )
     by_job: dict[str, list[int]] = {job: []} if job else {}
     for d in letters:
         by_job.setdefault(d.job, []).append(d.id)
     return {n: by_job[n] for n in hub.jobs_in_order() if n in by_job}
-
-
-def _known(hub: Hub, job: str | None) -> str | None:
-    """A job's name, once it is known to be one.
-
-    Raises:
-        ConfigError: the project has no such job.
-    """
-    return hub.job(job).name if job is not None else None
-
-
-def _instant(at: str | None) -> str:
-    """An instant as people read it, in UTC."""
-    if at is None:
-        return "now"
-    return f"{datetime.fromisoformat(at).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _age(since: str, now: datetime) -> str:
-    return duration(max((now - datetime.fromisoformat(since)).total_seconds(), 0.0))
-
-
-def _offline(session: Session, work: Any) -> int:
-    """Do something with the open project that asks no vendor."""
-
-    async def opened() -> None:
-        async with session.open() as hub:
-            work(hub)
-
-    return finish_command(session, opened())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from connector_hub.errors import ConfigError, HubError, Paused, StoreError
 from connector_hub.model.plan import Receipt
 
 if TYPE_CHECKING:
+    from connector_hub.hub import Hub
     from connector_hub.ports import Progress
 
 COLOURS = {
@@ -68,6 +69,30 @@ class Outcomes:
             return not isinstance(e, ConfigError | StoreError) and not cancelled()
         self._add(Outcome(receipt, failures.status_code(receipt.status)))
         return not cancelled()
+
+    async def approve(self, hub: Hub, plans: Sequence[str]) -> None:
+        """Carry plans out one after the other; none of them where one cannot be.
+
+        Raises:
+            CancelledError: a signal came; what had been done is kept here.
+        """
+        found = []
+        for plan in plans:
+            try:
+                found.append(hub.approvable(plan))
+            except HubError as e:
+                self.failed(_job_of(hub, plan), e)
+        if self.found:
+            return
+        self.width = max(len(k.plan.job) for k in found)
+        for kept in found:
+            number = kept.plan.id
+            if not await self.attempt(
+                kept.plan.job,
+                lambda progress, number=number: hub.apply(number, progress=progress),  # type: ignore[misc]
+                label=f"plan {number}",
+            ):
+                return
 
     def failed(self, job: str, error: HubError) -> None:
         """A job ended with an error."""
@@ -147,6 +172,14 @@ class Outcomes:
             for buckets in o.receipt.calls.values()
             for n in buckets.values()
         )
+
+
+def _job_of(hub: Hub, plan: str) -> str:
+    """A plan's job, empty where there is no such plan."""
+    try:
+        return hub.kept(plan).plan.job
+    except HubError:
+        return ""
 
 
 def cancelled() -> bool:
@@ -243,6 +276,11 @@ def details(receipt: Receipt) -> list[str]:
                 f"{count:,} {words} open   see: connector-hub {command} "
                 f"--job {receipt.job}"
             )
-    if receipt.stale or receipt.blocked:
+    if receipt.plan:
+        found += [
+            f"see it: connector-hub plans show {receipt.plan}",
+            f"then: connector-hub plans approve {receipt.plan}, or plans reject {receipt.plan}",
+        ]
+    elif receipt.stale or receipt.blocked:
         found.append("what is stale or blocked is taken up by the next sync")
     return found

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from connector_hub.cli.offline import instant
 from connector_hub.cli.outcomes import duration
 from connector_hub.cli.session import Session
+from connector_hub.model.kept import Kept
 from connector_hub.model.plan import Plan, Shown
 
 if TYPE_CHECKING:
@@ -25,8 +27,10 @@ _FIELDS = 4
 """Fields shown of a sample."""
 
 
-def tell(session: Session, hub: Hub, plan: Plan, *, every: bool) -> None:
-    """Show a plan."""
+def tell(
+    session: Session, hub: Hub, plan: Plan, *, every: bool, kept: Kept | None = None
+) -> None:
+    """Show a plan; ``kept`` says how one stands that was made earlier."""
     job = hub.job(plan.job)
     left, right = job.left, job.right
     session.say(
@@ -34,7 +38,10 @@ def tell(session: Session, hub: Hub, plan: Plan, *, every: bool) -> None:
         f"{right.connection}/{right.called}   plan {plan.id}"
     )
     session.say(f"Looked at {plan.read:,} records.\n")
-    if every:
+    readable = kept is None or kept.open
+    if not readable:
+        _totals(session, plan, {})
+    elif every:
         for change in hub.changes(plan):
             _one(session, change, every=True)
     else:
@@ -44,7 +51,16 @@ def tell(session: Session, hub: Hub, plan: Plan, *, every: bool) -> None:
     session.say(plan.summary())
     for text in footnotes(plan):
         session.say(text)
-    if plan.empty:
+    if kept is not None and not kept.open:
+        session.say(f"State   {kept.state}: it {kept.why}")
+        if kept.where:
+            session.say(f"  --> {kept.where}")
+        session.say(kept.remedy)
+    elif kept is not None:
+        session.say(f"State   {kept.state} since {instant(kept.made)}")
+        session.say(f"carry it out: connector-hub plans approve {plan.id}")
+        session.say(f"drop it:      connector-hub plans reject {plan.id}")
+    elif plan.empty:
         session.say("Nothing to write.")
     else:
         session.say(f"apply exactly this: connector-hub apply {plan.id}")
@@ -73,10 +89,11 @@ def _totals(session: Session, plan: Plan, found: dict[str, list[Shown]]) -> None
         if action == "update" and plan.by_field:
             text += f"   fields: {_counts(plan.by_field)}"
         session.say(text, colour=colour)
-        for change in found[action]:
+        shown = found.get(action)
+        for change in shown or ():
             _one(session, change, every=False)
-        if count > len(found[action]):
-            session.say(f"      ... {count - len(found[action]):,} more (--all)")
+        if shown is not None and count > len(shown):
+            session.say(f"      ... {count - len(shown):,} more (--all)")
     if plan.by_reason:
         session.say(f"  why: {_counts(plan.by_reason)}")
 

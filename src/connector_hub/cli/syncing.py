@@ -177,11 +177,7 @@ def apply(session: Session, plan: str) -> int:
 
     async def work() -> None:
         async with session.open() as hub:
-            await outcomes.attempt(
-                "",
-                lambda progress: hub.apply(plan, progress=progress),
-                label=f"plan {plan}",
-            )
+            await outcomes.approve(hub, [plan])
 
     return outcomes.run(work())
 

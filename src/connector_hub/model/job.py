@@ -125,6 +125,8 @@ class Job:
     right: Side
     direction: Direction
     guard: Guard = Guard()
+    apply_when: Guard | None = None
+    """What a sync may do at once; a plan beyond it waits for a person. None is unlimited."""
     deletes_follow: bool = False
     create_without_identity: bool = False
     create: Literal["both", "left", "right", "none"] = "both"

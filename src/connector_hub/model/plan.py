@@ -208,6 +208,8 @@ class Receipt:
     writes: dict[str, int] = field(default_factory=dict)
     calls: dict[str, dict[str, int]] = field(default_factory=dict)
     error: dict[str, Any] | None = None
+    plan: str | None = None
+    """The plan that waits for a person's word."""
     new: dict[str, int] = field(default_factory=dict)
     """What this run itself left behind: conflicts, dead_letters, stale. Not in the document."""
     unreadable: dict[str, int] = field(default_factory=dict)
@@ -223,6 +225,8 @@ class Receipt:
             *("dead_letters", "open", "writes", "calls"),
         )
         found: dict[str, Any] = {n: getattr(self, n) for n in names}
+        if self.plan is not None:
+            found["plan"] = self.plan
         if self.error is not None:
             found["error"] = self.error
         return found

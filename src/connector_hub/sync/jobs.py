@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from connector_hub.errors import GuardTripped
@@ -12,6 +12,7 @@ from connector_hub.model.plan import Change, Seen
 from connector_hub.sync.applier import apply_window
 from connector_hub.sync.identity import Marks
 from connector_hub.sync.planner import FIELDS, plan_seen, plan_windows, put_off
+from connector_hub.sync.plans import must_wait, over, prints, told
 from connector_hub.sync.reading import read_index, read_sides, store_marks
 from connector_hub.sync.reconcile import reconcile
 from connector_hub.sync.run import Held, JobRun, hold
@@ -49,20 +50,26 @@ def _fill(run: JobRun) -> None:
     p.unreadable, p.drift = dict(t.unreadable), t.drift
 
 
-async def sync(run: JobRun) -> None:
+async def sync(run: JobRun) -> bool:
     """Plan, ask the guard, write window by window, and move the cursors last.
+
+    Returns:
+        Whether that was done; a plan beyond ``apply: when`` is left to be kept, and nothing has been written.
 
     Raises:
         GuardTripped: nothing has been written.
     """
     await plan(run)
     guard(run)
+    if must_wait(run):
+        return False
     for n, planned in run.store.windows(run.job.name, run.plan.id):
         changes = planned
         if run.clock.monotonic() - run.read_at.get(n, -_FRESH) > _FRESH:
             changes = await _again_where_moved(run, planned)
         await _apply(run, n, planned, changes)
     finish(run)
+    return True
 
 
 async def _apply(
@@ -80,19 +87,13 @@ def guard(run: JobRun) -> None:
     Raises:
         GuardTripped: names the bound and how to allow it once.
     """
-    first = run.sources[0]
-    limits = run.job.guard.limits(first.linked())
-    if run.options.allow_deletes is not None:
-        limits["delete"] = run.options.allow_deletes
-    for name, most in limits.items():
-        planned = run.plan.count(name)
-        if planned > most:
-            flag = " or pass --allow-deletes N" if name == "delete" else ""
-            raise GuardTripped(
-                f"job {run.job.name} would {name} {planned:,} records, its guard allows {most:,}",
-                hint=f"see `connector-hub plan {run.job.name} --all`; if it is right, "
-                f"raise `guard: {{{name}: ...}}` in hub.yaml{flag}",
-            )
+    for name, most in over(run, run.job.guard).items():
+        flag = " or pass --allow-deletes N" if name == "delete" else ""
+        raise GuardTripped(
+            f"job {run.job.name} would {name} {run.plan.count(name):,} records, its guard allows {most:,}",
+            hint=f"see `connector-hub plan {run.job.name} --all`; if it is right, "
+            f"raise `guard: {{{name}: ...}}` in hub.yaml{flag}",
+        )
 
 
 def finish(run: JobRun) -> None:
@@ -153,7 +154,7 @@ def _alike(side: LiveSide, a: Seen, b: Seen) -> bool:
 
 
 async def apply(
-    run: JobRun, document: dict[str, Any], begin: Callable[[], None]
+    run: JobRun, document: Mapping[str, Any], begin: Callable[[], None]
 ) -> None:
     """Carry out exactly what a plan said, less what moved since. Never more.
 
@@ -200,10 +201,13 @@ def plan_document(run: JobRun) -> dict[str, Any]:
         "held": [h.row() for h in run.held],
         "unread": run.unread,
         "counts": run.plan.counts,
-        "rules": run.rules(),
-        "homes": [s.home for s in run.sides],
-        "job": repr(run.job),
-        "shown": run.plan.document(),
+        "allow_deletes": run.options.allow_deletes,
+        "prints": prints(
+            run.job,
+            [{n: s.place(n).spoke for n in s.names} for s in run.sides],
+            [s.home for s in run.sides],
+        ),
+        "plan": told(run.plan),
     }
 
 

@@ -1,0 +1,234 @@
+"""Plans that are kept: what one was made from, and whether a sync may carry its own out at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from connector_hub.errors import PlanStale
+from connector_hub.model.job import Guard, Job
+from connector_hub.model.kept import Kept, KeptRow
+from connector_hub.model.mapping import Spoke
+from connector_hub.model.plan import Plan
+from connector_hub.sync.run import JobRun
+
+Step = tuple[str, ...]
+"""What has changed: ``job``, ``gone``, ``entity``, or ``account``, ``mapping``, ``rule`` and which one."""
+_SIDES = ("left", "right")
+
+
+def prints(
+    job: Job, spokes: Sequence[Mapping[str, Spoke]], homes: Sequence[str | None]
+) -> dict[str, Any]:
+    """What a plan is made from, as fingerprints that two processes agree on.
+
+    Args:
+        job: as hub.yaml has it.
+        spokes: of each side, by resource.
+        homes: the account of each side.
+    """
+    entity = next(iter(spokes[0].values())).entity
+    return {
+        "job": _print(asdict(job)),
+        "homes": list(homes),
+        "entity": _print(asdict(entity)),
+        "mappings": [
+            {resource: _mapping(spoke) for resource, spoke in side.items()}
+            for side in spokes
+        ],
+    }
+
+
+def _mapping(spoke: Spoke) -> dict[str, Any]:
+    rules = {n: _print(repr(spoke.mapping.rules[n])) for n in spoke.names}
+    rest = [list(spoke.names), sorted(spoke.mapping.set_on_create.items())]
+    return {"rules": rules, "rest": _print(rest)}
+
+
+def _print(value: Any) -> str:
+    text = repr(_ordered(value))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _ordered(value: Any) -> Any:
+    """A value whose text is the same in every process: a set has no order of its own."""
+    if isinstance(value, Mapping):
+        return sorted((str(k), _ordered(v)) for k, v in value.items())
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(str, value))
+    if isinstance(value, (list, tuple)):
+        return [_ordered(v) for v in value]
+    return value
+
+
+def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Step | None:
+    """What of a plan's prints is no longer so; None where all is as it was."""
+    return next(_changes(old, new), None)
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Step]:
+    if old["job"] != new["job"]:
+        yield ("job",)
+    for i, side in enumerate(_SIDES):
+        if old["homes"][i] != new["homes"][i]:
+            yield ("account", side)
+    if old["entity"] != new["entity"]:
+        yield ("entity",)
+    for i, side in enumerate(_SIDES):
+        for resource, was in old["mappings"][i].items():
+            now = new["mappings"][i].get(resource, was)
+            for name in sorted(was["rules"].keys() | now["rules"].keys()):
+                if was["rules"].get(name) != now["rules"].get(name):
+                    yield ("rule", side, resource, name)
+            if was["rest"] != now["rest"]:
+                yield ("mapping", side, resource)
+
+
+def told(plan: Plan) -> dict[str, Any]:
+    """A plan as JSON values; ``plan_of`` reads it back."""
+    return asdict(plan)
+
+
+def plan_of(row: Mapping[str, Any]) -> Plan:
+    """From ``told``."""
+    return Plan(**{**row, "left_out": tuple(row["left_out"])})
+
+
+def stands(
+    row: KeptRow,
+    mine: Mapping[str, Any] | None,
+    place: Callable[[str, Step], str],
+    now: datetime,
+    ttl: float,
+) -> Kept:
+    """How a kept plan stands now.
+
+    Args:
+        row: as the store has it.
+        mine: the prints of its job today, None where there is no such job any more.
+        place: tells where in the files a step stands.
+        now: the instant.
+        ttl: seconds for which a plan holds.
+    """
+    plan = plan_of(row.document["plan"])
+    remedy = f"plan again: connector-hub plan {row.job}"
+    kept = Kept(plan, row.made, row.state, row.decided, row.person, remedy=remedy)
+    if not kept.open:
+        by = f" by {row.person}" if row.person else ""
+        return replace(kept, why=f"was {row.state} at {_instant(row.decided)}{by}")
+    age = (now - datetime.fromisoformat(row.made)).total_seconds()
+    if age > ttl:
+        why = f"is {_length(age)} old, plans hold for {_length(ttl)} (plan_ttl)"
+        where = place(row.job, ("age",))
+        return replace(kept, state="expired", why=why, where=where)
+    step = ("gone",) if mine is None else changed(row.document["prints"], mine)
+    if step == ("gone",):
+        drop = f"connector-hub plans reject {plan.id}"
+        kept = replace(kept, remedy=f"give the job back, or drop the plan: {drop}")
+    if step is None:
+        return kept
+    what = _words(plan, step)
+    where = place(row.job, step)
+    return replace(kept, state="stale", why=f"was made before {what}", where=where)
+
+
+def _words(plan: Plan, step: Step) -> str:
+    connections = {"left": plan.left, "right": plan.right}
+    match step:
+        case ("rule", side, _, field):
+            return f"the rule of {field} at {connections[side]} changed"
+        case ("mapping", side, _):
+            return f"the mapping of {connections[side]} changed"
+        case ("account", side):
+            return f"connection {connections[side]} got another account"
+        case ("entity",):
+            return f"entity {plan.entity} changed"
+        case ("gone",):
+            return f"job {plan.job} was taken out"
+    return f"job {plan.job} changed"
+
+
+def refusal(kept: Kept) -> PlanStale:
+    """Why a plan is not carried out, and what to do instead."""
+    return PlanStale(
+        f"plan {kept.plan.id} {kept.why}",
+        where=kept.where,
+        hint=f"nothing was written; {kept.remedy}",
+    )
+
+
+def already_waits(kept: Kept, ttl: float) -> str:
+    """Why a sync does nothing while a plan of its job waits, and when that ends."""
+    until = datetime.fromisoformat(kept.made) + timedelta(seconds=ttl)
+    return (
+        f"plan {kept.plan.id} of {_instant(kept.made)} waits, so nothing was looked at; "
+        f"a sync plans afresh when it is decided, or after {_instant(until.isoformat())}"
+    )
+
+
+def _instant(at: str | None) -> str:
+    return f"{datetime.fromisoformat(at or ''):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _length(seconds: float) -> str:
+    if seconds < 2 * 3600:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.0f} hours"
+
+
+def planned_writes(plan: Plan) -> int:
+    """How many records it would write."""
+    return sum(plan.count(kind) for kind in ("create", "update", "delete"))
+
+
+def over(run: JobRun, bounds: Guard) -> dict[str, int]:
+    """Bounds that a plan goes beyond: {kind: how many there may be}. Shares are of the linked records."""
+    limits = bounds.limits(run.sources[0].linked())
+    if run.options.allow_deletes is not None:
+        limits["delete"] = run.options.allow_deletes
+    return {name: most for name, most in limits.items() if run.plan.count(name) > most}
+
+
+def must_wait(run: JobRun) -> bool:
+    """Whether this plan needs a person's word (``apply: when``); its records are counted then."""
+    bounds = run.job.apply_when
+    if bounds is None:
+        return False
+    beyond = over(run, bounds)
+    if not beyond:
+        return False
+    run.note(f"plan {run.plan.id} waits: {_asks(run.plan, beyond)}")
+    done = run.tally.outcomes["unchanged"]
+    run.tally.add("unchanged", run.plan.count("unchanged") - done)
+    run.tally.add("blocked", planned_writes(run.plan))
+    return True
+
+
+def _asks(plan: Plan, beyond: Mapping[str, int]) -> str:
+    """``it would create 120 records, apply: when allows 50``, for each bound."""
+    words = {"clear": ("empty", "fields")}
+    asked = []
+    for name, most in beyond.items():
+        verb, what = words.get(name, (name, "records"))
+        asked.append(
+            f"it would {verb} {plan.count(name):,} {what}, apply: when allows {most:,}"
+        )
+    return "; ".join(asked)
+
+
+__all__ = [
+    "Step",
+    "already_waits",
+    "changed",
+    "must_wait",
+    "over",
+    "plan_of",
+    "planned_writes",
+    "prints",
+    "refusal",
+    "stands",
+    "told",
+]
