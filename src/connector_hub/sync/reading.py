@@ -122,9 +122,9 @@ def _index(run: JobRun, side: LiveSide, part: Portion, _n: int) -> None:
 def _drifted(
     run: JobRun, side: LiveSide, hub: bytes, packed: bytes, seen: Seen
 ) -> None:
-    """A receiving side moved by itself: counted, and put back where the job says so."""
+    """A side moved in fields that do not travel from it: counted, and put back where the job says so."""
     moved = side.bases.moved(side.bases.unpack(packed, hub), seen.raws)
-    moved &= set(run.policies)
+    moved &= {n for n, p in run.policies.items() if p.owner not in {None, side.name}}
     if not moved:
         return
     run.tally.drift += 1
