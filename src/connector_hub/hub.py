@@ -646,6 +646,7 @@ class Hub:
                 "stale": t.new_stale,
             }
             receipt.unreadable, receipt.drift = dict(t.unreadable), t.drift
+            receipt.exposed = run.exposed
             receipt.notes = (*run.notes, *(_left_out(f) for f in run.plan.left_out))
         if error is not None:
             receipt.status = _status(error)

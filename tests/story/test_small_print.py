@@ -330,7 +330,7 @@ async def test_what_is_planned_again_is_what_can_be_looked_up(project):
 
     project.right.before_write = die
     for n, planned in project.store.windows("people", run.plan.id):
-        changes = await jobs._again_where_moved(run, planned)
+        changes = await jobs._again_where_moved(run, n, planned)
         with pytest.raises(Killed):
             await jobs._apply(run, n, planned, changes)
     ((_, _, (kept,)),) = project.store.open_windows("people")

@@ -21,9 +21,11 @@ from connector_hub.sdk import (
     QuotaSpent,
     Record,
     Rejected,
+    Stale,
     Unavailable,
     VendorError,
     Want,
+    Way,
     Write,
 )
 from connector_hub.testing.sandbox import Fault
@@ -293,6 +295,55 @@ async def test_updates_and_deletes_of_what_is_gone(wire):
     found = await send(sf, *archives)
     assert [type(o) for o in found] == [Done, Done, Missing]
     assert [r["Id"] for r in sandbox.live("Contact")] == [one]
+
+
+STRICT = Salesforce.resource("Contact").conditional_way("update")
+
+
+async def test_a_conditional_update_leaves_alone_what_has_moved(wire):
+    sandbox = SalesforceSandbox(records=4)
+    sf = wire(sandbox)
+    records = await sf.fetch(
+        "Contact", [r["Id"] for r in sandbox.live("Contact")], WANT
+    )
+    writes = [
+        Write("update", r.id, "", r.id, {"Title": "ours"}, version=r.version)
+        for r in records
+    ]
+    sandbox.clock.advance(5)
+    sandbox.edit("Contact", {"Id": records[0].id, "Title": "a person's"})
+    sandbox.edit("Contact", {"Id": records[1].id, "IsDeleted": True})
+    sandbox.org.tables["Contact"].bin.pop(records[1].id)
+    calls = sum(sandbox.calls.values())
+    found = await sf.write("Contact", writes, way=STRICT)
+    assert [type(o) for o in found] == [Stale, Missing, Done, Done]
+    assert sum(sandbox.calls.values()) - calls == len(writes)
+    titles = {r["Id"]: r["Title"] for r in sandbox.live("Contact")}
+    assert titles[records[0].id] == "a person's"
+    assert titles[records[2].id] == "ours"
+    (untold,) = await sf.write(
+        "Contact", [Write("update", "x", "", records[2].id, {"Title": "y"})], way=STRICT
+    )
+    assert isinstance(untold, Stale)
+
+
+async def test_refusals_of_a_conditional_update_are_those_of_a_collection(wire):
+    sandbox = SalesforceSandbox(records=2, companies=1)
+    sf = wire(sandbox)
+    account = sandbox.live("Account")[0]["Id"]
+    sandbox.edit("Account", {"Id": account, "IsDeleted": True})
+    record = sandbox.edit("Contact", {"LastName": "Lone"})["Id"]
+    version = "2030-01-01T00:00:00.000+0000"
+    for fields in (
+        {"Email": "no address"},
+        {"LastName": None},
+        {"AccountId": account},
+    ):
+        w = Write("update", "t", "", record, fields, version=version)
+        (plain,) = await sf.write("Contact", [w], way=Way("update", 200))
+        (strict,) = await sf.write("Contact", [w], way=STRICT)
+        assert type(strict) is type(plain)
+        assert strict.reason == plain.reason
 
 
 async def test_a_dead_lookup_does_not_make_the_record_itself_missing(wire):

@@ -103,6 +103,10 @@ class JobModel(_Strict):
     direction: Literal["left-to-right", "right-to-left", "both"]
     guard: GuardModel = GuardModel()
     apply: ApplyModel | None = None
+    guarding: Literal["reread", "strict"] = Field(
+        "reread",
+        description="strict: one conditional call per record, where the vendor has such calls",
+    )
     deletes: DeletesModel = DeletesModel()
     create_without_identity: bool = False
     create: Literal["both", "left", "right", "none"] = "both"

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
+from itertools import product
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -415,7 +416,7 @@ class _Reader:
             return None
         self._check_only(at, model, sides, connections)
         pilot = self._pilot(at, model.pilot)
-        return Job(
+        job = Job(
             name=name,
             entity=model.entity,
             left=sides["left"],
@@ -425,6 +426,7 @@ class _Reader:
             apply_when=self._guard((*at, "apply", "when"), model.apply.when)
             if model.apply
             else None,
+            guarding=model.guarding,
             deletes_follow=model.deletes.follow,
             create_without_identity=model.create_without_identity,
             create=model.create,
@@ -436,6 +438,27 @@ class _Reader:
             if model.every is None
             else self._seconds((*at, "every"), model.every),
         )
+        if job.guarding == "strict":
+            self._check_guarding((*at, "guarding"), job, connections)
+        return job
+
+    def _check_guarding(
+        self, at: yaml.Key, job: Job, connections: Mapping[str, ConnectionConfig]
+    ) -> None:
+        """``strict`` is a promise only vendors can keep: each write that overwrites must be conditional."""
+        for name, ops in job.overwrites.items():
+            side = job.side(name)
+            if side.connection not in connections:
+                continue
+            kind = self.connectors(connections[side.connection].connector)
+            for op, resource in product(ops, side.resources):
+                if kind.resource(resource).conditional_way(op) is None:
+                    self.add(
+                        at,
+                        f"{kind.name} has no call that {op}s {resource} only where it has not moved",
+                        hint="write guarding: reread"
+                        + (", or delete nothing" if op == "archive" else ""),
+                    )
 
     def _pilot(self, at: yaml.Key, asked: int | str | None) -> Pilot | None:
         if asked is None:

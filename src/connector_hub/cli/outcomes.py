@@ -257,6 +257,10 @@ def details(receipt: Receipt) -> list[str]:
             f"{name}: {buckets(calls)}" for name, calls in receipt.calls.items()
         )
         found.append(f"calls made   {by_connection}")
+    if receipt.exposed is not None:
+        found.append(
+            f"what was overwritten had been read at most {duration(receipt.exposed)} before"
+        )
     if receipt.unreadable:
         fields = ", ".join(f"{f} {n:,}" for f, n in receipt.unreadable.items())
         found.append(f"unreadable values, left alone: {fields}")

@@ -127,6 +127,8 @@ class Job:
     guard: Guard = Guard()
     apply_when: Guard | None = None
     """What a sync may do at once; a plan beyond it waits for a person. None is unlimited."""
+    guarding: Literal["reread", "strict"] = "reread"
+    """How edits are kept from being overwritten: read again what is not fresh, or let the vendor refuse."""
     deletes_follow: bool = False
     create_without_identity: bool = False
     create: Literal["both", "left", "right", "none"] = "both"
@@ -154,6 +156,14 @@ class Job:
             case "right-to-left":
                 return ("right",)
         return ("left", "right")
+
+    @property
+    def overwrites(self) -> dict[SideName, tuple[Literal["update", "archive"], ...]]:
+        """The sides whose records it changes, and how."""
+        ops: tuple[Literal["update", "archive"], ...] = ("update",)
+        if self.deletes_follow or self.leaving == "delete":
+            ops = ("update", "archive")
+        return {across(side): ops for side in self.read_from}
 
     def covers(self, view: Mapping[str, Any]) -> bool:
         """Whether a record says what ``only`` asks for."""

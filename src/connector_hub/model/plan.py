@@ -210,6 +210,8 @@ class Receipt:
     error: dict[str, Any] | None = None
     plan: str | None = None
     """The plan that waits for a person's word."""
+    exposed: float | None = None
+    """Seconds between a record being read and being overwritten, the longest; None where nothing was."""
     new: dict[str, int] = field(default_factory=dict)
     """What this run itself left behind: conflicts, dead_letters, stale. Not in the document."""
     unreadable: dict[str, int] = field(default_factory=dict)
@@ -227,6 +229,8 @@ class Receipt:
         found: dict[str, Any] = {n: getattr(self, n) for n in names}
         if self.plan is not None:
             found["plan"] = self.plan
+        if self.exposed is not None:
+            found["exposed"] = round(self.exposed, 1)
         if self.error is not None:
             found["error"] = self.error
         return found

@@ -64,6 +64,8 @@ class Way:
     ``op`` is one of: ``list`` (a page of everything), ``changed`` (a page of the changed feed),
     ``deleted`` (a page of the deleted feed), ``fetch``, ``find``, ``create``, ``update``, ``archive``.
     ``per_link`` is what each kind of link that is wanted costs on top, in calls of the same bucket.
+    ``conditional``: the vendor itself refuses a write of this way (``Stale``) to a record that is no longer
+    of ``Write.version``. Such a way stands beside the plain one; jobs with ``guarding: strict`` use it.
     """
 
     op: Literal[
@@ -73,6 +75,7 @@ class Way:
     cost: int = 1
     bucket: str = "calls"
     per_link: int = 0
+    conditional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,12 @@ class Resource:
 
     def way(self, op: str) -> Way:
         """The way for an operation; one record a call where the connector declares none."""
-        return next((w for w in self.ways if w.op == op), Way(op, 1))  # type: ignore[arg-type]
+        plain = (w for w in self.ways if w.op == op and not w.conditional)
+        return next(plain, Way(op, 1))  # type: ignore[arg-type]
+
+    def conditional_way(self, op: str) -> Way | None:
+        """The way on which the vendor refuses to change what has moved; None where it has none."""
+        return next((w for w in self.ways if w.op == op and w.conditional), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ async def apply_window(run: JobRun, n: int, changes: Sequence[Change]) -> None:
     """
     seed = os.urandom(_SEED)
     items = make_items(run, changes, seed)
+    run.window_read_at = run.read_at.get(n)
     if items:
         run.store.open_window(run.job.name, run.plan.id, n, seed)
     try:

@@ -66,7 +66,7 @@ async def sync(run: JobRun) -> bool:
     for n, planned in run.store.windows(run.job.name, run.plan.id):
         changes = planned
         if run.clock.monotonic() - run.read_at.get(n, -_FRESH) > _FRESH:
-            changes = await _again_where_moved(run, planned)
+            changes = await _again_where_moved(run, n, planned)
         await _apply(run, n, planned, changes)
     finish(run)
     return True
@@ -103,10 +103,13 @@ def finish(run: JobRun) -> None:
         run.store.drop_windows(run.job.name, run.plan.id)
 
 
-async def _again_where_moved(run: JobRun, changes: list[Change]) -> list[Change]:
+async def _again_where_moved(
+    run: JobRun, n: int, changes: list[Change]
+) -> list[Change]:
     """What is to be overwritten is read anew; what moved since it was planned is planned again."""
     moved: dict[int, Seen] = {}
     stale: set[int] = set()
+    run.read_at[n] = run.clock.monotonic()
     for side in run.sides:
         written = [
             c for c in changes if c.action != "create" and side.name in c.writes()
@@ -137,7 +140,10 @@ async def _again_where_moved(run: JobRun, changes: list[Change]) -> list[Change]
 
 
 async def _moved(side: LiveSide, known: Sequence[Seen]) -> dict[str, Seen | None]:
-    """Records that no longer hold what they held, as they are now; None for those that are not there."""
+    """Records that no longer hold what they held, as they are now; None for those that are not there.
+
+    One that holds the same under a later version, as something moved that is not mapped, gets that version.
+    """
     if not known:
         return {}
     here, _ = await fetch(side, [s.id for s in known])
@@ -146,6 +152,8 @@ async def _moved(side: LiveSide, known: Sequence[Seen]) -> dict[str, Seen | None
         now = here.get(s.id)
         if now is None or not _alike(side, now, s):
             found[s.id] = now
+        else:
+            s.version = now.version
     return found
 
 
@@ -187,7 +195,7 @@ async def apply(
     begin()
     for n, planned in run.store.windows(run.job.name, run.plan.id):
         run.tally.read += len(planned)
-        await _apply(run, n, planned, await _still_true(run, planned))
+        await _apply(run, n, planned, await _still_true(run, n, planned))
     finish(run)
 
 
@@ -211,10 +219,11 @@ def plan_document(run: JobRun) -> dict[str, Any]:
     }
 
 
-async def _still_true(run: JobRun, changes: list[Change]) -> list[Change]:
+async def _still_true(run: JobRun, n: int, changes: list[Change]) -> list[Change]:
     """Changes whose records are as the plan saw them; the others are stale."""
     writes = [c for c in changes if c.action != "settle"]
     stale: set[int] = set()
+    run.read_at[n] = run.clock.monotonic()
     for side in run.sides:
         seen = {
             id(c): s

@@ -58,11 +58,13 @@ async def plan_windows(run: JobRun) -> int:
         for rows in run.store.staged(run.job.name, run.plan.id, side.name):
             buffer += _once(run, side, rows)
             while len(buffer) >= WINDOW:
-                n = _keep(run, n, await plan_seen(run, side, buffer[:WINDOW]))
+                at = run.clock.monotonic()
+                n = _keep(run, n, await plan_seen(run, side, buffer[:WINDOW]), at)
                 del buffer[:WINDOW]
                 run.progress("planning", n * WINDOW, run.tally.read)
         if buffer:
-            n = _keep(run, n, await plan_seen(run, side, buffer))
+            at = run.clock.monotonic()
+            n = _keep(run, n, await plan_seen(run, side, buffer), at)
     if run.job.deletes_follow and not run.options.inbox_only:
         for side in run.sources:
             n = await _plan_deletes(run, side, n)
@@ -78,12 +80,12 @@ def _estimate(run: JobRun, changes: Sequence[Change]) -> None:
         run.cost(side, fetch_way, looked_at, reading=True)
         run.cost(side, fetch_way, sum(c.action != "create" for c in written))
         for op in ("create", "update", "archive"):
-            run.cost(side, side.resource.way(op), sum(c.action == op for c in written))
+            run.cost(side, run.way(side, op), sum(c.action == op for c in written))
         run.cost(side, fetch_way, sum(c.action != "archive" for c in written))
 
 
-def _keep(run: JobRun, n: int, changes: Sequence[Change]) -> int:
-    """Store a window; count what it will do."""
+def _keep(run: JobRun, n: int, changes: Sequence[Change], at: float) -> int:
+    """Store a window whose counterparts were read from ``at`` on; count what it will do."""
     kept = _within(run, changes)
     counts = run.plan.counts
     for c in kept:
@@ -98,7 +100,8 @@ def _keep(run: JobRun, n: int, changes: Sequence[Change]) -> int:
     _estimate(run, kept)
     if kept:
         run.store.save_window(run.job.name, run.plan.id, n, kept)
-        run.read_at[n] = run.clock.monotonic()
+        here = {c.here for c in kept if c.here in c.writes()}
+        run.read_at[n] = min([at, *(run.began.get(name, at) for name in here)])
         n += 1
     return n
 
@@ -723,6 +726,7 @@ async def _plan_deletes(run: JobRun, side: LiveSide, n: int) -> int:
     if "deleted" not in side.resource.feeds:
         return n
     kept = run.store.cursor(run.job.name, side.name, "deleted")
+    at = run.clock.monotonic()
     changes: list[Change] = []
     async for page in pages(side, "deleted", kept[0] if kept else None):
         if page.mark is not None:
@@ -734,7 +738,7 @@ async def _plan_deletes(run: JobRun, side: LiveSide, n: int) -> int:
         bury(run, side, [g for g in page.records if isinstance(g, Gone)])
     run.tally.read += len(changes)
     for i in range(0, len(changes), WINDOW):
-        n = _keep(run, n, changes[i : i + WINDOW])
+        n = _keep(run, n, changes[i : i + WINDOW], at)
     return n
 
 

@@ -34,6 +34,7 @@ async def read_sides(run: JobRun) -> None:
         if side not in travels:
             await read_index(run, side)
     for side in travels:
+        run.began[side.name] = run.clock.monotonic()
         await _read_inbox(run, side)
         if not run.options.inbox_only:
             await _read(run, side, staged=True)

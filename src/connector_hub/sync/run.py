@@ -159,6 +159,12 @@ class JobRun:
     """Calls per connection and bucket to carry the plan out besides."""
     read_at: dict[int, float] = field(default_factory=dict)
     """When the records of each planned window were read, in the clock's monotonic seconds."""
+    began: dict[SideName, float] = field(default_factory=dict)
+    """When the reading of each side that travels began, in the clock's monotonic seconds."""
+    window_read_at: float | None = None
+    """When the records of the window that is being written were read."""
+    exposed: float | None = None
+    """The longest time in seconds between a record being read and being overwritten unconditionally."""
     held_marks: set[str] = field(default_factory=set)
     """Feeds (side/feed) that must be read again from where they were read last."""
     notes: list[str] = field(default_factory=list)
@@ -251,6 +257,14 @@ class JobRun:
             rows = [(r, why) for s, r in listed if s == side]
             if rows:
                 self.store.look_again(self.job.name, side, rows)
+
+    def way(self, side: LiveSide, op: str, resource: str = "") -> Way:
+        """How an operation goes: a conditional call where the job guards strictly and the vendor has one."""
+        found = side.place(resource or side.resource.name).resource
+        conditional = None
+        if self.job.guarding == "strict":
+            conditional = found.conditional_way(op)
+        return conditional or found.way(op)
 
     def cost(
         self, side: LiveSide, way: Way, rows: int, *, reading: bool = False

@@ -131,7 +131,7 @@ async def write_all(run: JobRun, items: Sequence[Item], done: int) -> None:
             todo = [i for i in items if i.side is side and i.write.op == op]
             for resource in side.names:
                 mine = [i for i in todo if i.resource == resource]
-                way = side.place(resource).resource.way(op)
+                way = run.way(side, op, resource)
 
                 async def one(part: Sequence[Item], way: Way = way) -> None:
                     await _write_batch(run, part, way)
@@ -176,6 +176,7 @@ async def _send(run: JobRun, items: Sequence[Item], way: Way) -> Sequence[Outcom
     writes = [i.write for i in items]
     try:
         found = await side.write(items[0].resource, writes, way)
+        _expose(run, writes[0], way)
     except InDoubt as e:
         return [e] * len(items)
     except (Rejected, Exists, Missing, Stale) as e:
@@ -190,6 +191,14 @@ async def _send(run: JobRun, items: Sequence[Item], way: Way) -> Sequence[Outcom
             where=side.connection,
         )
     return found
+
+
+def _expose(run: JobRun, write: Write, way: Way) -> None:
+    """How long people's edits of what was just written could go unseen."""
+    if write.op == "create" or way.conditional or run.window_read_at is None:
+        return
+    seconds = run.clock.monotonic() - run.window_read_at
+    run.exposed = max(run.exposed or 0.0, seconds)
 
 
 async def _look_up(run: JobRun, items: Sequence[Item]) -> None:

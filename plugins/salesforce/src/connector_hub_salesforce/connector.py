@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -45,6 +45,8 @@ from connector_hub.sdk import (
     Rejected,
     Resource,
     SecretStr,
+    Stale,
+    VendorError,
     Want,
     Way,
     Write,
@@ -64,6 +66,7 @@ _WAYS = (
     Way("find", _KEYS),
     Way("create", _ROWS),
     Way("update", _ROWS),
+    Way("update", 1, conditional=True),
     Way("archive", _ROWS),
 )
 _CLIENT = {"Sforce-Call-Options": "client=connector-hub"}
@@ -71,7 +74,7 @@ _CLIENT = {"Sforce-Call-Options": "client=connector-hub"}
 _SKEW = timedelta(minutes=5)
 _KEY_LENGTH = 36
 _PERMISSION_SET = "Connector_Hub"
-_BAD_REQUEST, _FORBIDDEN = 400, 403
+_BAD_REQUEST, _FORBIDDEN, _NOT_FOUND = 400, 403, 404
 
 
 class Salesforce(Connector):
@@ -356,8 +359,10 @@ class Salesforce(Connector):
         """Upsert by record key, update by id, delete; one outcome per row, in order.
 
         Without a key field a create is a plain insert. Salesforce has no conditional
-        collection: ``Write.version`` is not looked at.
+        collection: on a conditional way updates go one by one.
         """
+        if way.conditional:
+            return [await self._update_unmoved(resource, w) for w in writes]
         if writes[0].op == "archive":
             return await self._archive(writes)
         creates = writes[0].op == "create"
@@ -374,6 +379,31 @@ class Salesforce(Connector):
             headers=_CLIENT,
         )
         return _outcomes(writes, answer)
+
+    async def _update_unmoved(self, resource: str, w: Write) -> Outcome:
+        """An update that Salesforce makes only if the record is not younger than ``w.version``.
+
+        Its clock has whole seconds: an edit within the second of the one that was read is not told apart.
+        """
+        if w.version is None:
+            return Stale("the record's version is not known")
+        row = self._row(resource, w)
+        try:
+            answer = await self.http.send(
+                "PATCH",
+                self._path("sobjects", resource, w.id or ""),
+                json={n: v for n, v in row.items() if n not in {"attributes", "Id"}},
+                headers={**_CLIENT, "If-Unmodified-Since": _http_date(w.version)},
+                ok=(_NOT_FOUND,),
+            )
+        except Rejected as e:
+            error = {"errorCode": e.reason, "message": e.message, "fields": e.fields}
+            return faults.refusal(w, error)
+        except VendorError as e:
+            return e
+        if answer.status == _NOT_FOUND:
+            return faults.refusal(w, faults.first(answer))
+        return Done(w.id or "")
 
     async def _archive(self, writes: Sequence[Write]) -> Sequence[Outcome]:
         """Into the recycle bin; quiet about what is there already."""
@@ -570,6 +600,11 @@ def _place(at: str | None) -> dict[str, Any]:
     except (ValueError, TypeError, KeyError):
         raise MarkLost("Salesforce: this mark is not one of ours") from None
     return dict(place)
+
+
+def _http_date(stamp: str) -> str:
+    """A stamp as HTTP headers have it."""
+    return format_datetime(datetime.fromisoformat(stamp).astimezone(UTC), usegmt=True)
 
 
 def _beyond(stamp: str, last: str, order: Sequence[str]) -> str:

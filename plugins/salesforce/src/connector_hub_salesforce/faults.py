@@ -49,7 +49,7 @@ _TOKEN = {
 }
 
 
-def _first(answer: Answer) -> Mapping[str, Any]:
+def first(answer: Answer) -> Mapping[str, Any]:
     """The first error of an answer, whatever its form; empty where there is none."""
     try:
         body = answer.json()
@@ -62,7 +62,7 @@ def _first(answer: Answer) -> Mapping[str, Any]:
 
 def code(answer: Answer) -> str:
     """Salesforce's word for an error."""
-    found = _first(answer)
+    found = first(answer)
     return str(found.get("errorCode") or found.get("error") or "")
 
 
@@ -86,7 +86,7 @@ def sort(answer: Answer, key: str | None, connection: str) -> Fault | None:
     if answer.status == 403 and b"OAuth_Token" in answer.body[:100]:  # noqa: PLR2004
         # userinfo alone refuses a dead session in plain text
         return Fault(Kind.AUTH, "Salesforce does not accept the token")
-    error = _first(answer)
+    error = first(answer)
     if "error" in error:
         return _oauth(error)
     word = str(error.get("errorCode") or "")

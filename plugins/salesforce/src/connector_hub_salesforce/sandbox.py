@@ -461,9 +461,9 @@ class SalesforceSandbox(Sandbox):
         raise _method(call)
 
     def _unmodified(self, call: Call, changed: datetime) -> None:
-        """``If-Unmodified-Since`` (RFC 9110, 13.1.4)."""
+        """``If-Unmodified-Since`` (RFC 9110, 13.1.4); Salesforce does not heed it for DELETE."""
         since = call.headers.get("if-unmodified-since")
-        if not since:
+        if not since or call.method == "DELETE":
             return
         try:
             at = parsedate_to_datetime(since)
