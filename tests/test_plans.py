@@ -391,3 +391,30 @@ def test_a_plan_of_another_process_has_the_same_prints() -> None:
         for seed in ("1", "2")
     }
     assert len(seen) == 1
+
+
+async def test_a_plan_says_what_its_writes_mean_at_the_vendors(
+    opened: Opener, vendors: Vendors
+) -> None:
+    billing = vendors["billing"]
+    async with opened("both", create="left") as hub:
+        await hub.sync("companies")
+        for i in range(3):
+            billing.edit("Contact", {"LastName": f"N{i}", "Email": f"{i}@x.example"})
+        plan = await hub.plan("contacts")
+        kept = hub.kept(plan.id).plan
+    assert plan.writes == {"sales": {"contacts": {"create": 3}}}
+    (bill,) = plan.billed
+    assert (bill["connection"], bill["resource"], bill["records"]) == (
+        "sales",
+        "contacts",
+        3,
+    )
+    assert "marketing contacts" in bill["counts_for"]
+    (automations,) = plan.automations
+    assert automations["run"] == ["workflows that enrol on these changes"]
+    assert automations["kept_still"] == []
+    assert kept == plan
+    document = plan.document()
+    assert document["left"]["billing"]["calls"] > 90_000
+    assert document["by_reason"] == {"new at the source": 3}

@@ -71,6 +71,7 @@ from connector_hub.sync.matching import Found
 from connector_hub.sync.plans import (
     Step,
     already_waits,
+    look_out,
     prints,
     refusal,
     stands,
@@ -680,8 +681,9 @@ class Hub:
             return run.plan
 
     def _keep(self, run: JobRun, state: PlanState) -> None:
-        """Keep a run's plan, with what carrying it out would cost."""
+        """Keep a run's plan, with what carrying it out would cost and mean."""
         self._promise(run)
+        look_out(run)
         self.store.save_plan(
             run.plan.id,
             run.job.name,

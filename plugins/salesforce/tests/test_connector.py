@@ -298,6 +298,7 @@ async def test_updates_and_deletes_of_what_is_gone(wire):
 
 
 STRICT = Salesforce.resource("Contact").conditional_way("update")
+LATE = "2030-01-01T00:00:00.000+0000"
 
 
 async def test_a_conditional_update_leaves_alone_what_has_moved(wire):
@@ -333,13 +334,12 @@ async def test_refusals_of_a_conditional_update_are_those_of_a_collection(wire):
     account = sandbox.live("Account")[0]["Id"]
     sandbox.edit("Account", {"Id": account, "IsDeleted": True})
     record = sandbox.edit("Contact", {"LastName": "Lone"})["Id"]
-    version = "2030-01-01T00:00:00.000+0000"
     for fields in (
         {"Email": "no address"},
         {"LastName": None},
         {"AccountId": account},
     ):
-        w = Write("update", "t", "", record, fields, version=version)
+        w = Write("update", "t", "", record, fields, version=LATE)
         (plain,) = await sf.write("Contact", [w], way=Way("update", 200))
         (strict,) = await sf.write("Contact", [w], way=STRICT)
         assert type(strict) is type(plain)
@@ -591,3 +591,32 @@ def test_errors_of_rows_never_quote_values():
     assert isinstance(
         refusal(write, {"statusCode": "ENTITY_IS_DELETED", "message": ""}), Rejected
     )
+
+
+async def test_assignment_rules_are_kept_still(wire):
+    """Without the header Salesforce gives new leads and accounts to whom its rules say."""
+    sandbox = SalesforceSandbox(records=0)
+    sandbox.assignment_rules = True
+    sf = wire(sandbox)
+    where = "/services/data/v66.0/sobjects/Lead"
+    await sf.http.post(where, json={"LastName": "L", "Company": "C"})
+    assert [r["OwnerId"] for r in sandbox.live("Lead")] == [long_id(PERSON)]
+    lead = Write("create", "a", KEY.format(1), fields={"LastName": "L", "Company": "C"})
+    (made,) = await send(sf, lead, to="Lead")
+    for way in (sf.resource("Lead").way("update"), STRICT):
+        change = Write("update", "b", "", made.id, {"Title": "x"}, version=LATE)
+        (done,) = await sf.write("Lead", [change], way=way)
+        assert isinstance(done, Done)
+    owners = {r["Id"]: r["OwnerId"] for r in sandbox.live("Lead")}
+    assert owners[made.id] == long_id(ROBOT)
+    account = Write("create", "c", KEY.format(2), fields={"Name": "A"})
+    await send(sf, account, to="Account")
+    assert [r["OwnerId"] for r in sandbox.live("Account")] == [long_id(ROBOT)]
+
+
+def test_what_a_write_means_besides_is_declared():
+    lead, contact = Salesforce.resource("Lead"), Salesforce.resource("Contact")
+    assert lead.kept_still == ("assignment rules",)
+    assert contact.kept_still == ()
+    assert contact.sets_off == ("flows", "Apex triggers")
+    assert contact.billed == "data storage, 2 kB each"

@@ -122,6 +122,8 @@ class Plan:
     ``calls`` promises, per connection and bucket, how many requests carrying it out may take, with
     the reserve for retries inside. ``remaining`` is what the vendor says is left of each bucket.
     ``seconds`` is the time the vendor's windows need at least.
+    ``writes`` are records by connection, resource and kind of write. ``billed`` tells, for new records,
+    what they count for at the vendor; ``automations`` which of the vendor's run, and which are kept still.
     """
 
     id: str
@@ -139,6 +141,9 @@ class Plan:
     calls: dict[str, dict[str, int]] = field(default_factory=dict)
     remaining: dict[str, dict[str, float]] = field(default_factory=dict)
     seconds: float = 0.0
+    writes: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    billed: list[dict[str, Any]] = field(default_factory=list)
+    automations: list[dict[str, Any]] = field(default_factory=list)
 
     def count(self, kind: str) -> int:
         """How many records of a kind: create, update, delete, clear, unchanged, conflicts ..."""
@@ -178,8 +183,14 @@ class Plan:
             "dead_letters": self.count("dead_letters"),
             "stale": self.count("stale"),
             "read": self.read,
+            "by_field": self.by_field,
+            "by_reason": self.by_reason,
+            "writes": self.writes,
             "calls": self.calls,
+            "left": self.remaining,
             "seconds": round(self.seconds, 1),
+            "billed": self.billed,
+            "automations": self.automations,
         }
 
 

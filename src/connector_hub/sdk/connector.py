@@ -102,6 +102,9 @@ class Resource:
     ``feeds`` names what ``read`` can answer besides the full listing; ``lag`` is how many seconds the
     changed feed may be behind: the next pull starts so much before the last mark.
     ``needs`` are links the vendor requires before a record may be created.
+    ``billed`` is what a new record counts for at the vendor, in words that go on after "counts for".
+    ``sets_off`` are the vendor's automations that a write may start, ``kept_still`` those that this
+    connector's writes do not; people read both before they say yes to a plan.
     """
 
     name: str
@@ -113,6 +116,9 @@ class Resource:
     lag: int = 120
     needs: tuple[str, ...] = ()
     fields: tuple[FieldInfo, ...] = ()
+    billed: str = ""
+    sets_off: tuple[str, ...] = ()
+    kept_still: tuple[str, ...] = ()
 
     def way(self, op: str) -> Way:
         """The way for an operation; one record a call where the connector declares none."""

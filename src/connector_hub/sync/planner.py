@@ -20,6 +20,7 @@ from connector_hub.model.plan import Change, Seen, Wait
 from connector_hub.model.record import Gone
 from connector_hub.sync import rivals
 from connector_hub.sync.base import Base, change_hash
+from connector_hub.sync.plans import count_writes
 from connector_hub.sync.reading import ABSENT, FIRST, bury, free, index, met_at_left
 from connector_hub.sync.run import ALL_WRITES, Held, JobRun, Member, hold
 from connector_hub.sync.sides import LiveSide, fetch, pages
@@ -97,6 +98,7 @@ def _keep(run: JobRun, n: int, changes: Sequence[Change], at: float) -> int:
             run.tally.by_reason[c.reason] += 1
         if c.action == "update":
             run.tally.by_field.update({*c.to_left, *c.to_right})
+    count_writes(run, kept)
     _estimate(run, kept)
     if kept:
         run.store.save_window(run.job.name, run.plan.id, n, kept)

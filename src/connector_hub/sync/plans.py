@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,12 +12,13 @@ from connector_hub.errors import PlanStale
 from connector_hub.model.job import Guard, Job
 from connector_hub.model.kept import Kept, KeptRow
 from connector_hub.model.mapping import Spoke
-from connector_hub.model.plan import Plan
+from connector_hub.model.plan import Change, Plan
 from connector_hub.sync.run import JobRun
 
 Step = tuple[str, ...]
 """What has changed: ``job``, ``gone``, ``entity``, or ``account``, ``mapping``, ``rule`` and which one."""
 _SIDES = ("left", "right")
+_KINDS = {"create": "create", "update": "update", "archive": "delete"}
 
 
 def prints(
@@ -179,6 +180,40 @@ def _length(seconds: float) -> str:
     return f"{seconds / 3600:.0f} hours"
 
 
+def count_writes(run: JobRun, changes: Iterable[Change]) -> None:
+    """Add changes to the plan's writes by connection, resource and kind."""
+    for c in changes:
+        for name in c.writes():
+            side, there = run.side(name), c.seen(name)
+            resource = side.at(there.id)[0] if there else c.into or side.resource.name
+            kinds = run.plan.writes.setdefault(side.connection, {})
+            counts = kinds.setdefault(resource, {})
+            kind = _KINDS[c.action]
+            counts[kind] = counts.get(kind, 0) + 1
+
+
+def look_out(run: JobRun) -> None:
+    """What the plan's writes mean at the vendors besides: the bill, and automations."""
+    run.plan.billed, run.plan.automations = [], []
+    for side in run.sides:
+        for name, counts in run.plan.writes.get(side.connection, {}).items():
+            at = {"connection": side.connection, "resource": name}
+            resource = side.place(name).resource
+            created = counts.get("create", 0)
+            if resource.billed and created:
+                run.plan.billed.append(
+                    {**at, "records": created, "counts_for": resource.billed}
+                )
+            if resource.sets_off or resource.kept_still:
+                run.plan.automations.append(
+                    {
+                        **at,
+                        "run": list(resource.sets_off),
+                        "kept_still": list(resource.kept_still),
+                    }
+                )
+
+
 def planned_writes(plan: Plan) -> int:
     """How many records it would write."""
     return sum(plan.count(kind) for kind in ("create", "update", "delete"))
@@ -223,6 +258,8 @@ __all__ = [
     "Step",
     "already_waits",
     "changed",
+    "count_writes",
+    "look_out",
     "must_wait",
     "over",
     "plan_of",

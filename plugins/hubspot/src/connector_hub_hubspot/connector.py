@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -60,6 +61,10 @@ _WINDOWS = {"SECONDLY": 1.0, "TEN_SECONDLY_ROLLING": 10.0}
 """Seconds after which a spent window is surely free; HubSpot sends no Retry-After."""
 _EXISTING = re.compile(r"Existing ID: (\d+)")
 _UNIQUE = {"contacts": {"email"}}
+_BILLED = {
+    "contacts": "the tier of marketing contacts, if the account makes its apps' contacts such"
+}
+"""https://knowledge.hubspot.com/integrations/manage-marketing-contacts-settings-for-your-integrations"""
 _READABLE = Can.READ | Can.CREATE | Can.UPDATE | Can.ARCHIVE | Can.FIND
 _WAYS = (
     Way("list", _LIST),
@@ -89,6 +94,8 @@ class HubSpot(Connector):
             links=links,
             ways=_WAYS,
             lag=120,
+            billed=_BILLED.get(name, ""),
+            sets_off=("workflows that enrol on these changes",),
         )
         for name, links in (("contacts", ("companies",)), ("companies", ()))
     )
@@ -116,17 +123,7 @@ class HubSpot(Connector):
         body = await self.http.get(f"/crm/v3/properties/{resource}")
         known = self.resource(resource)
         fields = tuple(_field_info(resource, p) for p in body["results"])
-        return Resource(
-            known.name,
-            known.can,
-            known.effect,
-            known.feeds,
-            known.links,
-            known.ways,
-            known.lag,
-            (),
-            fields,
-        )
+        return replace(known, fields=fields)
 
     async def read(self, resource: str, feed: str, at: str | None, want: Want) -> Page:
         """Everything by the listing; what changed by the search; what is archived by its listing."""

@@ -69,8 +69,16 @@ _WAYS = (
     Way("update", 1, conditional=True),
     Way("archive", _ROWS),
 )
-_CLIENT = {"Sforce-Call-Options": "client=connector-hub"}
-"""Shown as the origin of changes in Salesforce's change events."""
+_WRITING = {
+    "Sforce-Call-Options": "client=connector-hub",
+    "Sforce-Auto-Assign": "FALSE",
+}
+"""The origin of changes as Salesforce's change events show it; assignment rules are kept still."""
+_ASSIGNED = {
+    "Account": ("territory assignment rules",),
+    "Lead": ("assignment rules",),
+}
+"""What Sforce-Auto-Assign is about (REST API Developer Guide, Assignment Rule Header)."""
 _SKEW = timedelta(minutes=5)
 _KEY_LENGTH = 36
 _PERMISSION_SET = "Connector_Hub"
@@ -102,6 +110,9 @@ class Salesforce(Connector):
             feeds=("changed", "deleted"),
             ways=_WAYS,
             lag=120,
+            billed="data storage, 2 kB each",
+            sets_off=("flows", "Apex triggers"),
+            kept_still=_ASSIGNED.get(name, ()),
         )
         for name in ("Contact", "Account", "Lead")
     )
@@ -376,7 +387,7 @@ class Salesforce(Connector):
                 "allOrNone": False,
                 "records": [self._row(resource, w) for w in writes],
             },
-            headers=_CLIENT,
+            headers=_WRITING,
         )
         return _outcomes(writes, answer)
 
@@ -393,7 +404,7 @@ class Salesforce(Connector):
                 "PATCH",
                 self._path("sobjects", resource, w.id or ""),
                 json={n: v for n, v in row.items() if n not in {"attributes", "Id"}},
-                headers={**_CLIENT, "If-Unmodified-Since": _http_date(w.version)},
+                headers={**_WRITING, "If-Unmodified-Since": _http_date(w.version)},
                 ok=(_NOT_FOUND,),
             )
         except Rejected as e:
@@ -417,7 +428,7 @@ class Salesforce(Connector):
                     "ids": ",".join(str(w.id) for w in sound),
                     "allOrNone": "false",
                 },
-                headers=_CLIENT,
+                headers=_WRITING,
                 repeatable=True,
             )
             found = _outcomes(sound, answer)

@@ -99,13 +99,15 @@ class SalesforceSandbox(Sandbox):
     """Salesforce's REST API: objects, SOQL, collections, composite, describe, tokens.
 
     ``daily``: calls per 24 hours. ``duplicate_rule``: a rule that refuses new
-    records with an e-mail that is there already.
+    records with an e-mail that is there already. ``assignment_rules``: rules that give
+    leads and accounts to a person, unless a call keeps them still.
     """
 
     name: ClassVar[str] = "salesforce"
     access_token = "00DgK0000000E3f!AQ0AQsandbox.session.0123456789"  # noqa: S105 - of the sandbox
     daily = 100_000
     duplicate_rule = False
+    assignment_rules = False
 
     def routes(self) -> Sequence[Route]:
         """Tokens, versions and one door for everything under a version."""
@@ -420,7 +422,15 @@ class SalesforceSandbox(Sandbox):
         _only(call, "POST")
         return self._create(call, kind, self.org.values(kind, call.body))
 
+    def _assigned(self, call: Call, kind: Kind, values: Row) -> Row:
+        """``Sforce-Auto-Assign``: rules are applied to accounts and leads unless it says FALSE."""
+        still = call.headers.get("sforce-auto-assign", "").upper() == "FALSE"
+        if not self.assignment_rules or still or kind.name not in {"Account", "Lead"}:
+            return values
+        return values | {"OwnerId": long_id(PERSON)}
+
     def _create(self, call: Call, kind: Kind, values: Row) -> Reply:
+        values = self._assigned(call, kind, values)
         record = self.org.insert(kind, values, allow_save=_allow_save(call))
         at = {"Location": f"{call.base}/sobjects/{kind.name}/{record}"}
         return Reply(201, _written(record), at)
@@ -453,7 +463,8 @@ class SalesforceSandbox(Sandbox):
                 at = {"Last-Modified": format_datetime(changed, usegmt=True)}
                 return Reply(200, shown, at)
             case "PATCH":
-                self.org.update(kind, row["Id"], self.org.values(kind, call.body))
+                values = self._assigned(call, kind, self.org.values(kind, call.body))
+                self.org.update(kind, row["Id"], values)
                 return Reply(204)
             case "DELETE":
                 self.org.delete(kind, row["Id"])
@@ -536,7 +547,7 @@ class SalesforceSandbox(Sandbox):
             values.pop("Id", None)
             reply = self._create(call, kind, values)
             return replace(reply, body={**reply.body, "created": True})
-        self.org.update(kind, there[0], values)
+        self.org.update(kind, there[0], self._assigned(call, kind, values))
         return Reply(200, {**_written(there[0]), "created": False})
 
     def _moved(self, call: Call, kind: Kind, which: str) -> Reply:
@@ -757,7 +768,8 @@ class SalesforceSandbox(Sandbox):
         read = []
         for record in records:
             kind = self.org.kind(record["attributes"]["type"])
-            read.append((kind, self.org.values(kind, record)))
+            values = self.org.values(kind, record)
+            read.append((kind, self._assigned(call, kind, values)))
         every = bool(call.body.get("allOrNone"))
         return Reply(200, self._all(read, lambda item: write(call, item), every=every))
 
