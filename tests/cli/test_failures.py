@@ -124,3 +124,18 @@ def test_a_vendors_text_cannot_command_the_terminal(line):
     stderr = line("sync").stderr
     assert "\x1b" not in stderr
     assert "\\x1b[2Jgone\\u202e" in stderr
+
+
+@pytest.mark.parametrize("command", ["sync", "plan"])
+def test_an_error_that_many_jobs_meet_is_told_once_and_the_jobs_named(line, command):
+    line.hub.jobs = ["firms", "people", "deals"]
+    for name in line.hub.jobs:
+        line.hub.answers[name] = errors.AuthError("no", hint="reconnect")
+    stderr = line(command).stderr
+    assert stderr.count("help: reconnect") == 1
+    assert "(job firms)" in stderr
+    assert "error[AuthError]: the same again (job people)" in stderr
+    assert "error[AuthError]: the same again (job deals)" in stderr
+    line.hub.answers["deals"] = errors.AuthError("another")
+    assert "error[AuthError]: another" in line(command).stderr
+    assert len(line.document(command)["jobs"]) == 3

@@ -38,6 +38,10 @@ class Hub:
             e.receipt = Receipt(name, 2, "interrupted", read=5, created=5)
             raise
 
+    async def plan(self, name, **more):
+        print("ready", file=sys.stderr, flush=True)
+        await asyncio.sleep(60)
+
 @contextlib.asynccontextmanager
 async def opened(project, profile):
     yield Hub()
@@ -49,10 +53,16 @@ cli.main(sys.argv[1:], obj=Session(opener=opened))
 class Child:
     """A slow sync in a process of its own, ready to be interrupted."""
 
-    def __init__(self, *words: str, stubborn: bool = False, failing: bool = False):
+    def __init__(
+        self,
+        *words: str,
+        stubborn: bool = False,
+        failing: bool = False,
+        command: str = "sync",
+    ):
         code = f"STUBBORN, FAILING = {stubborn}, {failing}\n" + SLOW
         self.process = subprocess.Popen(  # noqa: S603 - our own
-            [sys.executable, "-c", code, "sync", *words],
+            [sys.executable, "-c", code, command, *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -112,3 +122,16 @@ def test_an_error_on_the_way_out_does_not_let_the_next_job_start():
     assert ended == 130
     assert "gone" in err
     assert "notices" not in err
+
+
+def test_an_interrupted_plan_prints_a_document_of_its_own_shape(tmp_path):
+    page = tmp_path / "plan.html"
+    one = Child("people", "--json", "--html", str(page), command="plan")
+    ended, out, _, _ = one.end(signal.SIGINT)
+    document = json.loads(out)
+    assert ended == 130
+    assert (document["job"], document["status"]) == ("people", "interrupted")
+    assert document["error"]["code"] == "Interrupted"
+    assert list(tmp_path.iterdir()) == []
+    ended, out, _, _ = Child("--json", command="plan").end(signal.SIGINT)
+    assert json.loads(out) == {"jobs": [], "status": "interrupted"}

@@ -134,3 +134,65 @@ def test_no_colours_where_they_are_not_wanted(line, on_a_terminal, monkeypatch):
     on_a_terminal()
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b" not in line("plan", "people").output
+
+
+def test_what_a_plan_means_besides_is_told_in_short_sentences(line):
+    line.hub.answers["people"] = made(
+        billed=[
+            {
+                "connection": "billing",
+                "resource": "Lead",
+                "records": 1,
+                "counts_for": "data storage, 2 kB each",
+            }
+        ],
+        automations=[
+            {
+                "connection": "billing",
+                "resource": "Lead",
+                "run": ["flows", "Apex triggers"],
+                "kept_still": ["assignment rules"],
+            },
+            {
+                "connection": "sales",
+                "resource": "contacts",
+                "run": ["workflows"],
+                "kept_still": [],
+            },
+        ],
+    )
+    lines = line("plan", "people").stdout.splitlines()
+    assert ("Calls at most   sales: burst 4; billing: calls 7 of 14,812 left") in lines
+    assert (
+        "On the bill   1 new Lead at billing count for data storage, 2 kB each"
+    ) in lines
+    assert (
+        "Automations   billing/Lead: flows, Apex triggers run, assignment rules are kept still; "
+        "sales/contacts: workflows run, none are kept still"
+    ) in lines
+    assert len(lines) <= 16
+    document = line.document("plan", "people")
+    assert document["automations"][0]["kept_still"] == ["assignment rules"]
+    assert document["left"] == {"billing": {"calls": 14_812.0}}
+    assert document["by_field"] == {"title": 1}
+
+
+def test_samples_are_as_unlike_as_they_come(line):
+    line.hub.answers["people"] = made(counts={"update": 100})
+    line.hub.shown = [
+        Shown(
+            "update",
+            f"s{n}",
+            f"t{n}",
+            (FieldChange("title" if n < 98 else f"rare{n}", "a", "b"),),
+            "changed",
+        )
+        for n in range(100)
+    ]
+    out = line("plan", "people").stdout
+    assert [x.split()[1] for x in out.splitlines() if x.startswith("      ~")] == [
+        "s0",
+        "s98",
+        "s99",
+    ]
+    assert "... 97 more (--all)" in out

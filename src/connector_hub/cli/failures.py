@@ -62,7 +62,11 @@ def as_json(error: HubError) -> dict[str, Any]:
 
 
 def show(session: Session, error: HubError, *, job: str = "") -> None:
-    """Tell people about an error, on stderr."""
+    """Tell people about an error, on stderr; when another job meets it, too, that job is named only."""
+    if job and str(error) in session.errors and not session.debug:
+        session.note(f"error[{code_of(error)}]: the same again (job {job})")
+        return
+    session.errors.add(str(error))
     if getattr(error, "diagnostics", None) is not None:
         session.note(error.message)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,8 +12,10 @@ from connector_hub.cli import planview
 from connector_hub.cli.lazy import LazyGroup
 from connector_hub.cli.offline import age, known_job, offline
 from connector_hub.cli.outcomes import Outcomes
+from connector_hub.cli.planfiles import csv_option, html_option, plan_files
 from connector_hub.cli.session import Session, with_session
 from connector_hub.cli.tables import table
+from connector_hub.errors import ConfigError
 from connector_hub.model.kept import Kept
 
 if TYPE_CHECKING:
@@ -77,16 +80,29 @@ def _decided(kept: Kept, now: datetime) -> str:
 @plans.command("show")
 @click.argument("plan", metavar="PLAN")
 @click.option("--all", "every", is_flag=True, help="List every change.")
+@html_option
+@csv_option
 @with_session
-def plans_show(session: Session, plan: str, *, every: bool) -> int:
+def plans_show(
+    session: Session, plan: str, *, every: bool, html: Path | None, sheet: Path | None
+) -> int:
     """Show PLAN as `plan` did, and how it stands now."""
 
     def work(hub: Hub) -> None:
         kept = hub.kept(plan)
+        if (html or sheet) and not kept.open:
+            raise ConfigError(
+                f"the changes of plan {plan} cannot be shown any more: it {kept.why}",
+                where=kept.where,
+                hint=kept.remedy,
+            )
+        with plan_files(session, html, sheet) as files:
+            files.add(hub, kept.plan)
         planview.tell(session, hub, kept.plan, every=every, kept=kept)
         document: dict[str, Any] = kept.document()
         if kept.open:
             document |= planview.document(session, hub, kept.plan, every=every)
+        files.tell()
         session.document(document)
 
     return offline(session, work)

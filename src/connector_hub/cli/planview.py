@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from connector_hub.cli.offline import instant
@@ -23,6 +25,8 @@ _COUNTED = {"create": "create", "update": "update", "archive": "delete"}
 _ARROWS = {"left-to-right": "->", "right-to-left": "<-", "both": "<->"}
 SAMPLES = 3
 """Changes shown of each kind, unless all are asked for."""
+_SCAN = 2_000
+"""Changes that are looked at to find some that are unlike."""
 _FIELDS = 4
 """Fields shown of a sample."""
 
@@ -31,12 +35,7 @@ def tell(
     session: Session, hub: Hub, plan: Plan, *, every: bool, kept: Kept | None = None
 ) -> None:
     """Show a plan; ``kept`` says how one stands that was made earlier."""
-    job = hub.job(plan.job)
-    left, right = job.left, job.right
-    session.say(
-        f"Plan {plan.job}   {left.connection}/{left.called} {_ARROWS[job.direction]} "
-        f"{right.connection}/{right.called}   plan {plan.id}"
-    )
+    session.say(f"Plan {plan.job}   {ends(hub, plan)}   plan {plan.id}")
     session.say(f"Looked at {plan.read:,} records.\n")
     readable = kept is None or kept.open
     if not readable:
@@ -66,18 +65,51 @@ def tell(
         session.say(f"apply exactly this: connector-hub apply {plan.id}")
 
 
+def ends(hub: Hub, plan: Plan) -> str:
+    """A plan's two ends, and which way records travel between them."""
+    job = hub.project.jobs.get(plan.job)
+    if job is None:
+        return f"{plan.left}, {plan.right}"
+    left, right = job.left, job.right
+    return (
+        f"{left.connection}/{left.called} {_ARROWS[job.direction]} "
+        f"{right.connection}/{right.called}"
+    )
+
+
 def samples(changes: Iterable[Shown], plan: Plan) -> dict[str, list[Shown]]:
-    """The first changes of each kind; stops reading when it has them."""
-    wanted = {a: min(SAMPLES, plan.count(kind)) for a, kind in _COUNTED.items()}
-    found: dict[str, list[Shown]] = {action: [] for action in wanted}
-    if not any(wanted.values()):
-        return found
-    for change in changes:
-        if len(found[change.action]) < wanted[change.action]:
-            found[change.action].append(change)
-            if all(len(found[a]) >= n for a, n in wanted.items()):
-                break
-    return found
+    """Some changes of each kind, unlike ones before like ones; stops reading when it has them."""
+    found = {a: _Samples(plan.count(kind)) for a, kind in _COUNTED.items()}
+    for change in islice(changes, min(_SCAN, sum(s.left for s in found.values()))):
+        found[change.action].add(change)
+        if all(s.enough for s in found.values()):
+            break
+    return {action: s.chosen() for action, s in found.items()}
+
+
+@dataclass(slots=True)
+class _Samples:
+    """Changes of one kind, of which ``left`` are yet to come."""
+
+    left: int
+    unlike: list[Shown] = field(default_factory=list)
+    alike: list[Shown] = field(default_factory=list)
+    met: set[Any] = field(default_factory=set)
+
+    @property
+    def enough(self) -> bool:
+        return self.left <= 0 or len(self.unlike) == SAMPLES
+
+    def add(self, change: Shown) -> None:
+        self.left -= 1
+        looks = (change.reason, change.connection, *(f.field for f in change.fields))
+        some = self.alike if looks in self.met else self.unlike
+        self.met.add(looks)
+        if len(some) < SAMPLES:
+            some.append(change)
+
+    def chosen(self) -> list[Shown]:
+        return (self.unlike + self.alike)[:SAMPLES]
 
 
 def _totals(session: Session, plan: Plan, found: dict[str, list[Shown]]) -> None:
@@ -124,14 +156,17 @@ def _one(session: Session, change: Shown, *, every: bool) -> None:
 
 def footnotes(plan: Plan) -> Iterator[str]:
     """What else a reader should know before applying."""
-    for connection, calls in plan.calls.items():
-        told = []
-        for bucket, n in sorted(calls.items()):
-            left = plan.remaining.get(connection, {}).get(bucket)
-            of = f" of {left:,.0f} left" if left is not None else ""
-            told.append(f"{bucket} {n:,}{of}")
-        if told:
-            yield f"Calls at most   {connection}: {', '.join(told)}"
+    calls = [f"{c}: {_calls(plan, c)}" for c in plan.calls if plan.calls[c]]
+    if calls:
+        yield f"Calls at most   {'; '.join(calls)}"
+    if plan.billed:
+        bills = [
+            f"{b['records']:,} new {b['resource']} at {b['connection']} count for {b['counts_for']}"
+            for b in plan.billed
+        ]
+        yield f"On the bill   {'; '.join(bills)}"
+    if plan.automations:
+        yield f"Automations   {'; '.join(map(_automation, plan.automations))}"
     if plan.seconds >= 1:
         yield f"At the vendors' limits this takes at least {duration(plan.seconds)}."
     if plan.unreadable:
@@ -147,6 +182,22 @@ def footnotes(plan: Plan) -> Iterator[str]:
         )
     if plan.count("dead_letters"):
         yield f"Dead letters   see: connector-hub dead-letters list --job {plan.job}"
+
+
+def _calls(plan: Plan, connection: str) -> str:
+    """What carrying it out takes of each bucket, and what is left of it."""
+    left = plan.remaining.get(connection, {})
+    return ", ".join(
+        f"{bucket} {n:,}" + (f" of {left[bucket]:,.0f} left" if bucket in left else "")
+        for bucket, n in sorted(plan.calls[connection].items())
+    )
+
+
+def _automation(found: Mapping[str, Any]) -> str:
+    """``billing/Lead: flows, Apex triggers run; assignment rules are kept still``."""
+    run, still = ", ".join(found["run"]), ", ".join(found["kept_still"])
+    where = f"{found['connection']}/{found['resource']}"
+    return f"{where}: {run or 'none'} run, {still or 'none'} are kept still"
 
 
 def document(session: Session, hub: Hub, plan: Plan, *, every: bool) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import functools
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -41,6 +41,8 @@ class Session:
     """The profile that the project was opened under."""
     told: bool = False
     """The document has been written."""
+    errors: set[str] = field(default_factory=set)
+    """Errors that people have been told about."""
 
     def take(self, **flags: Any) -> None:
         """Add flags from before or after the command; what is said later wins."""

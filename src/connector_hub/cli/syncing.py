@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from connector_hub.cli import failures, planview
 from connector_hub.cli.outcomes import Outcomes, cancelled
+from connector_hub.cli.planfiles import PlanFiles, csv_option, html_option, plan_files
 from connector_hub.cli.progress import watching
 from connector_hub.cli.running import Interrupted, finish
 from connector_hub.cli.session import Session, with_session
@@ -83,6 +85,8 @@ def _options(
 @_only
 @_backfill
 @click.option("--all", "every", is_flag=True, help="List every change.")
+@html_option
+@csv_option
 @click.option(
     "--detailed-exitcode", is_flag=True, help="Exit 10 when there is something to do."
 )
@@ -96,23 +100,28 @@ def plan(
     only: frozenset[str] | None,
     backfill: tuple[str, ...],
     every: bool,
+    html: Path | None,
+    sheet: Path | None,
     detailed_exitcode: bool,
 ) -> int:
     """What JOBs would do now. Writes to no vendor.
 
-    The plan is kept, so that `apply` can carry out exactly this.
+    The plan is kept, so that `apply` can carry out exactly this. In files, values are
+    masked unless `--values` is given.
     """
     planning = _Planning(
         session,
         _options(full=full, limit=limit, only=only, backfill=backfill),
+        jobs,
         every=every,
     )
     try:
-        finish(planning.run(jobs), on_stuck=planning.interrupted)
+        with plan_files(session, html, sheet) as planning.files:
+            finish(planning.run(), on_stuck=planning.interrupted)
     except Interrupted as e:
         return planning.interrupted(e.exit_code)
-    found = planning.documents
-    session.document(found[0] if len(jobs) == 1 else {"jobs": found})
+    planning.files.tell()
+    session.document(planning.document())
     code = failures.gravest(planning.codes)
     return _CHANGES if not code and planning.changes and detailed_exitcode else code
 
@@ -120,17 +129,21 @@ def plan(
 class _Planning:
     """Plans jobs one after the other."""
 
-    def __init__(self, session: Session, options: Options, *, every: bool) -> None:
+    def __init__(
+        self, session: Session, options: Options, jobs: tuple[str, ...], *, every: bool
+    ) -> None:
         self.session = session
         self.options = options
+        self.jobs = jobs
         self.every = every
+        self.files = PlanFiles(session)
         self.documents: list[dict[str, Any]] = []
         self.codes: list[int] = []
         self.changes = False
 
-    async def run(self, jobs: tuple[str, ...]) -> None:
+    async def run(self) -> None:
         async with self.session.open() as hub:
-            names = [hub.job(j).name for j in jobs] or hub.jobs_in_order()
+            names = [hub.job(j).name for j in self.jobs] or hub.jobs_in_order()
             for i, name in enumerate(names):
                 if i:
                     self.session.say()
@@ -149,6 +162,7 @@ class _Planning:
                 planview.document(self.session, hub, made, every=self.every)
             )
             planview.tell(self.session, hub, made, every=self.every)
+            self.files.add(hub, made)
         except HubError as e:
             failures.show(self.session, e, job=job)
             self.documents.append(
@@ -162,9 +176,19 @@ class _Planning:
             return not isinstance(e, ConfigError | StoreError)
         return True
 
+    def document(self) -> dict[str, Any]:
+        """Of one job that was asked for its own, else of all."""
+        if len(self.jobs) == 1:
+            return self.documents[0]
+        return {"jobs": self.documents}
+
     def interrupted(self, code: int) -> int:
-        self.session.note("interrupted: nothing was written to any vendor")
-        self.session.document({"jobs": self.documents, "status": "interrupted"})
+        said = "interrupted: nothing was written to any vendor"
+        self.session.note(said)
+        if len(self.jobs) == 1 and not self.documents:
+            error = {"code": "Interrupted", "message": said}
+            self.documents.append({"job": self.jobs[0], "error": error})
+        self.session.document(self.document() | {"status": "interrupted"})
         return code
 
 
