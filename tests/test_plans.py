@@ -418,3 +418,24 @@ async def test_a_plan_says_what_its_writes_mean_at_the_vendors(
     document = plan.document()
     assert document["left"]["billing"]["calls"] > 90_000
     assert document["by_reason"] == {"new at the source": 3}
+
+
+async def test_a_run_that_dies_before_its_plan_is_kept_leaves_nothing_behind(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(apply=WHEN) as hub:
+        await hub.sync("companies")
+        save = hub.store.save_plan
+        monkeypatch.setattr(hub.store, "save_plan", dies)
+        with pytest.raises(KeyboardInterrupt):
+            await hub.sync("contacts")
+        monkeypatch.setattr(hub.store, "save_plan", save)
+        assert hub.plans("contacts") == []
+        receipt = await hub.sync("contacts")
+        assert (receipt.status, receipt.blocked) == ("waiting", 20)
+        held = hub.store._run("select distinct plan from window").fetchall()
+        assert held == [(receipt.plan,)]
+
+
+def dies(*_words: Any, **_more: Any) -> None:
+    raise KeyboardInterrupt

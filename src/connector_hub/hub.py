@@ -731,7 +731,7 @@ class Hub:
         self._new_ledgers(max_calls)
         started = self.clock.monotonic()
         async with self._running(job, "sync", options, progress) as run:
-            waits = next((k for k in self.plans(job) if k.state == "waiting"), None)
+            waits = self._waiting(job)
             waiting = waits.plan.id if waits else None
             if waits is not None:
                 run.note(already_waits(waits, self.project.plan_ttl))
@@ -885,22 +885,28 @@ class Hub:
             PlanStale: it was decided, is too old, or job, mapping or account changed.
         """
         number = plan.id if isinstance(plan, Plan) else plan
-        job, document = self._approvable(number)
+        row = self._approvable(number)
+        job = row.job
         self._new_ledgers(None)
-        for name, promised in document["plan"]["calls"].items():
+        for name, promised in row.document["plan"]["calls"].items():
             self._ledger(name).promised = promised
         started = self.clock.monotonic()
-        options = Options(allow_deletes=document["allow_deletes"])
+        options = Options(allow_deletes=row.document["allow_deletes"])
         async with self._running(job, "apply", options, progress, number) as run:
-            self._approvable(number)
+            document = {"needs": self._approvable(number).needs}
             await syncing.apply(run, document, lambda: self._decide(number, "applied"))
             receipt = self._receipt(job, run.number, run, None, started)
             self._end(receipt)
             return receipt
 
     def plans(self, job: str | None = None) -> list[Kept]:
-        """The plans of a month, newest first, and how each stands now."""
+        """The latest plans, newest first, and how each stands now."""
         return [self._stands(row) for row in self.store.plans(job)]
+
+    def _waiting(self, job: str) -> Kept | None:
+        """The plan that holds a job's syncs, if it can still be approved."""
+        found = map(self._stands, self.store.plans(job, state="waiting"))
+        return next((k for k in found if k.state == "waiting"), None)
 
     def kept(self, plan: str) -> Kept:
         """One plan that was kept, and how it stands now.
@@ -950,17 +956,19 @@ class Hub:
             )
         return row
 
-    def _approvable(self, plan: str) -> tuple[str, Mapping[str, Any]]:
+    def _approvable(self, plan: str) -> KeptRow:
         row = self._row(plan)
         stands = self._stands(row)
         if not stands.open:
             raise refusal(stands)
-        return row.job, row.document
+        return row
 
     def _stands(self, row: KeptRow) -> Kept:
         """How a plan stands: what it was made from is compared with the files as they are."""
         now = self.clock.now()
-        return stands(row, self._prints(row), self._place, now, self.project.plan_ttl)
+        return stands(
+            row, lambda: self._prints(row), self._place, now, self.project.plan_ttl
+        )
 
     def _prints(self, row: KeptRow) -> Mapping[str, Any] | None:
         """What the plan's job is made from now; None where there is no such job any more."""

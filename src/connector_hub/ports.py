@@ -417,13 +417,18 @@ class Store(Protocol):
         *,
         state: PlanState = "kept",
     ) -> None:
-        """Keep what a plan needs besides its windows, sealed; one that waits replaces another of its job."""
+        """Keep what a plan needs besides its windows, sealed; one that waits replaces another of its job.
+
+        ``needs`` in the document is what only an apply needs: it goes when the plan is decided or too old.
+        """
 
     def plan(self, plan: str) -> KeptRow | None:
         """One plan."""
 
-    def plans(self, job: str | None = None) -> list[KeptRow]:
-        """All plans that are remembered, newest first."""
+    def plans(
+        self, job: str | None = None, *, state: PlanState | None = None, most: int = 50
+    ) -> list[KeptRow]:
+        """The latest plans, newest first, of one state or of all; without what their apply needs."""
 
     def plan_ids(self) -> list[str]:
         """Their ids, newest first."""

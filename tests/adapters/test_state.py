@@ -129,10 +129,16 @@ def test_changes_of_plans_that_are_old_or_decided_go_and_others_stay(store):
         store.save_plan(name, "j", {}, made)
         store.save_window("j", name, 0, [change()])
     store.save_window("j", "of a dead run", 0, [change()])
+    store.save_plan("new", "j", {"told": 1, "needs": {"held": [CANARY]}}, AT)
+    store.save_plan("done", "j", {"told": 2, "needs": {"held": [CANARY]}}, AT)
     assert store.end_plan("done", "applied", AT, "ana")
     store.drop_plans("j", AT - timedelta(days=1))
     left = store._run("select plan from window").fetchall()
     assert left == [("new",)]
+    assert store.plan("new").needs == {"held": [CANARY]}
+    done = store.plan("done")
+    assert (done.document, done.needs) == ({"told": 2}, None)
+    assert store.plans("j")[0].needs is None
 
 
 def test_a_plan_is_decided_once_and_remembered_for_a_month(store):
@@ -145,6 +151,8 @@ def test_a_plan_is_decided_once_and_remembered_for_a_month(store):
     store.expire(AT + timedelta(days=29))
     assert {r.id for r in store.plans("j")} == {"a", "b"}
     assert store.plans("another job") == []
+    assert [r.id for r in store.plans(state="rejected")] == ["a"]
+    assert len(store.plans(most=1)) == 1
     store.expire(AT + timedelta(days=31))
     assert store.plan_ids() == []
 

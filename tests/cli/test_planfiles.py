@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from connector_hub import errors
-from connector_hub.cli.planfiles import safe
+from connector_hub.cli.tables import safe
 from connector_hub.model.plan import FieldChange, Shown
 
 from .conftest import made

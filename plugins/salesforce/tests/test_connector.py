@@ -328,6 +328,25 @@ async def test_a_conditional_update_leaves_alone_what_has_moved(wire):
     assert isinstance(untold, Stale)
 
 
+async def test_a_locked_row_waits_for_its_turn_and_a_spent_quota_ends_all(wire):
+    sandbox = SalesforceSandbox(records=1)
+    sf = wire(sandbox)
+    record = sandbox.live("Contact")[0]["Id"]
+    w = Write("update", "t", "", record, {"Title": "x"}, version=LATE)
+    lock = [{"errorCode": "UNABLE_TO_LOCK_ROW", "message": "unable to obtain lock"}]
+    sandbox.faults.append(Fault("PATCH", status=400, body=lock, times=1))
+    (locked,) = await sf.write("Contact", [w], way=STRICT)
+    assert isinstance(locked, Unavailable)
+    (done,) = await sf.write("Contact", [w], way=STRICT)
+    assert isinstance(done, Done)
+    bad = Write("update", "t", "", record, {"Nonsense__c": "x"}, version=LATE)
+    with pytest.raises(ConfigError, match="Nonsense__c"):
+        await sf.write("Contact", [bad], way=STRICT)
+    sandbox.daily = 0
+    with pytest.raises(QuotaSpent):
+        await sf.write("Contact", [w], way=STRICT)
+
+
 async def test_refusals_of_a_conditional_update_are_those_of_a_collection(wire):
     sandbox = SalesforceSandbox(records=2, companies=1)
     sf = wire(sandbox)

@@ -1019,8 +1019,13 @@ class SqliteStore:
         *,
         state: PlanState = "kept",
     ) -> None:
-        """Keep what a plan needs besides its windows, sealed; one that waits replaces another of its job."""
-        sealed = self.vault.seal(orjson.dumps(document), plan.encode())
+        """Keep what a plan needs besides its windows, sealed; one that waits replaces another of its job.
+
+        ``needs`` in the document is what only an apply needs: it goes when the plan is decided or too old.
+        """
+        told = {k: v for k, v in document.items() if k != "needs"}
+        needs = document.get("needs")
+        sealed = self._sealed_text(plan, told)
         with self.transaction():
             if state == "waiting":
                 self._run(
@@ -1029,31 +1034,45 @@ class SqliteStore:
                     (at.isoformat(), _TENANT, job),
                 )
             self._run(
-                "insert or replace into plan values(?,?,?,?,?,null,null,?)",
-                (plan, _TENANT, job, at.isoformat(), state, sealed),
+                "insert or replace into plan values(?,?,?,?,?,null,null,?,?)",
+                (
+                    *(plan, _TENANT, job, at.isoformat(), state, sealed),
+                    needs and self._sealed_text(f"{plan}/needs", needs),
+                ),
             )
 
     def plan(self, plan: str) -> KeptRow | None:
         """One plan."""
         row = self._one(
-            f"select {_PLAN} from plan where tenant=? and id=?",  # noqa: S608 - a constant
+            f"select {_PLAN}, needs from plan where tenant=? and id=?",  # noqa: S608 - a constant
             (_TENANT, plan),
         )
-        return self._kept(row) if row else None
+        if row is None:
+            return None
+        needs = row[-1] and self._opened_text(f"{plan}/needs", row[-1])
+        return self._kept(row)._replace(needs=needs)
 
-    def plans(self, job: str | None = None) -> list[KeptRow]:
-        """All plans that are remembered, newest first."""
+    def plans(
+        self, job: str | None = None, *, state: PlanState | None = None, most: int = 50
+    ) -> list[KeptRow]:
+        """The latest plans, newest first, of one state or of all; without what their apply needs."""
         rows = self._run(
             f"select {_PLAN} from plan where tenant=? and (? is null or job=?) "  # noqa: S608 - a constant
-            "order by made desc, id",
-            (_TENANT, job, job),
+            "and (? is null or state=?) order by made desc, id limit ?",
+            (_TENANT, job, job, state, state, most),
         )
         return [self._kept(row) for row in rows.fetchall()]
 
     def _kept(self, row: Any) -> KeptRow:
-        document = orjson.loads(self.vault.open(row[-1], row[0].encode()))
-        plan, job, made, state, decided, by = row[:-1]
-        return KeptRow(plan, job, made, state, decided, by, document)
+        plan, job, made, state, decided, by, document = row[:7]
+        told = self._opened_text(plan, document)
+        return KeptRow(plan, job, made, state, decided, by, told)
+
+    def _sealed_text(self, at: str, value: Any) -> bytes:
+        return self.vault.seal(orjson.dumps(value), at.encode())
+
+    def _opened_text(self, at: str, sealed: bytes) -> Any:
+        return orjson.loads(self.vault.open(sealed, at.encode()))
 
     def plan_ids(self) -> list[str]:
         """Plans that are kept, newest first."""
@@ -1085,6 +1104,10 @@ class SqliteStore:
         )
         at = (*mine, *mine, keep, before.isoformat())
         with self.transaction():
+            self._run(
+                f"update plan set needs=null where tenant=? and job=? and id not in ({kept})",  # noqa: S608 - a constant
+                at,
+            )
             self._run(
                 f"delete from staged where tenant=? and job=? and plan not in ({kept})",  # noqa: S608 - a constant
                 at,

@@ -16,6 +16,7 @@ from connector_hub.cli.lazy import LazyGroup
 from connector_hub.cli.progress import watching
 from connector_hub.cli.running import finish_command
 from connector_hub.cli.session import Session, with_session
+from connector_hub.cli.tables import safe
 from connector_hub.errors import ConfigError
 from connector_hub.sync.matching import KINDS, Found
 
@@ -59,7 +60,7 @@ async def _match(session: Session, job: str, out: Path | None) -> None:
                 some.append(found)
             if writer is not None:
                 writer.writerow(
-                    [found.kind, found.left or "", found.right or "", found.who]
+                    [found.kind, found.left or "", found.right or "", safe(found.who)]
                 )
 
         async with session.open() as hub:

@@ -15,6 +15,7 @@ import click
 
 from connector_hub.cli import planview
 from connector_hub.cli.session import MASK, Session, masked, printable, quoted
+from connector_hub.cli.tables import safe
 from connector_hub.errors import ConfigError
 from connector_hub.model.plan import FieldChange, Plan, Shown
 
@@ -31,8 +32,6 @@ csv_option = click.option(
 _COLUMNS = ("job", "plan", "kind", "connection", "record", "source")
 _HEADS = (*_COLUMNS, "field", "old", "new", "why")
 _KINDS = {"create": "create", "update": "update", "archive": "delete"}
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a spreadsheet would take a cell for a formula by (OWASP, CSV Injection)."""
 
 
 @dataclass(slots=True)
@@ -138,11 +137,6 @@ def plain(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ";".join(plain(v) for v in value)
     return value if isinstance(value, str) else quoted(value)
-
-
-def safe(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
 _STYLE = """

@@ -36,7 +36,7 @@ def plans(session: Session) -> None:
 @click.option("--job", metavar="JOB", help="Of this job only.")
 @with_session
 def plans_list(session: Session, job: str | None) -> int:
-    """List the plans of the last month, newest first.
+    """List the latest plans, newest first.
 
     One that is waiting holds its job's syncs until it is approved or rejected.
     """

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from unicodedata import combining, east_asian_width
 
 _GAP = "  "
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""What a spreadsheet would take a cell for a formula by (OWASP, CSV Injection)."""
 
 
 def table(
@@ -32,3 +34,8 @@ def width(text: str) -> int:
     return sum(
         0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text
     )
+
+
+def safe(cell: str) -> str:
+    """A cell of a CSV that no spreadsheet takes for a formula."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell

@@ -20,7 +20,7 @@ OPEN: frozenset[PlanState] = frozenset({"kept", "waiting"})
 
 
 class KeptRow(NamedTuple):
-    """A plan as the store has it. ``document`` is what ``plan_document`` made."""
+    """A plan as the store has it. ``needs`` is the part of its document that only an apply needs."""
 
     id: str
     job: str
@@ -29,6 +29,7 @@ class KeptRow(NamedTuple):
     decided: str | None
     person: str | None
     document: Mapping[str, Any]
+    needs: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

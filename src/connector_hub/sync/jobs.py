@@ -174,18 +174,19 @@ async def apply(
     Raises:
         GuardTripped: nothing has been written.
     """
-    run.plan.counts = dict(document["counts"])
+    needs = document["needs"]
+    run.plan.counts = dict(needs["counts"])
     guard(run)
     await reconcile(run)
-    marks = dict(document["marks"])
-    run.taken = {(side, r) for side, r in document["taken"]}
-    run.taken_to = dict(document["taken_to"])
-    run.held_marks = set(document["held_marks"])
-    for row in document["held"]:
+    marks = dict(needs["marks"])
+    run.taken = {(side, r) for side, r in needs["taken"]}
+    run.taken_to = dict(needs["taken_to"])
+    run.held_marks = set(needs["held_marks"])
+    for row in needs["held"]:
         hold(run, Held.of(row))
         run.tally.read += 1
         run.tally.add("conflicts")
-    run.look_again([(side, r) for side, r in document["unread"]], "plan")
+    run.look_again([(side, r) for side, r in needs["unread"]], "plan")
     for side in run.sides:
         if run.plan.count("create") and run.job.creates_at(side.name):
             run.since[side.name] = marks.get(f"{side.name}/changed")
@@ -200,22 +201,24 @@ async def apply(
 
 
 def plan_document(run: JobRun) -> dict[str, Any]:
-    """What an apply needs besides the windows."""
+    """What is kept of a plan besides the windows; ``needs`` is what an apply needs."""
     return {
-        "marks": run.marks,
-        "taken": sorted(run.taken - run.again),
-        "taken_to": run.taken_to,
-        "held_marks": sorted(run.held_marks),
-        "held": [h.row() for h in run.held],
-        "unread": run.unread,
-        "counts": run.plan.counts,
-        "allow_deletes": run.options.allow_deletes,
+        "plan": told(run.plan),
         "prints": prints(
             run.job,
             [{n: s.place(n).spoke for n in s.names} for s in run.sides],
             [s.home for s in run.sides],
         ),
-        "plan": told(run.plan),
+        "allow_deletes": run.options.allow_deletes,
+        "needs": {
+            "counts": run.plan.counts,
+            "marks": run.marks,
+            "taken": sorted(run.taken - run.again),
+            "taken_to": run.taken_to,
+            "held_marks": sorted(run.held_marks),
+            "held": [h.row() for h in run.held],
+            "unread": run.unread,
+        },
     }
 
 

@@ -100,7 +100,7 @@ def plan_of(row: Mapping[str, Any]) -> Plan:
 
 def stands(
     row: KeptRow,
-    mine: Mapping[str, Any] | None,
+    mine: Callable[[], Mapping[str, Any] | None],
     place: Callable[[str, Step], str],
     now: datetime,
     ttl: float,
@@ -109,7 +109,7 @@ def stands(
 
     Args:
         row: as the store has it.
-        mine: the prints of its job today, None where there is no such job any more.
+        mine: gives the prints of its job today, None where there is no such job any more.
         place: tells where in the files a step stands.
         now: the instant.
         ttl: seconds for which a plan holds.
@@ -125,7 +125,8 @@ def stands(
         why = f"is {_length(age)} old, plans hold for {_length(ttl)} (plan_ttl)"
         where = place(row.job, ("age",))
         return replace(kept, state="expired", why=why, where=where)
-    step = ("gone",) if mine is None else changed(row.document["prints"], mine)
+    today = mine()
+    step = ("gone",) if today is None else changed(row.document["prints"], today)
     if step == ("gone",):
         drop = f"connector-hub plans reject {plan.id}"
         kept = replace(kept, remedy=f"give the job back, or drop the plan: {drop}")

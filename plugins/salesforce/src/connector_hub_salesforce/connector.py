@@ -35,6 +35,7 @@ from connector_hub.sdk import (
     FirstOf,
     Gone,
     InDoubt,
+    Kind,
     Limit,
     MarkLost,
     Missing,
@@ -46,7 +47,6 @@ from connector_hub.sdk import (
     Resource,
     SecretStr,
     Stale,
-    VendorError,
     Want,
     Way,
     Write,
@@ -82,7 +82,7 @@ _ASSIGNED = {
 _SKEW = timedelta(minutes=5)
 _KEY_LENGTH = 36
 _PERMISSION_SET = "Connector_Hub"
-_BAD_REQUEST, _FORBIDDEN, _NOT_FOUND = 400, 403, 404
+_BAD_REQUEST, _FORBIDDEN, _NOT_FOUND, _MOVED = 400, 403, 404, 412
 
 
 class Salesforce(Connector):
@@ -399,22 +399,21 @@ class Salesforce(Connector):
         if w.version is None:
             return Stale("the record's version is not known")
         row = self._row(resource, w)
-        try:
-            answer = await self.http.send(
-                "PATCH",
-                self._path("sobjects", resource, w.id or ""),
-                json={n: v for n, v in row.items() if n not in {"attributes", "Id"}},
-                headers={**_WRITING, "If-Unmodified-Since": _http_date(w.version)},
-                ok=(_NOT_FOUND,),
-            )
-        except Rejected as e:
-            error = {"errorCode": e.reason, "message": e.message, "fields": e.fields}
-            return faults.refusal(w, error)
-        except VendorError as e:
-            return e
-        if answer.status == _NOT_FOUND:
-            return faults.refusal(w, faults.first(answer))
-        return Done(w.id or "")
+        answer = await self.http.send(
+            "PATCH",
+            self._path("sobjects", resource, w.id or ""),
+            json={n: v for n, v in row.items() if n not in {"attributes", "Id"}},
+            headers={**_WRITING, "If-Unmodified-Since": _http_date(w.version)},
+            ok=(_BAD_REQUEST, _NOT_FOUND, _MOVED),
+        )
+        if answer.status == _MOVED:
+            return Stale("the record has moved")
+        if answer.status < _BAD_REQUEST:
+            return Done(w.id or "")
+        fault = self.fault(answer)
+        if answer.status == _BAD_REQUEST and fault and fault.kind is Kind.CONFIG:
+            raise ConfigError(fault.message, where=self.http.connection)
+        return faults.refusal(w, faults.first(answer))
 
     async def _archive(self, writes: Sequence[Write]) -> Sequence[Outcome]:
         """Into the recycle bin; quiet about what is there already."""

@@ -41,9 +41,11 @@ create table dead_letter(id integer primary key autoincrement, tenant int, job t
 create unique index dead_letter_open on dead_letter(tenant, job, side, record) where closed is null;
 
 create table run(id integer primary key autoincrement, tenant int, job text, kind text, started text, ended text, status text, document text);
--- A plan is kept or waiting until it is applied, rejected or replaced: when, and by whom.
+-- A plan is kept or waiting until it is applied, rejected or replaced: when, and by whom. What only an apply
+-- needs goes as its windows do.
 create table plan(id text primary key, tenant int, job text, made text, state text not null, decided text, person text,
-  document blob not null) without rowid;
+  document blob not null, needs blob) without rowid;
+create index plan_made on plan(tenant, made);
 -- Pages that were read and wait to be planned.
 create table staged(tenant int, job text, plan text, side text, n int, payload blob not null, primary key(tenant, job, plan, side, n)) without rowid;
 -- Windows of changes. One that is being written carries the seed of its trace ids: these are the intents.
