@@ -257,6 +257,13 @@ async def refused(hub: Hub, plan: str, what: str, where: str = "") -> Kept:
     return hub.kept(plan)
 
 
+async def test_a_plan_outlives_another_schedule(opened: Opener) -> None:
+    async with opened(apply=WHEN) as hub:
+        plan = await waiting(hub)
+    async with opened(apply=WHEN, every="15m") as hub:
+        assert (await hub.apply(plan)).created == 20
+
+
 async def test_a_plan_is_approved_once(opened: Opener, vendors: Vendors) -> None:
     async with opened(apply=WHEN) as hub:
         plan = await waiting(hub)

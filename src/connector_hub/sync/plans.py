@@ -32,8 +32,10 @@ def prints(
         homes: the account of each side.
     """
     entity = next(iter(spokes[0].values())).entity
+    said = asdict(job)
+    del said["every"]  # when a job runs says nothing about what it does
     return {
-        "job": _print(asdict(job)),
+        "job": _print(said),
         "homes": list(homes),
         "entity": _print(asdict(entity)),
         "mappings": [
