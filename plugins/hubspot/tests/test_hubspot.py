@@ -321,3 +321,34 @@ async def test_without_trace_ids_twins_in_one_batch_fail_it_whole(connector, san
             "/crm/v3/objects/contacts/batch/create", json={"inputs": inputs}
         )
     assert len(sandbox.live("contacts")) == before
+
+
+async def test_owners_are_read_page_by_page_without_those_who_have_left(
+    connector, monkeypatch
+):
+    monkeypatch.setattr("connector_hub_hubspot.connector._LIST", 1)
+    want, at, found = Want(frozenset({"email"})), None, []
+    while True:
+        page = await connector.read("owners", "changed", at, want)
+        found += [(r.id, r.fields["email"]) for r in page.records]
+        if page.next is None:
+            break
+        at = page.next
+    assert found == [
+        ("7101", "ratna.dewanti@sandbox.example"),
+        ("7102", "budi.hartono@sandbox.example"),
+    ]
+    described = await connector.describe("owners")
+    assert "email" in {f.path for f in described.fields}
+    contacts = await connector.describe("contacts")
+    owner = next(f for f in contacts.fields if f.path.endswith("hubspot_owner_id"))
+    assert owner.refers_to == ("OWNER",)
+
+
+async def test_an_owner_that_does_not_exist_is_refused(connector):
+    write = create("who@people.example", **{"properties.hubspot_owner_id": "1"})
+    (outcome,) = await connector.write(
+        "contacts", [write], way=connector.resource("contacts").way("create")
+    )
+    assert isinstance(outcome, Rejected)
+    assert outcome.fields == ("hubspot_owner_id",)

@@ -32,7 +32,7 @@ from connector_hub.testing.sandbox import Fault
 from connector_hub_salesforce import Salesforce
 from connector_hub_salesforce.connector import spelled
 from connector_hub_salesforce.ids import long_id
-from connector_hub_salesforce.org import PERSON, ROBOT
+from connector_hub_salesforce.org import LEFT, PERSON, ROBOT
 from connector_hub_salesforce.sandbox import SalesforceSandbox
 
 WANT = Want(frozenset({"Email", "LastName", "AccountId", "Account.Name"}))
@@ -639,3 +639,22 @@ def test_what_a_write_means_besides_is_declared():
     assert contact.kept_still == ()
     assert contact.sets_off == ("flows", "Apex triggers")
     assert contact.billed == "data storage, 2 kB each"
+
+
+async def test_users_are_those_who_may_own_records(wire):
+    page = await wire(SalesforceSandbox()).read(
+        "User", "changed", None, Want(frozenset({"Email"}))
+    )
+    assert {r.id: r.fields["Email"] for r in page.records} == {
+        long_id(ROBOT): "connector.hub@sandbox.example",
+        long_id(PERSON): "ratna.dewanti@sandbox.example",
+    }
+
+
+async def test_a_record_cannot_be_given_to_who_has_left(wire):
+    sf = wire(SalesforceSandbox(prepared=True))
+    (outcome,) = await send(sf, create(1, OwnerId=LEFT))
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason == "INACTIVE_OWNER_OR_USER"
+    (outcome,) = await send(sf, create(2, OwnerId=long_id(PERSON)))
+    assert isinstance(outcome, Done)

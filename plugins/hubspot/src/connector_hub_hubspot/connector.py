@@ -65,6 +65,17 @@ _BILLED = {
     "contacts": "the tier of marketing contacts, if the account makes its apps' contacts such"
 }
 """https://knowledge.hubspot.com/integrations/manage-marketing-contacts-settings-for-your-integrations"""
+_OWNERS = "owners"
+"""The account's users, read only: contacts and companies hold an owner's id."""
+_OWNER_FIELDS = tuple(
+    FieldInfo(name, label, "string", read_only=True)
+    for name, label in (
+        ("id", "Owner ID"),
+        ("email", "Email"),
+        ("firstName", "First Name"),
+        ("lastName", "Last Name"),
+    )
+)
 _READABLE = Can.READ | Can.CREATE | Can.UPDATE | Can.ARCHIVE | Can.FIND
 _WAYS = (
     Way("list", _LIST),
@@ -85,19 +96,22 @@ class HubSpot(Connector):
     auth: ClassVar[Auth] = Bearer("token")
     base_url = "https://api.hubapi.com"
     key_field = "connector_hub_id"
-    resources = tuple(
-        Resource(
-            name,
-            _READABLE,
-            effect=Effect.UPSERT,
-            feeds=("changed", "deleted"),
-            links=links,
-            ways=_WAYS,
-            lag=120,
-            billed=_BILLED.get(name, ""),
-            sets_off=("workflows that enrol on these changes",),
-        )
-        for name, links in (("contacts", ("companies",)), ("companies", ()))
+    resources = (
+        *(
+            Resource(
+                name,
+                _READABLE,
+                effect=Effect.UPSERT,
+                feeds=("changed", "deleted"),
+                links=links,
+                ways=_WAYS,
+                lag=120,
+                billed=_BILLED.get(name, ""),
+                sets_off=("workflows that enrol on these changes",),
+            )
+            for name, links in (("contacts", ("companies",)), ("companies", ()))
+        ),
+        Resource(_OWNERS, Can.READ, ways=(Way("list", _LIST),), fields=_OWNER_FIELDS),
     )
 
     class Config(Connector.Config):
@@ -120,19 +134,38 @@ class HubSpot(Connector):
 
     async def describe(self, resource: str) -> Resource:
         """The resource with its properties, live."""
-        body = await self.http.get(f"/crm/v3/properties/{resource}")
         known = self.resource(resource)
+        if resource == _OWNERS:
+            return known
+        body = await self.http.get(f"/crm/v3/properties/{resource}")
         fields = tuple(_field_info(resource, p) for p in body["results"])
         return replace(known, fields=fields)
 
     async def read(self, resource: str, feed: str, at: str | None, want: Want) -> Page:
-        """Everything by the listing; what changed by the search; what is archived by its listing."""
+        """Everything by the listing; what changed by the search; what is archived by its listing.
+
+        Owners are listed whole, those who have left not among them.
+        """
         place = _place(at)
+        if resource == _OWNERS:
+            return await self._owners(place)
         if feed == "deleted":
             return await self._archived(resource, place)
         if "ms" in place:
             return await self._search(resource, place, want)
         return await self._list(resource, place, want)
+
+    async def _owners(self, place: dict[str, Any]) -> Page:
+        params = {"limit": str(_LIST)}
+        if place.get("list"):
+            params["after"] = place["list"]
+        body = await self.http.get("/crm/v3/owners", params=params)
+        after = _after(body)
+        return Page(
+            [Record(row["id"], row) for row in body["results"]],
+            next=json.dumps({"list": after}) if after else None,
+            whole=True,
+        )
 
     async def _list(self, resource: str, place: dict[str, Any], want: Want) -> Page:
         wanted = self._properties(resource, want)

@@ -29,6 +29,7 @@ class Property:
     options: tuple[str, ...] = ()
     unique: bool = False
     read_only: bool = False
+    refers_to: str = ""
     ours: bool = True
     """Defined by HubSpot rather than by the account."""
 
@@ -38,7 +39,9 @@ class Property:
             {"label": o.title(), "value": o, "displayOrder": i, "hidden": False}
             for i, o in enumerate(self.options)
         ]
+        more = {"referencedObjectType": self.refers_to} if self.refers_to else {}
         return {
+            **more,
             "name": self.name,
             "label": self.label,
             "type": self.type,
@@ -48,7 +51,7 @@ class Property:
             "options": options,
             "displayOrder": -1,
             "calculated": False,
-            "externalOptions": False,
+            "externalOptions": bool(self.refers_to),
             "hasUniqueValue": self.unique,
             "hidden": False,
             "hubspotDefined": self.ours,
@@ -64,6 +67,20 @@ class Property:
 
 def _texts(*names: str) -> list[Property]:
     return [Property(n, n.replace("_", " ").title()) for n in names]
+
+
+OWNERS: tuple[tuple[str, str, str, bool], ...] = (
+    ("7101", "Ratna", "Dewanti", False),
+    ("7102", "Budi", "Hartono", False),
+    ("7103", "Joko", "Susilo", True),
+)
+"""Owners: id, names, and whether they have left (archived)."""
+
+
+def _owner(label: str) -> Property:
+    return Property(
+        "hubspot_owner_id", label, "enumeration", "select", refers_to="OWNER"
+    )
 
 
 def _stage(stages: tuple[str, ...]) -> Property:
@@ -102,9 +119,8 @@ def contacts(extra_stages: tuple[str, ...] = ()) -> dict[str, Property]:
             "jobtitle",
             "company",
         ),
-        *_texts(
-            "address", "city", "state", "zip", "country", "website", "hubspot_owner_id"
-        ),
+        *_texts("address", "city", "state", "zip", "country", "website"),
+        _owner("Contact owner"),
         *_texts("hs_additional_emails", "salutation", "fax"),
         _stage((*STAGES, *extra_stages)),
         Property(
@@ -144,7 +160,8 @@ def companies(extra_stages: tuple[str, ...] = ()) -> dict[str, Property]:
             "country",
             "website",
         ),
-        *_texts("description", "hubspot_owner_id"),
+        *_texts("description"),
+        _owner("Company owner"),
         _stage((*STAGES, *extra_stages)),
         Property(
             "industry",

@@ -145,6 +145,8 @@ class HubSpotSandbox(Sandbox):
         """The vendor's paths, under ``/crm/v3/objects`` and the dated ``/crm/objects/2026-03``."""
         found: list[Route] = [
             Route("/account-info/v3/details", self._do(self._account), methods=["GET"]),
+            Route("/crm/v3/owners", self._do(self._owner_list), methods=["GET"]),
+            Route("/crm/v3/owners/{id}", self._do(self._owner), methods=["GET"]),
             Route(
                 "/crm/v3/properties/{type}",
                 self._do(self._property_list),
@@ -400,6 +402,26 @@ class HubSpotSandbox(Sandbox):
                 "dataHostingLocation": "na1",
             }
         )
+
+    async def _owner_list(self, request: Request) -> Response:
+        """Owners in pages, archived ones where these are asked for."""
+        asked = request.query_params
+        archived = asked.get("archived") == "true"
+        limit, after = int(asked.get("limit", 100)), asked.get("after", "0")
+        found = [o for o in born.OWNERS if o[3] == archived and int(o[0]) > int(after)]
+        if "email" in asked:
+            found = [o for o in found if _owner_row(o)["email"] == asked["email"]]
+        body: dict[str, Any] = {"results": [_owner_row(o) for o in found[:limit]]}
+        if len(found) > limit:
+            body["paging"] = {"next": {"after": found[limit - 1][0]}}
+        return answer(body)
+
+    async def _owner(self, request: Request) -> Response:
+        wanted = request.path_params["id"]
+        for o in born.OWNERS:
+            if o[0] == wanted:
+                return answer(_owner_row(o))
+        raise Refused(404, "OBJECT_NOT_FOUND", f"Owner {wanted} does not exist")
 
     async def _property_list(self, request: Request) -> Response:
         objects = self._of(request)
@@ -668,6 +690,10 @@ class HubSpotSandbox(Sandbox):
                 )
             if known.type == "enumeration" and known.options:
                 self._check_options(known, value)
+            if known.refers_to == "OWNER" and value not in {o[0] for o in born.OWNERS}:
+                raise _invalid(
+                    name, "INVALID_OWNER_ID", f"Owner {value} does not exist"
+                )
             if known.type == "number" and not _is_number(value):
                 raise _invalid(
                     name, "INVALID_NUMBER", f"{value} was not a valid number."
@@ -1172,6 +1198,23 @@ class HubSpotSandbox(Sandbox):
     def _unlink(self, of: str, mine: str, to: str, other: str) -> None:
         for a, x, b, y in ((of, mine, to, other), (to, other, of, mine)):
             self._links[(a, b)].get(x, {}).pop(y, None)
+
+
+def _owner_row(owner: tuple[str, str, str, bool]) -> dict[str, Any]:
+    number, first, last, archived = owner
+    born_at = "2024-01-01T08:00:00.000Z"
+    return {
+        "id": number,
+        "email": f"{first}.{last}@sandbox.example".lower(),
+        "type": "PERSON",
+        "firstName": first,
+        "lastName": last,
+        "userId": None if archived else int(number) + 1_000,
+        "userIdIncludingInactive": int(number) + 1_000,
+        "createdAt": born_at,
+        "updatedAt": born_at,
+        "archived": archived,
+    }
 
 
 def _bisect(order: Sequence[str], after: str | None) -> int:

@@ -83,10 +83,12 @@ _SKEW = timedelta(minutes=5)
 _KEY_LENGTH = 36
 _PERMISSION_SET = "Connector_Hub"
 _BAD_REQUEST, _FORBIDDEN, _NOT_FOUND, _MOVED = 400, 403, 404, 412
+_USER = "User"
+"""Read only, for the owners of records: those who may be given some, people with a license who are active."""
 
 
 class Salesforce(Connector):
-    """Salesforce contacts, leads and accounts.
+    """Salesforce contacts, leads and accounts, and users to look owners up.
 
     Mapping paths are field names; ``Account.Name`` reads through a lookup, and written
     it names the other record by an external id (``Account.Domain__c``). Lookups are
@@ -102,19 +104,22 @@ class Salesforce(Connector):
     )
     origins = (".my.salesforce.com", ".salesforce.com")
     key_field = "Connector_Hub_Id__c"
-    resources = tuple(
-        Resource(
-            name,
-            _ALL,
-            effect=Effect.VENDOR_KEY,
-            feeds=("changed", "deleted"),
-            ways=_WAYS,
-            lag=120,
-            billed="data storage, 2 kB each",
-            sets_off=("flows", "Apex triggers"),
-            kept_still=_ASSIGNED.get(name, ()),
-        )
-        for name in ("Contact", "Account", "Lead")
+    resources = (
+        *(
+            Resource(
+                name,
+                _ALL,
+                effect=Effect.VENDOR_KEY,
+                feeds=("changed", "deleted"),
+                ways=_WAYS,
+                lag=120,
+                billed="data storage, 2 kB each",
+                sets_off=("flows", "Apex triggers"),
+                kept_still=_ASSIGNED.get(name, ()),
+            )
+            for name in ("Contact", "Account", "Lead")
+        ),
+        Resource(_USER, Can.READ, ways=_WAYS[:1]),
     )
 
     class Config(Connector.Config):
@@ -212,6 +217,9 @@ class Salesforce(Connector):
         """The query of a pull from where it stands; whether fields are read apart."""
         where, order = [], [STAMP, "Id"]
         names = self._names(want)
+        if resource == _USER:
+            names = sorted({*map(query.name, want.fields), "Id", STAMP})
+            where += ["IsActive = true", "UserType = 'Standard'"]
         if place["feed"] == "deleted":
             where.append("IsDeleted = true")
             names = [*_fate(resource), STAMP]

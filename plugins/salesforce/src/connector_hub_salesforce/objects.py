@@ -481,6 +481,7 @@ def user() -> Kind:
             Field("Name", "Full Name", "string", 121, nillable=False),
             Field("Email", "Email", "email", 128, nillable=False),
             _system("IsActive", "Active", "boolean"),
+            Field("UserType", "User Type", "picklist", 40, options=("Standard",)),
             _system("SystemModstamp", "System Modstamp", "datetime"),
         ],
         writable=False,

@@ -20,6 +20,8 @@ from connector_hub_salesforce.refused import Refused
 Row = dict[str, Any]
 ROBOT = "005gK0000000A1b"
 PERSON = "005gK0000000C2d"
+LEFT = "005gK0000000E3f"
+"""Who has left: inactive, and not to be given records."""
 ORG = "00DgK0000000E3f"
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _POD = "gK0000"
@@ -131,14 +133,19 @@ class Org:
 
     def _people(self) -> None:
         """The org itself, the integration's user and a person."""
-        for short, name in ((ROBOT, "Connector Hub"), (PERSON, "Ratna Dewanti")):
+        for short, name in (
+            (ROBOT, "Connector Hub"),
+            (PERSON, "Ratna Dewanti"),
+            (LEFT, "Joko Susilo"),
+        ):
             word = name.lower().replace(" ", ".")
             self.tables["User"].rows[long_id(short)] = {
                 "Id": long_id(short),
                 "Username": f"{word}@sandbox.example",
                 "Name": name,
                 "Email": f"{word}@sandbox.example",
-                "IsActive": True,
+                "IsActive": short != LEFT,
+                "UserType": "Standard",
                 "SystemModstamp": self.stamp(),
             }
         self.tables["Organization"].rows[long_id(ORG)] = {
@@ -524,7 +531,15 @@ class Org:
                 f"{f.label}: id value of incorrect type: {value}",
                 (f.name,),
             )
-        return str(self.row(kind, value)["Id"])
+        row = self.row(kind, value)
+        if f.name == "OwnerId" and not row["IsActive"]:
+            raise Refused(
+                "INACTIVE_OWNER_OR_USER",
+                "operation performed with inactive user "
+                f"[{value[:15]}] as owner of {f.label}",
+                (f.name,),
+            )
+        return str(row["Id"])
 
     def _grantable(self, row: Row) -> None:
         """Permissions are for custom fields that are there."""
