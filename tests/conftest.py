@@ -15,7 +15,7 @@ from connector_hub.testing import Sandbox
 
 PROJECT = """\
 connections:
-  sales: {connector: hubspot, base_url: "${HUBSPOT_URL}", token: env:HUBSPOT_TOKEN}
+  sales: {connector: hubspot, region: ID, base_url: "${HUBSPOT_URL}", token: env:HUBSPOT_TOKEN}
   billing:
     connector: salesforce
     base_url: "${SALESFORCE_URL}"

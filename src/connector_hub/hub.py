@@ -32,7 +32,7 @@ from connector_hub.adapters.person import person
 from connector_hub.adapters.plugins import Plugins
 from connector_hub.adapters.secrets import SecretsAdapter
 from connector_hub.adapters.sqlite import SqliteStore
-from connector_hub.adapters.transforms import transforms
+from connector_hub.adapters.transforms import needs_region, transforms
 from connector_hub.adapters.vault import KEY_BYTES, Vault, new_key
 from connector_hub.diagnostics import did_you_mean
 from connector_hub.errors import (
@@ -45,7 +45,7 @@ from connector_hub.errors import (
     StoreError,
 )
 from connector_hub.model.conflict import KINDS, UNKNOWN, Conflict, DeadLetter
-from connector_hub.model.job import SIDES, Job, SideName, across
+from connector_hub.model.job import SIDES, Job, Side, SideName, across
 from connector_hub.model.kept import OPEN, Kept, KeptRow, PlanState
 from connector_hub.model.link import spelled
 from connector_hub.model.mapping import Spoke, compile_mapping
@@ -62,11 +62,12 @@ from connector_hub.model.record import Record
 from connector_hub.model.standing import Held, Rival, Standing
 from connector_hub.model.union import unite
 from connector_hub.ports import Clock, Progress
-from connector_hub.sdk.connector import Account, Connector, Resource
+from connector_hub.sdk.connector import Account, Can, Connector, Resource
 from connector_hub.sync import jobs as syncing
 from connector_hub.sync import matching, notices, pilot, rivals, schedule, standing
 from connector_hub.sync.base import Bases, change_hash
 from connector_hub.sync.identity import Identities
+from connector_hub.sync.lookups import Tables, read_tables, sizes
 from connector_hub.sync.matching import Found
 from connector_hub.sync.plans import (
     Step,
@@ -143,6 +144,7 @@ class Hub:
         self._ledgers: dict[str, Ledger] = {}
         self._used: dict[str, bytes] = {}
         """A keyed hash of the credentials that each connection was last made with."""
+        self._tables: dict[str, Tables] = {}
 
     async def aclose(self) -> None:
         """Let go of connections and state."""
@@ -420,7 +422,20 @@ class Hub:
         for name, job in self.project.jobs.items():
             _, left = self._routes(job)
             lines += [f"{name}: {_left_out(f)}" for f in left]
+            lines += self._regions(name, job)
         return lines
+
+    def _regions(self, name: str, job: Job) -> Iterable[str]:
+        """Where phone numbers without a country code are not read."""
+        for side in (job.left, job.right):
+            for resource in side.resources:
+                mapping = self.project.mapping_at(side.connection, job.entity, resource)
+                field = needs_region(mapping)
+                if field:
+                    yield (
+                        f"{name}: {side.connection}: {field} without a country code is "
+                        f"left alone; region: in hub.yaml says which country is meant"
+                    )
 
     async def describe(self, connection: str, resource: str) -> Resource:
         """A resource with its fields, live from the vendor."""
@@ -437,7 +452,7 @@ class Hub:
             for side in (job.left, job.right)
             if side.connection == connection
             for resource in side.resources
-        } or {r.name for r in live.connector.resources}
+        } or {r.name for r in live.connector.resources if Can.CREATE in r.can}
         lines = []
         for resource in sorted(used):
             with _plugin_errors(live.connector, connection):
@@ -477,6 +492,7 @@ class Hub:
         live = await self.connect(side.connection)
         self._pin(side.connection, live)
         self._pin_side(job.name, name, _home(live))
+        await self._look_up(job.entity, side)
         spokes = self._spokes(job, name, left_out)
         assert self._vault is not None  # noqa: S101 - _pin has opened the store
         key, identity = self._vault.derive("base"), self._vault.derive("identity")
@@ -505,17 +521,38 @@ class Hub:
     ) -> dict[str, Spoke]:
         """How each resource of a side is read."""
         at = job.side(side)
-        connector = self.connection(at.connection).connector
-        entity = self.project.entity(job.entity)
+        self.connection(at.connection)
         return {
-            resource: compile_mapping(
-                self.project.mapping(job.entity, connector, resource),
-                entity,
-                transforms(),
-                leave_out=left_out,
-            )
+            resource: self._spoke(job.entity, at.connection, resource, left_out)
             for resource in at.resources
         }
+
+    def _spoke(
+        self,
+        entity: str,
+        connection: str,
+        resource: str | None,
+        left_out: Iterable[str] = (),
+    ) -> Spoke:
+        """A connection's spoke; looked-up fields by what was read last, if anything was."""
+        return compile_mapping(
+            self.project.mapping_at(connection, entity, resource),
+            self.project.entity(entity),
+            transforms(),
+            leave_out=left_out,
+            tables=self._tables.get(connection),
+        )
+
+    async def _look_up(self, entity: str, side: Side) -> None:
+        """Read anew what a side's fields are looked up in."""
+        live = await self.connect(side.connection)
+        mappings = [
+            self.project.mapping_at(side.connection, entity, resource)
+            for resource in side.resources
+        ]
+        with _plugin_errors(live.connector, side.connection):
+            tables = await read_tables(live.connector, mappings)
+        self._tables.setdefault(side.connection, {}).update(tables)
 
     @contextlib.asynccontextmanager
     async def _running(
@@ -585,7 +622,7 @@ class Hub:
             at_right.connection,
         )
         shown.left_out = tuple(left)
-        return JobRun(
+        run = JobRun(
             job=job,
             number=number,
             plan=shown,
@@ -599,6 +636,14 @@ class Hub:
             options=options,
             progress=progress,
         )
+        for side in run.sides:
+            mappings = [side.place(n).spoke.mapping for n in side.names]
+            looked_up = sizes(mappings, self._tables[side.connection])
+            for resource, rows in looked_up.items():
+                with _plugin_errors(side.connector, side.connection):
+                    way = side.connector.resource(resource).way("list")
+                run.cost(side, way, max(rows, 1), reading=True)
+        return run
 
     async def _hold_to_pilot(self, run: JobRun) -> None:
         """Hold a run to the pilot of its job, or to what another job's pilot needs of it."""
@@ -648,6 +693,7 @@ class Hub:
             }
             receipt.unreadable, receipt.drift = dict(t.unreadable), t.drift
             receipt.exposed = run.exposed
+            receipt.samples, receipt.unbased = dict(t.samples), dict(t.unbased)
             receipt.notes = (*run.notes, *(_left_out(f) for f in run.plan.left_out))
         if error is not None:
             receipt.status = _status(error)
@@ -1240,8 +1286,9 @@ class Hub:
             since: an ISO date or instant; records not changed since are left out.
         """
         live = await self.connect(connection)
-        mapping = self.project.mapping(entity, live.connector.name, None)
-        spoke = compile_mapping(mapping, self.project.entity(entity), transforms())
+        mapping = self.project.mapping_at(connection, entity, None)
+        await self._look_up(entity, Side(connection, mapping.resource))
+        spoke = self._spoke(entity, connection, mapping.resource)
         from_ = datetime.fromisoformat(since) if since else None
         if from_ is not None and from_.tzinfo is None:
             from_ = from_.replace(tzinfo=UTC)
@@ -1275,7 +1322,7 @@ def _shown(
 ) -> Shown:
     """One write of a change, to one side."""
     source, there = change.seen(across(side)), change.seen(side)
-    new = _viewed(spokes[across(side)], source)
+    new = spokes[side].filled(_viewed(spokes[across(side)], source))
     old = _viewed(spokes[side], there)
     fields = tuple(
         FieldChange(n, old.get(n), new.get(n))
@@ -1293,7 +1340,7 @@ def _shown(
 
 
 def _viewed(spoke: Spoke, seen: Seen | None) -> Mapping[str, Any]:
-    return spoke.view(seen.raws)[0] if seen and seen.raws else {}
+    return spoke.whole(seen.raws)[0] if seen and seen.raws else {}
 
 
 def _home(live: Live) -> str:

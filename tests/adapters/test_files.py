@@ -11,6 +11,7 @@ from connector_hub.adapters.files import Project, load_project, load_words, run_
 from connector_hub.diagnostics import Diagnostic, Diagnostics, Mistakes
 from connector_hub.errors import ConfigError, PluginError
 from connector_hub.model.job import Guard, Percent, Policy, Side
+from connector_hub.model.mapping import Lookup
 from connector_hub.sdk.connector import Connector
 
 HUB = """\
@@ -663,3 +664,95 @@ def test_every_mapping_that_is_shipped_is_without_mistakes() -> None:
         ("contact", "hubspot", "contacts"),
         ("contact", "salesforce", "Contact"),
     } <= (set(words.dialects))
+
+
+def test_a_connection_says_where_its_numbers_and_days_are(files: Files) -> None:
+    files.edit(
+        "kind: email}",
+        "kind: email}\n  tel: {kind: phone}",
+        "words/contact/entity.yaml",
+    )
+    files.edit(
+        "fields:",
+        "fields:\n  tel: {path: tel, via: [phone(region)]}",
+        "words/contact/acme.yaml",
+    )
+    files.edit("token: env:TOKEN", "token: env:TOKEN, region: ID")
+    project = files.load()
+    here = project.mapping_at("here", "contact", "people").rules["tel"]
+    there = project.mapping_at("there", "contact", "people").rules["tel"]
+    assert (here.via, there.via) == (("phone(ID)",), ("phone(region)",))
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("region: XX", "there is no region 'XX'"),
+        ("zone: Mars", "there is no zone 'Mars'"),
+    ],
+)
+def test_a_place_that_does_not_exist_is_told(
+    files: Files, option: str, said: str
+) -> None:
+    files.edit("token: env:TOKEN", f"token: env:TOKEN, {option}")
+    (found,) = files.mistakes()
+    assert (found.message, found.line) == (said, 3)
+
+
+def test_days_in_the_zone_of_a_connection_need_one(files: Files) -> None:
+    files.edit(
+        "kind: email}",
+        "kind: email}\n  born: {kind: date}",
+        "words/contact/entity.yaml",
+    )
+    files.edit(
+        "fields:",
+        "fields:\n  born: {path: b, via: [day_in(zone)]}",
+        "words/contact/acme.yaml",
+    )
+    files.edit("token: env:TOKEN", "token: env:TOKEN, zone: Asia/Jakarta")
+    (found,) = files.mistakes()
+    assert "'born' are in the zone of there, which has none" in found.message
+    files.edit("token: env:OTHER", "token: env:OTHER, zone: UTC")
+    assert files.load().jobs
+
+
+def test_a_mapping_test_can_say_where_it_is(files: Files) -> None:
+    files.edit(
+        "kind: email}",
+        "kind: email}\n  tel: {kind: phone}\n  born: {kind: date}",
+        "words/contact/entity.yaml",
+    )
+    files.edit(
+        "fields:",
+        "fields:\n  tel: {path: tel, via: [phone(region)]}\n  born: {path: b, via: [day_in(zone)]}",
+        "words/contact/acme.yaml",
+    )
+    files.edit(
+        "tests:",
+        """tests:
+  - region: DE
+    zone: Asia/Jakarta
+    vendor: {tel: 030 901820, b: "2026-11-24T20:00:00Z"}
+    hub: {tel: "+4930901820", born: 2026-11-25}""",
+        "words/contact/acme.yaml",
+    )
+    for n in ("OTHER", "TOKEN"):
+        files.edit(f"token: env:{n}", f"token: env:{n}, zone: UTC")
+    assert len(run_tests(files.load())) == 0
+
+
+def test_conditions_and_lookups_are_read(files: Files) -> None:
+    files.edit(
+        "stage: {path: stage,",
+        "stage: {when: {email: [yes, true]}, path: stage,",
+        "words/contact/acme.yaml",
+    )
+    files.edit(
+        "email: {path: mail,",
+        "email: {lookup: {resource: users, by: mail, else: leave}, path: mail,",
+        "words/contact/acme.yaml",
+    )
+    rules = files.load().mapping("contact", "acme", "people").rules
+    assert rules["stage"].when == {"email": ("yes", "true")}
+    assert rules["email"].lookup == Lookup("users", "mail")

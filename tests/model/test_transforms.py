@@ -150,8 +150,8 @@ def test_a_transform_nobody_knows_is_a_key_error_and_the_known_ones_are_listed()
 ):
     with pytest.raises(KeyError):
         TRANSFORMS.make("trimm")
-    assert set(TRANSFORMS) == {*PURE, "phone"}
-    assert len(TRANSFORMS) == len(PURE) + 1
+    assert set(TRANSFORMS) == {*PURE, "phone", "day_in"}
+    assert len(TRANSFORMS) == len(PURE) + 2
 
 
 def test_what_a_transform_cannot_read_is_unreadable_and_no_error() -> None:

@@ -181,7 +181,10 @@ class ConnectionModel(BaseModel):
 
     connector: Name
     key_field: str | None = None
-    zone: str | None = None
+    zone: str | None = Field(None, description="IANA time zone, for day_in(zone)")
+    region: str | None = Field(
+        None, description="of phone numbers without a country code: ID, DE, ..."
+    )
     currency: str | None = None
 
 
@@ -213,6 +216,7 @@ class EntityModel(_Strict):
     """entity.yaml."""
 
     entity: Name
+    extends: Literal["shipped"] | None = None
     identity: list[list[str]] = Field(default_factory=list)
     fields: dict[str, EntityFieldModel]
 
@@ -223,6 +227,16 @@ class LinkModel(_Strict):
     path: str | None = None
     association: str | None = None
     label: str | None = None
+
+
+class LookupModel(_Strict):
+    """The vendor keeps an id of another resource; the word is what that has at ``by``."""
+
+    resource: str
+    by: str
+    else_: Literal["leave"] = Field(
+        "leave", alias="else", description="what becomes of words nobody there has"
+    )
 
 
 class RuleModel(_Strict):
@@ -238,11 +252,18 @@ class RuleModel(_Strict):
     default: Any = None
     bad: Literal["leave", "reject"] = "leave"
     one_way: bool = False
+    when: dict[str, list[str | bool]] = Field(
+        default_factory=dict,
+        description="words other fields must have: {country: [ID]}; outside of it the field is absent",
+    )
+    lookup: LookupModel | None = None
 
 
 class MappingTestModel(_Strict):
     """A vendor's row and what it is in the hub's words."""
 
+    region: str | None = None
+    zone: str | None = None
     vendor: dict[str, Any]
     hub: dict[str, Any]
 

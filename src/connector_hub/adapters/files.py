@@ -30,7 +30,7 @@ from connector_hub.adapters.profiles import check_profiles, idle
 from connector_hub.adapters.receivers import receivers
 from connector_hub.adapters.secrets import is_reference
 from connector_hub.adapters.sheets import read_sheet
-from connector_hub.adapters.transforms import transforms
+from connector_hub.adapters.transforms import at_home, needs_zone, transforms
 from connector_hub.diagnostics import Diagnostic, Diagnostics, Mistakes, did_you_mean
 from connector_hub.errors import ConfigError, HubError, PluginError
 from connector_hub.model.entity import Entity, FieldSpec
@@ -50,6 +50,7 @@ from connector_hub.model.job import (
 from connector_hub.model.mapping import (
     ABSENT,
     LinkRule,
+    Lookup,
     MappingTest,
     Rule,
     check,
@@ -80,6 +81,8 @@ class ConnectionConfig:
     connector: str
     config: Any
     key_field: str | None = "default"
+    region: str | None = None
+    zone: str | None = None
 
     def secrets(self) -> dict[str, str]:
         """The references of its secret options, by option."""
@@ -95,6 +98,18 @@ class Dialect:
 
     spec: Spec
     doc: yaml.Document
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """One of a mapping's own tests: where it stands, and the fields that come out otherwise."""
+
+    file: str
+    number: int
+    failed: Mapping[str, tuple[Any, Any]]
+    """By field: (wanted, got)."""
+    found: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(slots=True)
@@ -103,6 +118,8 @@ class Vocabulary:
 
     entities: dict[str, tuple[Entity, yaml.Document]] = field(default_factory=dict)
     dialects: dict[tuple[str, str, str], Dialect] = field(default_factory=dict)
+    paths: dict[str, Path] = field(default_factory=dict)
+    """Where each entity was read from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +145,8 @@ class Project:
     """The profile it was read under."""
     elsewhere: frozenset[str] = frozenset()
     """Connections that only other profiles use."""
+    own_words: Path | None = None
+    """The project's own folder of mappings, the last one of hub.yaml; it may not be there yet."""
 
     def entity(self, name: str) -> Entity:
         """An entity by name.
@@ -155,6 +174,16 @@ class Project:
             f"no mapping says how {connector} {resource or ''} is a {entity}",
             hint=f"write mappings/{entity}/{connector}.yaml",
         )
+
+    def mapping_at(self, connection: str, entity: str, resource: str | None) -> Spec:
+        """The mapping of a connection's resource (any, when None), in its region and zone.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        at = self.connections[connection]
+        spec = self.mapping(entity, at.connector, resource)
+        return at_home(spec, region=at.region, zone=at.zone)
 
     def place(self, *at: str) -> str:
         """Where a key of hub.yaml stands: file:line:column, or where the nearest one above it does."""
@@ -272,6 +301,7 @@ class _Reader:
             told,
             profile,
             idle(model, jobs.values()),
+            self._own_words(model),
         )
 
     def _check_state(self, state: str, at: yaml.Key) -> None:
@@ -307,6 +337,11 @@ class _Reader:
             elif name != "mappings":
                 self.add(("mappings", i), f"there is no folder {path}")
         return folders
+
+    def _own_words(self, model: Any) -> Path | None:
+        listed = [model.mappings] if isinstance(model.mappings, str) else model.mappings
+        own = [name for name in listed if name != "shipped"]
+        return self.folder / own[-1] if own else None
 
     def _seconds(self, at: yaml.Key, text: str) -> float:
         match = _AGE.match(text)
@@ -344,9 +379,31 @@ class _Reader:
         if config is None:
             return None
         key = model.key_field or "default"
+        self._place(at, model)
         return ConnectionConfig(
-            name, model.connector, config, None if key == _NO_KEY else key
+            name,
+            model.connector,
+            config,
+            None if key == _NO_KEY else key,
+            model.region,
+            model.zone,
         )
+
+    def _place(self, at: yaml.Key, model: ConnectionModel) -> None:
+        """Region and zone are such that rules can use them."""
+        for option, spelled in (("region", "phone({})"), ("zone", "day_in({})")):
+            value = getattr(model, option)
+            try:
+                if value is not None:
+                    transforms().make(spelled.format(value))
+            except ValueError:
+                self.add(
+                    (*at, option),
+                    f"there is no {option} {value!r}",
+                    hint="write a country's code such as ID"
+                    if option == "region"
+                    else "write a zone such as Asia/Jakarta",
+                )
 
     def _hide(
         self, kind: type[Connector], options: Mapping[str, Any], at: yaml.Key
@@ -624,7 +681,28 @@ class _Reader:
                 code="mapping",
                 hint=hint,
             )
-        return not missing
+        return not missing and self._has_zone(at, entity, side, connections)
+
+    def _has_zone(
+        self,
+        at: yaml.Key,
+        entity: str,
+        side: Side,
+        connections: Mapping[str, ConnectionConfig],
+    ) -> bool:
+        """A day is in the connection's zone: then there must be one."""
+        here = connections[side.connection]
+        for resource in side.resources:
+            spec = self.words.dialects[entity, here.connector, resource].spec
+            name = needs_zone(at_home(spec, region=here.region, zone=here.zone))
+            if name is not None:
+                self.add(
+                    (*at, "connection"),
+                    f"the days of {name!r} are in the zone of {side.connection}, which has none",
+                    hint=f"add zone: to the connection {side.connection}, such as Asia/Jakarta",
+                )
+                return False
+        return True
 
     def _end(
         self, at: yaml.Key, model: SideModel, swap: Mapping[str, str], entity: str
@@ -809,7 +887,14 @@ def _load_word(words: Vocabulary, path: Path, found: Diagnostics) -> None:
     if path.name == "entity.yaml":
         model = _validated(EntityModel, doc, (), doc.data, found)
         if model is not None:
-            words.entities[model.entity] = (_entity(model, doc, found), doc)
+            shipped_, _ = words.entities.get(model.entity, (None, doc))
+            if model.extends and shipped_ is None:
+                found.add(
+                    doc.finding(("extends",), f"no entity {model.entity!r} is shipped")
+                )
+            entity = _entity(model, doc, found, shipped_ if model.extends else None)
+            words.entities[model.entity] = (entity, doc)
+            words.paths[model.entity] = path
         return
     model = _validated(MappingModel, doc, (), doc.data, found)
     if model is not None:
@@ -824,7 +909,7 @@ def _load_word(words: Vocabulary, path: Path, found: Diagnostics) -> None:
                 rules={**below.spec.rules, **spec.rules},
                 set_on_create={**below.spec.set_on_create, **spec.set_on_create},
             )
-        words.dialects[at] = Dialect(spec, doc)
+        words.dialects[at] = Dialect(spec, doc, path)
 
 
 def _short(path: Path) -> str:
@@ -835,8 +920,12 @@ def _short(path: Path) -> str:
         return str(path)
 
 
-def _entity(model: Any, doc: yaml.Document, found: Diagnostics) -> Entity:
-    fields = {
+def _entity(
+    model: Any, doc: yaml.Document, found: Diagnostics, below: Entity | None
+) -> Entity:
+    """An entity; one that extends another has its fields besides, and its identity unless it says one."""
+    fields = dict(below.fields) if below else {}
+    fields |= {
         n: FieldSpec(n, f.kind, tuple(f.of), f.to, f.class_)
         for n, f in model.fields.items()
     }
@@ -851,11 +940,16 @@ def _entity(model: Any, doc: yaml.Document, found: Diagnostics) -> Entity:
                     )
                 )
     for n, f in fields.items():
+        if below and n not in model.fields:
+            continue
         if f.kind == "link" and not f.to:
             found.add(doc.finding(("fields", n), f"link {n!r} needs `to:`", key=True))
         if f.kind == "choice" and not f.of:
             found.add(doc.finding(("fields", n), f"choice {n!r} needs `of:`", key=True))
-    return Entity(model.entity, fields, tuple(tuple(s) for s in model.identity))
+    identity = tuple(tuple(s) for s in model.identity)
+    if below and not identity:
+        identity = below.identity
+    return Entity(model.entity, fields, identity)
 
 
 def _spec(model: Any) -> Spec:
@@ -865,7 +959,9 @@ def _spec(model: Any) -> Spec:
         resource=model.resource,
         rules={n: _rule(n, r) for n, r in model.fields.items()},
         set_on_create=dict(model.set_on_create),
-        tests=tuple(MappingTest(t.vendor, t.hub) for t in model.tests),
+        tests=tuple(
+            MappingTest(t.vendor, t.hub, t.region, t.zone) for t in model.tests
+        ),
     )
 
 
@@ -884,7 +980,15 @@ def _rule(name: str, model: RuleModel) -> Rule:
         default=model.default,
         bad=model.bad,
         one_way=model.one_way,
+        when={n: tuple(map(_word, words)) for n, words in model.when.items()} or None,
+        lookup=None
+        if model.lookup is None
+        else Lookup(model.lookup.resource, model.lookup.by),
     )
+
+
+def _word(value: str | bool) -> str:  # noqa: FBT001 - YAML's own true and false
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _check_dialect(words: Vocabulary, dialect: Dialect, found: Diagnostics) -> None:
@@ -911,22 +1015,37 @@ def _check_dialect(words: Vocabulary, dialect: Dialect, found: Diagnostics) -> N
         )
 
 
+def own_tests(
+    project: Project, only: Iterable[tuple[str, str, str]] | None = None
+) -> list[Tested]:
+    """The tests that stand in the mapping files, run. ``only``: (entity, connector, resource) of some."""
+    wanted = None if only is None else set(only)
+    return [
+        _tested(project, dialect, i, test)
+        for at, dialect in project.words.dialects.items()
+        if wanted is None or at in wanted
+        for i, test in enumerate(dialect.spec.tests)
+    ]
+
+
+def _tested(project: Project, dialect: Dialect, i: int, test: MappingTest) -> Tested:
+    entity = project.entity(dialect.spec.entity)
+    spec = at_home(dialect.spec, region=test.region, zone=test.zone)
+    failed = differs(compile_mapping(spec, entity, transforms()), test)
+    findings = tuple(
+        dialect.doc.finding(
+            ("tests", i, "hub", name),
+            f"test {i + 1}: {name} should be {wanted!r}, it is {_spelled(got)}",
+            code="mapping-test",
+        )
+        for name, (wanted, got) in failed.items()
+    )
+    return Tested(dialect.doc.file, i + 1, failed, findings)
+
+
 def run_tests(project: Project) -> Diagnostics:
-    """The tests that stand in the mapping files; a finding for each that fails."""
-    found = Diagnostics()
-    for dialect in project.words.dialects.values():
-        entity = project.entity(dialect.spec.entity)
-        spoke = compile_mapping(dialect.spec, entity, transforms())
-        for i, test in enumerate(dialect.spec.tests):
-            for name, (wanted, got) in differs(spoke, test).items():
-                found.add(
-                    dialect.doc.finding(
-                        ("tests", i, "hub", name),
-                        f"test {i + 1}: {name} should be {wanted!r}, it is {_spelled(got)}",
-                        code="mapping-test",
-                    )
-                )
-    return found
+    """The tests that stand in the mapping files; a finding for each field that comes out otherwise."""
+    return Diagnostics(d for t in own_tests(project) for d in t.found)
 
 
 def _spelled(value: Any) -> str:

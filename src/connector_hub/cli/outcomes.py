@@ -12,7 +12,7 @@ from connector_hub.cli.progress import watching
 from connector_hub.cli.running import Interrupted, finish
 from connector_hub.cli.session import Session
 from connector_hub.errors import ConfigError, HubError, Paused, StoreError
-from connector_hub.model.plan import Receipt
+from connector_hub.model.plan import Plan, Receipt
 
 if TYPE_CHECKING:
     from connector_hub.hub import Hub
@@ -201,7 +201,7 @@ def _tell(session: Session, outcome: Outcome, width: int) -> None:
     receipt = outcome.receipt
     if receipt.run:
         session.say(line(receipt, width), colour=COLOURS.get(receipt.status, "red"))
-        for more in details(receipt):
+        for more in details(session, receipt):
             session.say(f"  {more}")
     if outcome.error is not None:
         failures.show(session, outcome.error, job=receipt.job)
@@ -249,7 +249,24 @@ def buckets(calls: dict[str, int]) -> str:
     return ", ".join(f"{name} {n:,}" for name, n in sorted(calls.items()))
 
 
-def details(receipt: Receipt) -> list[str]:
+def unreadable(session: Session, of: Plan | Receipt) -> str:
+    """Fields with values that could not be read; some of these where values may be seen."""
+    found = []
+    for name, n in sorted(of.unreadable.items(), key=lambda x: (-x[1], x[0])):
+        some = of.samples.get(name, ()) if session.shows_values else ()
+        such = f" ({', '.join(map(session.value, some))})" if some else ""
+        found.append(f"{name} {n:,}{such}")
+    return ", ".join(found)
+
+
+def backfill(of: Plan | Receipt) -> str:
+    """Fields in which records differ under a rule that is new or was edited, and what would bring them."""
+    counts = ", ".join(f"{name} {n:,}" for name, n in sorted(of.unbased.items()))
+    flags = " ".join(f"--backfill {name}" for name in sorted(of.unbased))
+    return f"{counts}   see: connector-hub plan {of.job} {flags}"
+
+
+def details(session: Session, receipt: Receipt) -> list[str]:
     """The lines below a run's line."""
     found = []
     if receipt.calls:
@@ -262,8 +279,10 @@ def details(receipt: Receipt) -> list[str]:
             f"what was overwritten had been read at most {duration(receipt.exposed)} before"
         )
     if receipt.unreadable:
-        fields = ", ".join(f"{f} {n:,}" for f, n in receipt.unreadable.items())
-        found.append(f"unreadable values, left alone: {fields}")
+        told = unreadable(session, receipt)
+        found.append(f"unreadable values, left alone: {told}")
+    if receipt.unbased:
+        found.append(f"new or edited rules, left alone: {backfill(receipt)}")
     if receipt.drift:
         found.append(
             f"{receipt.drift:,} records were edited where that does not travel"

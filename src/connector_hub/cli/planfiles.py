@@ -186,7 +186,7 @@ class Page:
         self._writes(plan)
         self._counts("By field", "field", plan.by_field)
         self._counts("By reason", "why", plan.by_reason)
-        notes = list(planview.footnotes(plan))
+        notes = list(planview.footnotes(plan, planview.counts(plan.unreadable)))
         if notes:
             self._say("<h2>Before you say yes</h2><ul>")
             self._say("".join(f"<li>{_text(n)}</li>" for n in notes))

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from connector_hub.cli.offline import instant
-from connector_hub.cli.outcomes import duration
+from connector_hub.cli.outcomes import backfill, duration, unreadable
 from connector_hub.cli.session import Session
 from connector_hub.model.kept import Kept
 from connector_hub.model.plan import Plan, Shown
@@ -48,7 +48,7 @@ def tell(
     if not plan.empty:
         session.say()
     session.say(plan.summary())
-    for text in footnotes(plan):
+    for text in footnotes(plan, unreadable(session, plan)):
         session.say(text)
     if kept is not None and not kept.open:
         session.say(f"State   {kept.state}: it {kept.why}")
@@ -119,7 +119,7 @@ def _totals(session: Session, plan: Plan, found: dict[str, list[Shown]]) -> None
             continue
         text = f"  {sign} {word} {count:,}"
         if action == "update" and plan.by_field:
-            text += f"   fields: {_counts(plan.by_field)}"
+            text += f"   fields: {counts(plan.by_field)}"
         session.say(text, colour=colour)
         shown = found.get(action)
         for change in shown or ():
@@ -127,11 +127,12 @@ def _totals(session: Session, plan: Plan, found: dict[str, list[Shown]]) -> None
         if shown is not None and count > len(shown):
             session.say(f"      ... {count - len(shown):,} more (--all)")
     if plan.by_reason:
-        session.say(f"  why: {_counts(plan.by_reason)}")
+        session.say(f"  why: {counts(plan.by_reason)}")
 
 
-def _counts(counts: dict[str, int]) -> str:
-    most_first = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+def counts(found: Mapping[str, int]) -> str:
+    """Counts by name, the largest first."""
+    most_first = sorted(found.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{name} {n:,}" for name, n in most_first)
 
 
@@ -154,8 +155,27 @@ def _one(session: Session, change: Shown, *, every: bool) -> None:
     session.say(f"{start} {ids}  {', '.join(fields)}{reason}".rstrip(), colour=colour)
 
 
-def footnotes(plan: Plan) -> Iterator[str]:
-    """What else a reader should know before applying."""
+def footnotes(plan: Plan, unread: str) -> Iterator[str]:
+    """What else a reader should know before applying; ``unread`` tells what could not be read."""
+    yield from _costs(plan)
+    if plan.unreadable:
+        yield f"Unreadable values, left alone: {unread}"
+    if plan.unbased:
+        yield f"New or edited rules, left alone: {backfill(plan)}"
+    if plan.drift:
+        yield f"{plan.drift:,} records were edited where that does not travel, and are left alone."
+    for name in plan.left_out:
+        yield f"Field {name} is left out: no job syncs what it links to."
+    if plan.count("conflicts"):
+        yield (
+            "Conflicts wait for a person; a sync opens them   "
+            f"see: connector-hub conflicts list --job {plan.job}"
+        )
+    if plan.count("dead_letters"):
+        yield f"Dead letters   see: connector-hub dead-letters list --job {plan.job}"
+
+
+def _costs(plan: Plan) -> Iterator[str]:
     calls = [f"{c}: {_calls(plan, c)}" for c in plan.calls if plan.calls[c]]
     if calls:
         yield f"Calls at most   {'; '.join(calls)}"
@@ -169,19 +189,6 @@ def footnotes(plan: Plan) -> Iterator[str]:
         yield f"Automations   {'; '.join(map(_automation, plan.automations))}"
     if plan.seconds >= 1:
         yield f"At the vendors' limits this takes at least {duration(plan.seconds)}."
-    if plan.unreadable:
-        yield f"Unreadable values, left alone: {_counts(plan.unreadable)}"
-    if plan.drift:
-        yield f"{plan.drift:,} records were edited where that does not travel, and are left alone."
-    for name in plan.left_out:
-        yield f"Field {name} is left out: no job syncs what it links to."
-    if plan.count("conflicts"):
-        yield (
-            "Conflicts wait for a person; a sync opens them   "
-            f"see: connector-hub conflicts list --job {plan.job}"
-        )
-    if plan.count("dead_letters"):
-        yield f"Dead letters   see: connector-hub dead-letters list --job {plan.job}"
 
 
 def _calls(plan: Plan, connection: str) -> str:

@@ -31,11 +31,13 @@ jobs: {}
 #   sales:
 #     connector: hubspot
 #     token: keyring:sales
+#     region: ID             # of phone numbers without a country code
 #   billing:
 #     connector: salesforce
 #     base_url: https://example.my.salesforce.com
 #     client_id: ${SALESFORCE_CLIENT_ID}
 #     client_secret: env:SALESFORCE_CLIENT_SECRET
+#     region: ID
 #
 # jobs:
 #   companies:

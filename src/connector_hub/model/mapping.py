@@ -47,8 +47,23 @@ class LinkRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Lookup:
+    """The vendor keeps the id of a row of ``resource``; the hub's word is what that row has at ``by``."""
+
+    resource: str
+    by: str
+
+
+Rows = Map[str, Any]
+"""What a looked-up resource holds at ``Lookup.by``, by record id."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
-    """How one field of the entity is kept at the vendor."""
+    """How one field of the entity is kept at the vendor.
+
+    ``when`` names the words other fields must have: outside of it the field is absent, both ways.
+    """
 
     field: str
     path: str | None = None
@@ -61,12 +76,27 @@ class Rule:
     default: Any = None
     bad: str = "leave"
     one_way: bool = False
+    when: Map[str, tuple[str, ...]] | None = None
+    lookup: Lookup | None = None
 
     def fingerprint(self) -> str:
-        """Changes whenever the rule does."""
-        table = sorted((k, list(v)) for k, v in (self.table or {}).items())
-        text = repr((self.path, self.via, table, self.other, self.link, self.default))
-        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        """Changes whenever what the rule reads or writes does."""
+        made = (self.path, self.via, _listed(self.table), self.other, self.link)
+        return _print((*made, self.default, _listed(self.when), self.lookup))
+
+    def whole_fingerprint(self) -> str:
+        """Changes whenever anything about the rule does."""
+        return _print(
+            (self.fingerprint(), self.also, self.order, self.bad, self.one_way)
+        )
+
+
+def _listed(words: Map[str, tuple[str, ...]] | None) -> list[Any]:
+    return sorted((k, list(v)) for k, v in (words or {}).items())
+
+
+def _print(what: Any) -> str:
+    return hashlib.blake2b(repr(what).encode(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +105,9 @@ class MappingTest:
 
     vendor: Map[str, Any]
     hub: Map[str, Any]
+    region: str | None = None
+    zone: str | None = None
+    """Where the connection is, for rules that leave it open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +123,8 @@ class Mapping:
 
     def fingerprint(self) -> str:
         """Changes whenever a rule does."""
-        text = repr(
-            [(n, r.fingerprint()) for n, r in sorted(self.rules.items())]
-            + sorted(self.set_on_create.items())
-        )
-        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        rules = [(n, r.whole_fingerprint()) for n, r in sorted(self.rules.items())]
+        return _print(rules + sorted(self.set_on_create.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +155,66 @@ def check(mapping: Mapping, entity: Entity, transforms: Transforms) -> list[Prob
             )
             continue
         found += _check_rule(rule, spec, transforms)
+        found += _check_company(rule, mapping, entity, transforms)
     return [*found, *_check_paths(mapping)]
+
+
+def _check_company(
+    rule: Rule, mapping: Mapping, entity: Entity, transforms: Transforms
+) -> Iterable[Problem]:
+    """What a rule says about other fields of the record."""
+    at: tuple[str | int, ...] = ("fields", rule.field)
+    for i, spelled in enumerate(rule.via):
+        name = _by(transforms, spelled)
+        if name is not None:
+            yield from _check_other(rule, name, mapping, (*at, "via", i), transforms)
+    for name in rule.when or ():
+        yield from _check_other(rule, name, mapping, (*at, "when", name), transforms)
+        words = entity.fields[name].of if name in entity.fields else ()
+        for word in (rule.when or {})[name]:
+            if words and word not in words:
+                yield Problem(
+                    (*at, "when", name),
+                    f"{word!r} is not a word of {name!r}",
+                    f"its words: {', '.join(words)}",
+                )
+    if rule.when and rule.link:
+        yield Problem((*at, "when"), "a link cannot have a condition")
+    if rule.when and any(rule.field in names for names in entity.identity):
+        yield Problem(
+            (*at, "when"),
+            f"{rule.field!r} tells that two records are one thing: it cannot have a condition",
+        )
+
+
+def _check_other(
+    rule: Rule,
+    name: str,
+    mapping: Mapping,
+    at: tuple[str | int, ...],
+    transforms: Transforms,
+) -> Iterable[Problem]:
+    """A field that another one depends on is read first, and depends on none."""
+    other = mapping.rules.get(name)
+    if other is None:
+        near = get_close_matches(name, mapping.rules, 1)
+        yield Problem(
+            at,
+            f"{rule.field!r} depends on {name!r}, which has no rule here",
+            f"did you mean {near[0]!r}?" if near else "give it a rule",
+        )
+    elif other.link or other.when or any(_by(transforms, v) for v in other.via):
+        yield Problem(
+            at, f"{rule.field!r} cannot depend on {name!r}, which depends on others"
+        )
+
+
+def _by(transforms: Transforms, spelled: str) -> str | None:
+    """The field a transform needs besides its own; None where it is misspelled, which is told elsewhere."""
+    try:
+        return transforms.make(spelled).by
+    except (KeyError, ValueError):
+        return None
 
 
 def _check_paths(mapping: Mapping) -> Iterable[Problem]:
@@ -165,7 +254,56 @@ def _check_rule(
     yield from mistakes or _check_filler(rule, (*at, "via"), transforms)
     if rule.bad not in {"leave", "reject"}:
         yield Problem((*at, "bad"), "bad is leave or reject")
+    if rule.lookup and (rule.table is not None or rule.link):
+        yield Problem((*at, "lookup"), "a lookup goes with neither a table nor a link")
+    if any(v.startswith("day_in") for v in rule.via) and spec.kind != "date":
+        yield Problem((*at, "via"), f"day_in cannot give a {spec.kind}", "kind: date")
     yield from _check_table(rule, spec, at)
+    if rule.default is not None and not mistakes:
+        yield from _check_default(rule, spec, (*at, "default"), transforms)
+
+
+def _check_default(
+    rule: Rule, spec: FieldSpec, at: tuple[str | int, ...], transforms: Transforms
+) -> Iterable[Problem]:
+    """What a default writes must be read as that default again."""
+    if rule.link or rule.lookup:
+        yield Problem(at, "a link or a lookup has no default")
+        return
+    if rule.one_way:
+        yield Problem(at, "a field that is never written needs no default")
+        return
+    made = [transforms.make(v) for v in rule.via]
+    try:
+        value = _default(rule, spec, made)
+    except Unreadable:
+        yield Problem(at, f"{rule.default!r} is not a {spec.kind} of this field")
+        return
+    if any(t.put is not None and t.put(None) is not None for t in made):
+        yield Problem(at, "a blank has two stand-ins: default and filler")
+    elif value is None or value in {"", ()}:
+        yield Problem(at, "a default that is blank fills nothing")
+
+
+def _default(rule: Rule, spec: FieldSpec, made: Sequence[Transform]) -> Any:
+    """A rule's default as a value of its field.
+
+    Raises:
+        Unreadable: it is none.
+    """
+    if rule.table is not None or spec.kind == "choice":
+        words = rule.table if rule.table is not None else spec.of
+        text = _as_text(rule.default)
+        if text not in words:
+            raise Unreadable
+        return _word(spec, text)
+    value: Any = _as_text(rule.default) if spec.kind != "list" else rule.default
+    for t in made:
+        # The default is in the hub's words already: only what any reading does applies to it.
+        if t.put is same and t.by is None:
+            value = t.get(value) if value is not None else None
+    parse = _PARSE.get(spec.kind)
+    return parse(value) if parse and value is not None else value
 
 
 def _check_filler(
@@ -261,7 +399,10 @@ class Patch:
 
 
 Raws = tuple[Any, ...]
-"""The vendor's own values of the mapped fields, in the order of ``Spoke.names``."""
+"""The vendor's own values of the mapped fields, in the order of ``Spoke.kept``."""
+
+Condition = Map[str, frozenset[str]]
+"""Words that other fields must have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,11 +411,14 @@ class Spoke:
 
     ``raws(row, links)`` picks the vendor's values, ``view(raws)`` reads them into the hub's words
     and tells what it could not read, ``put(view)`` says what to write for the fields given.
+    ``raws`` are in the order of ``kept``: the fields of ``names``, then what else counts for identity,
+    under names that no field has. ``prints`` changes with the rules, in the same order.
     """
 
     mapping: Mapping
     entity: Entity
     names: tuple[str, ...]
+    kept: tuple[str, ...]
     prints: tuple[str, ...]
     writable: frozenset[str]
     want: Want
@@ -283,6 +427,39 @@ class Spoke:
     put: Callable[[Map[str, Any]], Map[str, Any]]
     identity: Callable[[Raws], Map[str, Any]]
     """Like ``view``, of the fields that identity is made of only."""
+    identifying: frozenset[str]
+    """Those fields, and the ones they are read by."""
+    whole: Callable[[Raws], tuple[dict[str, Any], list[Bad]]]
+    """Like ``view``, fields outside their conditions among them."""
+    also: Callable[[Raws, Map[str, Any]], Map[str, tuple[Any, ...]]] | None = None
+    """Further values by field that count for identity, of raws and view; None where no rule has any."""
+    conditions: Map[str, Condition] = field(default_factory=dict)
+    """Fields that are there only where others have certain words."""
+    defaults: Map[str, Any] = field(default_factory=dict)
+    """What is written where the hub's value is blank."""
+    known: Map[str, Map[Any, str]] = field(default_factory=dict)
+    """The words of looked-up fields that can be written; no other can, nor can a blank."""
+    parts: Map[str, Spoke] = field(default_factory=dict)
+    """The spokes of several resources that this one unites."""
+
+    def of(self, raws: Raws) -> Spoke:
+        """The spoke of the resource a record is in."""
+        return self.parts[raws[0]] if self.parts else self
+
+    def outside(self, view: Map[str, Any]) -> set[str]:
+        """Fields outside their conditions, for a record that says this."""
+        return {n for n, c in self.conditions.items() if not holds(c, view)}
+
+    def filled(self, view: Map[str, Any]) -> dict[str, Any]:
+        """What a record says after these fields were written: defaults stand where blanks were."""
+        blanks = {
+            n: d for n, d in self.defaults.items() if n in view and _is_blank(view[n])
+        }
+        return {**view, **blanks}
+
+    def can_say(self, name: str, value: Any) -> bool:
+        """Whether a value can be written here."""
+        return name not in self.known or value in self.known[name]
 
     def patch(self, view: Map[str, Any], was: Map[str, Any] = EMPTY) -> Patch:
         """What to write so that the record shows ``view``; links replace those of ``was``."""
@@ -294,6 +471,21 @@ class Spoke:
                     rule.link, view[name], was.get(name)
                 )
         return Patch(self.put(view), links)
+
+
+def holds(condition: Condition, view: Map[str, Any]) -> bool:
+    """Whether a record says what a condition asks for."""
+    return all(_said(view.get(n)) in words for n, words in condition.items())
+
+
+def _said(value: Any) -> str | None:
+    if value is None or value is ABSENT:
+        return None
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or value == ()
 
 
 def _relink(rule: LinkRule, new: Ref | None, old: Ref | None) -> LinkPatch:
@@ -309,8 +501,11 @@ def compile_mapping(
     transforms: Transforms,
     *,
     leave_out: Iterable[str] = (),
+    tables: Map[Lookup, Rows] | None = None,
 ) -> Spoke:
     """A spoke over the mapping's rules, except those of ``leave_out``.
+
+    ``tables`` holds what looked-up resources say; where one is missing, its ids stand for themselves.
 
     Raises:
         KeyError, ValueError: the mapping was not checked.
@@ -319,6 +514,11 @@ def compile_mapping(
     rules = [r for n, r in mapping.rules.items() if n not in left]
     names = tuple(r.field for r in rules)
     made = {r.field: [transforms.make(v) for v in r.via] for r in rules}
+    looked = {
+        r.field: _words_of(tables[r.lookup], made[r.field])
+        for r in rules
+        if r.lookup and tables and r.lookup in tables
+    }
     writable = frozenset(
         r.field
         for r in rules
@@ -326,17 +526,36 @@ def compile_mapping(
     )
     paths = {p for r in rules for p in _paths(r)}
     assocs = {r.link.association for r in rules if r.link and r.link.association}
+    more = [(r, i, path) for r in rules for i, path in enumerate(r.also)]
+    whole = _compile_view(rules, entity, made, looked)
+    conditions = {
+        r.field: {n: frozenset(w) for n, w in r.when.items()} for r in rules if r.when
+    }
     return Spoke(
         mapping=mapping,
         entity=entity,
         names=names,
-        prints=tuple(r.fingerprint() for r in rules),
+        kept=(*names, *(f"{r.field}+{i}" for r, i, _ in more)),
+        prints=(
+            *(_print((r.fingerprint(), entity.fields[r.field].kind)) for r in rules),
+            *(_print(path) for *_, path in more),
+        ),
         writable=writable,
         want=Want(frozenset(paths), frozenset(assocs)),
         raws=_compile_raws(rules),
-        view=_compile_view(rules, entity, made),
-        put=_compile_put(rules, entity, made, writable),
+        view=_inside(whole, conditions) if conditions else whole,
+        put=_compile_put(rules, entity, made, writable, looked),
         identity=_compile_identity(rules, entity, made),
+        identifying=_identifying(entity, made),
+        whole=whole,
+        also=_compile_also(rules, made, len(rules)) if more else None,
+        conditions=conditions,
+        defaults={
+            r.field: _default(r, entity.fields[r.field], made[r.field])
+            for r in rules
+            if r.default is not None
+        },
+        known={n: _ids_of(words) for n, words in looked.items()},
     )
 
 
@@ -346,6 +565,49 @@ def _paths(rule: Rule) -> Iterable[str]:
     if rule.link and rule.link.path:
         yield rule.link.path
     yield from rule.also
+
+
+def _words_of(rows: Rows, made: Sequence[Transform]) -> dict[str, Any]:
+    """The hub's word for each id of a looked-up resource."""
+    found = {}
+    for record, value in rows.items():
+        word: Any = value if isinstance(value, str) and value else None
+        try:
+            for t in made:
+                word = t.get(word) if word is not None else None
+        except Unreadable:
+            continue
+        if word is not None and word != "":
+            found[record] = word
+    return found
+
+
+def _ids_of(words: Map[str, Any]) -> dict[Any, str]:
+    """The id of each word that one row alone has."""
+    found: dict[Any, str] = {}
+    twice = set()
+    for record, word in words.items():
+        if word in found:
+            twice.add(word)
+        found[word] = record
+    return {w: i for w, i in found.items() if w not in twice}
+
+
+def _inside(
+    whole: Callable[[Raws], tuple[dict[str, Any], list[Bad]]],
+    conditions: Map[str, Condition],
+) -> Callable[[Raws], tuple[dict[str, Any], list[Bad]]]:
+    """A view without the fields that are outside their conditions."""
+
+    def view(raws: Raws) -> tuple[dict[str, Any], list[Bad]]:
+        found, bads = whole(raws)
+        out = {n for n, c in conditions.items() if not holds(c, found)}
+        if out:
+            found = {n: v for n, v in found.items() if n not in out}
+            bads = [b for b in bads if b.field not in out]
+        return found, bads
+
+    return view
 
 
 class _Source:
@@ -380,19 +642,27 @@ def _compile_raws(rules: Sequence[Rule]) -> Callable[..., Raws]:
             items.append(f"{pick}(links)")
             continue
         path = rule.path or (rule.link.path if rule.link else None) or ""
-        *heads, leaf = path.split(".")
-        for i in range(1, len(heads) + 1):
-            head = tuple(heads[:i])
-            if head not in parents:
-                name = f"p{len(parents)}"
-                outer, key = parents[head[:-1]], src.bind(head[-1])
-                src.lines.append(f"{name} = {outer}.get({key})")
-                src.lines.append(f"if not isinstance({name}, dict): {name} = {{}}")
-                parents[head] = name
-        items.append(f"{parents[tuple(heads)]}.get({src.bind(leaf)}, {absent})")
+        items.append(_getting(src, path, parents, absent))
+    items += [_getting(src, path, parents, absent) for r in rules for path in r.also]
     src.lines.append(f"return ({''.join(i + ', ' for i in items)})")
     made: Callable[..., Raws] = src.make("row, links")
     return made
+
+
+def _getting(
+    src: _Source, path: str, parents: dict[tuple[str, ...], str], absent: str
+) -> str:
+    """The expression of a value by its path; what leads there is fetched once for all paths."""
+    *heads, leaf = path.split(".")
+    for i in range(1, len(heads) + 1):
+        head = tuple(heads[:i])
+        if head not in parents:
+            name = f"p{len(parents)}"
+            outer, key = parents[head[:-1]], src.bind(head[-1])
+            src.lines.append(f"{name} = {outer}.get({key})")
+            src.lines.append(f"if not isinstance({name}, dict): {name} = {{}}")
+            parents[head] = name
+    return f"{parents[tuple(heads)]}.get({src.bind(leaf)}, {absent})"
 
 
 def _picker(rule: LinkRule, absent: Absent) -> Callable[[Map[str, Sequence[Ref]]], Any]:
@@ -417,15 +687,65 @@ def _picker(rule: LinkRule, absent: Absent) -> Callable[[Map[str, Sequence[Ref]]
 def _compile_identity(
     rules: Sequence[Rule], entity: Entity, made: Map[str, list[Transform]]
 ) -> Callable[[Raws], Map[str, Any]]:
-    names = {n for s in entity.identity for n in s}
-    view = _compile_view(rules, entity, made, names)
+    view = _compile_view(rules, entity, made, {}, _identifying(entity, made))
     return lambda raws: view(raws)[0]
+
+
+def _identifying(entity: Entity, made: Map[str, list[Transform]]) -> frozenset[str]:
+    """Fields that tell who a record is, and those they are read by."""
+    names = {n for s in entity.identity for n in s if n in made}
+    return frozenset(names | {t.by for n in names for t in made[n] if t.by})
+
+
+def _compile_also(
+    rules: Sequence[Rule], made: Map[str, list[Transform]], start: int
+) -> Callable[[Raws, Map[str, Any]], Map[str, tuple[Any, ...]]]:
+    """Reads further values for identity; their raws begin at ``start``."""
+    places: list[tuple[str, int, list[Transform]]] = []
+    for rule in rules:
+        for _ in rule.also:
+            places.append((rule.field, start, made[rule.field]))
+            start += 1
+
+    def also(raws: Raws, view: Map[str, Any]) -> Map[str, tuple[Any, ...]]:
+        found: dict[str, tuple[Any, ...]] = {}
+        for name, at, transforms in places:
+            raw = raws[at]
+            if raw is None or raw is ABSENT or raw == "":
+                continue
+            values = _further(raw, transforms, view)
+            if values:
+                found[name] = (*found.get(name, ()), *values)
+        return found
+
+    return also
+
+
+def _further(
+    raw: Any, transforms: Sequence[Transform], view: Map[str, Any]
+) -> list[Any]:
+    """The values of one or several, which vendors join by ``;``; what cannot be read is left out."""
+    found = []
+    for part in (
+        raw.split(";") if isinstance(raw, str) else raw if isinstance(raw, list) else ()
+    ):
+        try:
+            value: Any = _as_text(part)
+            for t in transforms:
+                if value is not None:
+                    value = t.get(value, view.get(t.by)) if t.by else t.get(value)
+        except Unreadable:
+            continue
+        if value:
+            found.append(value)
+    return found
 
 
 def _compile_view(
     rules: Sequence[Rule],
     entity: Entity,
     made: Map[str, list[Transform]],
+    looked: Map[str, Map[str, Any]],
     only: Container[str] | None = None,
 ) -> Callable[[Raws], tuple[dict[str, Any], list[Bad]]]:
     src = _Source()
@@ -434,8 +754,10 @@ def _compile_view(
     put("view = {}")
     put("bads = []")
     if rules:
-        put("".join(f"r{i}, " for i in range(len(rules))) + "= raws")
-    for i, rule in enumerate(rules):
+        more = "*_ " if any(r.also for r in rules) else ""
+        put("".join(f"r{i}, " for i in range(len(rules))) + more + "= raws")
+    apart = {r.field for r in rules if any(t.by for t in made[r.field])}
+    for i, rule in sorted(enumerate(rules), key=lambda x: x[1].field in apart):
         if only is not None and rule.field not in only:
             continue
         name = src.bind(rule.field)
@@ -444,9 +766,8 @@ def _compile_view(
         put(f"    view[{name}] = {_blank(rule, entity)}")
         put(f"elif r{i} is not {absent}:")
         put("    try:")
-        for line in _reading(
-            src, rule, entity.fields[rule.field], made[rule.field], f"r{i}"
-        ):
+        spec, words = entity.fields[rule.field], looked.get(rule.field)
+        for line in _reading(src, rule, spec, made[rule.field], f"r{i}", words):
             put(f"        {line}")
         blank = _blank(rule, entity)
         put(f"        view[{name}] = v if v != '' and v is not None else {blank}")
@@ -461,12 +782,20 @@ def _blank(rule: Rule, entity: Entity) -> str:
     return "()" if entity.fields[rule.field].kind == "list" else "None"
 
 
-def _reading(
-    src: _Source, rule: Rule, spec: FieldSpec, transforms: list[Transform], raw: str
+def _reading(  # noqa: PLR0917 - one rule, all it is read by
+    src: _Source,
+    rule: Rule,
+    spec: FieldSpec,
+    transforms: list[Transform],
+    raw: str,
+    looked: Map[str, Any] | None,
 ) -> Iterable[str]:
     if spec.kind == "link":
         make = src.bind(_ref)
         yield f"v = {make}({raw})"
+        return
+    if looked is not None:
+        yield f"v = {src.bind(_table_reader(looked, None))}({src.bind(_as_text)}({raw}))"
         return
     if rule.table is not None:
         words = {v: _word(spec, w) for w, vs in rule.table.items() for v in vs}
@@ -474,7 +803,7 @@ def _reading(
         other = _word(spec, rule.other) if known else None
         yield f"v = {src.bind(_as_text)}({raw})"
         for t in transforms:
-            yield f"v = {src.bind(t.get)}(v) if v is not None else None"
+            yield f"v = {_step(src, t)} if v is not None else None"
         yield f"v = {src.bind(_table_reader(words, other))}(v) if v is not None else None"
         return
     if transforms or spec.kind in {"text", "email", "phone", "choice"}:
@@ -482,7 +811,7 @@ def _reading(
     else:
         yield f"v = {raw}"
     for t in transforms:
-        step = t.inline.format(v="v") if t.inline else f"{src.bind(t.get)}(v)"
+        step = t.inline.format(v="v") if t.inline else _step(src, t)
         yield (
             f"v = {step} if v is not None else None"
             if t is not transforms[0]
@@ -493,6 +822,12 @@ def _reading(
         parse = _table_reader({w: w for w in spec.of}, None)
     if parse:
         yield f"v = {src.bind(parse)}(v) if v is not None and v != '' else None"
+
+
+def _step(src: _Source, t: Transform) -> str:
+    """A call of ``get``; the field it needs besides has been read before."""
+    more = f", view.get({src.bind(t.by)})" if t.by else ""
+    return f"{src.bind(t.get)}(v{more})"
 
 
 def _ref(raw: Any) -> Ref:
@@ -589,6 +924,7 @@ def _compile_put(
     entity: Entity,
     made: Map[str, list[Transform]],
     writable: frozenset[str],
+    looked: Map[str, Map[str, Any]],
 ) -> Callable[[Map[str, Any]], Map[str, Any]]:
     src = _Source()
     absent = src.bind(ABSENT)
@@ -602,10 +938,15 @@ def _compile_put(
         src.lines.append(f"    v = view[{name}]")
         if rule.link:
             src.lines.append("    v = v.id if v is not None else None")
+        spec = entity.fields[rule.field]
         if rule.default is not None:
-            src.lines.append(f"    v = {src.bind(rule.default)} if v is None else v")
+            default = src.bind(_default(rule, spec, made[rule.field]))
+            src.lines.append(f"    v = {default} if v is None or v == () else v")
+        if rule.field in looked:
+            ids = src.bind(_ids_of(looked[rule.field]))
+            src.lines.append(f"    if v in {ids}: out[{src.bind(path)}] = {ids}[v]")
+            continue
         if rule.table is not None:
-            spec = entity.fields[rule.field]
             first = {_word(spec, w): vs[0] for w, vs in rule.table.items() if vs}
             src.lines.append(
                 f"    v = {src.bind(first)}.get(v, {absent} if v is not None else None)"

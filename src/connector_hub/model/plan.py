@@ -136,6 +136,10 @@ class Plan:
     by_field: dict[str, int] = field(default_factory=dict)
     by_reason: dict[str, int] = field(default_factory=dict)
     unreadable: dict[str, int] = field(default_factory=dict)
+    samples: dict[str, list[Any]] = field(default_factory=dict)
+    """A few of the values that could not be read: a person's eyes only, in no document."""
+    unbased: dict[str, int] = field(default_factory=dict)
+    """Records that differ in a field whose rule is new or was edited: left alone until back-filled."""
     left_out: tuple[str, ...] = ()
     drift: int = 0
     calls: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -226,6 +230,10 @@ class Receipt:
     new: dict[str, int] = field(default_factory=dict)
     """What this run itself left behind: conflicts, dead_letters, stale. Not in the document."""
     unreadable: dict[str, int] = field(default_factory=dict)
+    samples: dict[str, list[Any]] = field(default_factory=dict)
+    """A few of the values that could not be read: a person's eyes only, in no document."""
+    unbased: dict[str, int] = field(default_factory=dict)
+    """Records that differ in a field whose rule is new or was edited: left alone until back-filled."""
     drift: int = 0
     notes: tuple[str, ...] = ()
     seconds: float = 0.0

@@ -27,11 +27,13 @@ class Transform:
     """``get`` is called with values only, never with null; ``put`` with null, too.
 
     ``inline`` is Python source for ``get`` with ``{v}`` for the value, used by the compiler.
+    ``by`` names another field of the record: ``get`` is given its value (None where it has none), too.
     """
 
-    get: Convert
+    get: Callable[..., Any]
     put: Convert | None = same
     inline: str | None = None
+    by: str | None = None
 
 
 Factory = Callable[[str | None], Transform]

@@ -2,6 +2,7 @@
 
 Its rows are ``{resource: row}``. The first of its raw values is the resource, so that a record that
 went on as one of another resource is seen to have moved.
+Conditions, defaults and what can be said are those of a record's own resource: ask ``of(raws)`` for them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from connector_hub.model.mapping import ABSENT, Bad, Raws, Spoke
-from connector_hub.model.record import Ref, Want
+from connector_hub.model.record import EMPTY, Ref, Want
 
 RESOURCE = "(resource)"
 """Stands in front of the fields' names; no field is called so."""
@@ -22,8 +23,10 @@ RESOURCE = "(resource)"
 def unite(spokes: Map[str, Spoke]) -> Spoke:
     """A spoke that reads each record by its own resource's; what is written goes by these alone."""
     first = next(iter(spokes.values()))
-    fields = list(dict.fromkeys(n for s in spokes.values() for n in s.names))
-    places = {r: [fields.index(n) + 1 for n in s.names] for r, s in spokes.items()}
+    names = list(dict.fromkeys(n for s in spokes.values() for n in s.names))
+    kept = dict.fromkeys(n for s in spokes.values() for n in s.kept)
+    fields = [*names, *(n for n in kept if n not in names)]
+    places = {r: [fields.index(n) + 1 for n in s.kept] for r, s in spokes.items()}
 
     def raws(row: Map[str, Any], links: Map[str, Sequence[Ref]]) -> Raws:
         ((resource, inner),) = row.items()
@@ -40,8 +43,15 @@ def unite(spokes: Map[str, Spoke]) -> Spoke:
     def view(raws: Raws) -> tuple[dict[str, Any], list[Bad]]:
         return spokes[raws[0]].view(own(raws))
 
+    def whole(raws: Raws) -> tuple[dict[str, Any], list[Bad]]:
+        return spokes[raws[0]].whole(own(raws))
+
     def identity(raws: Raws) -> Map[str, Any]:
         return spokes[raws[0]].identity(own(raws))
+
+    def also(raws: Raws, view: Map[str, Any]) -> Map[str, tuple[Any, ...]]:
+        mine = spokes[raws[0]].also
+        return mine(own(raws), view) if mine else EMPTY
 
     return replace(
         first,
@@ -49,7 +59,8 @@ def unite(spokes: Map[str, Spoke]) -> Spoke:
             first.mapping,
             rules={n: r for s in spokes.values() for n, r in s.mapping.rules.items()},
         ),
-        names=(RESOURCE, *fields),
+        names=(RESOURCE, *names),
+        kept=(RESOURCE, *fields),
         prints=("", *(_print(n, spokes) for n in fields)),
         writable=frozenset(n for s in spokes.values() for n in s.writable),
         want=Want(
@@ -60,15 +71,22 @@ def unite(spokes: Map[str, Spoke]) -> Spoke:
         view=view,
         put=_nowhere,
         identity=identity,
+        identifying=frozenset(n for s in spokes.values() for n in s.identifying),
+        whole=whole,
+        also=also if any(s.also for s in spokes.values()) else None,
+        conditions={n: c for s in spokes.values() for n, c in s.conditions.items()},
+        defaults={n: d for s in spokes.values() for n, d in s.defaults.items()},
+        known={n: k for s in spokes.values() for n, k in s.known.items()},
+        parts=spokes,
     )
 
 
 def _print(name: str, spokes: Map[str, Spoke]) -> str:
     """Changes when the field's rule does at any of the resources."""
     rules = [
-        (resource, s.prints[s.names.index(name)])
+        (resource, s.prints[s.kept.index(name)])
         for resource, s in sorted(spokes.items())
-        if name in s.names
+        if name in s.kept
     ]
     return hashlib.blake2b(repr(rules).encode(), digest_size=8).hexdigest()
 

@@ -6,6 +6,7 @@ One packed row per (job, side) and hub id::
 
 The layout is a number the store gives to a list of (field, rule fingerprint).  A field hash of zeros
 means *never agreed*: it reads as changed.  All ones mean *no base*: the rule is new or was edited.
+All ones but the last mean that the field was outside its condition: it begins when it is inside.
 The hashes of fields are fast ones (XXH3), hence they are encrypted, bound to job, side and hub id.
 """
 
@@ -28,12 +29,13 @@ _FIELD = 8
 _HEAD = _LAYOUT + _RECORD
 NEVER = bytes(_FIELD)
 UNBASED = b"\xff" * _FIELD
+OUTSIDE = b"\xff" * (_FIELD - 1) + b"\xfe"
 _BLANK = xxh3_64_digest(b"")
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A row, unpacked: the record's hash, and each field's in the order of ``Spoke.names``."""
+    """A row, unpacked: the record's hash, and each field's in the order of ``Spoke.kept``."""
 
     record: bytes
     fields: tuple[bytes, ...]
@@ -55,7 +57,7 @@ class Bases:
     _places: dict[int, list[int | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        fields = list(zip(self.spoke.names, self.spoke.prints, strict=True))
+        fields = list(zip(self.spoke.kept, self.spoke.prints, strict=True))
         self.layout = self.store.spelling(self.job, self.side, fields)
         self._head = self.layout.to_bytes(_LAYOUT, "big")
         self._bound = f"base\0{self.job}\0{self.side}\0".encode()
@@ -81,6 +83,7 @@ class Bases:
         agreed: Collection[str],
         never: Collection[str] = (),
         *,
+        outside: Collection[str] = (),
         stale: bool = False,
     ) -> bytes:
         """The row after some fields were agreed on: the others keep what they had.
@@ -94,6 +97,7 @@ class Bases:
             before: the base until now; None at the first link: then every field begins here.
             agreed: the fields both sides hold alike now.
             never: fields that wait for something and must read as changed.
+            outside: fields that are outside their conditions.
             stale: the record has moved on already, and must be looked at when it is met again.
         """
         fields = hashes(raws)
@@ -101,13 +105,19 @@ class Bases:
             fields = [
                 new if name in agreed or old == UNBASED else old
                 for name, new, old in zip(
-                    self.spoke.names, fields, before.fields, strict=True
+                    self.spoke.kept, fields, before.fields, strict=True
                 )
             ]
         if never:
-            names = self.spoke.names
+            names = self.spoke.kept
             fields = [
                 NEVER if n in never else f for n, f in zip(names, fields, strict=True)
+            ]
+        if outside:
+            names = self.spoke.kept
+            fields = [
+                OUTSIDE if n in outside else f
+                for n, f in zip(names, fields, strict=True)
             ]
         sealed = self.sealer.seal(b"".join(fields), self._bound + hub)
         record = bytes(_RECORD) if stale else self.record_hash(raws)
@@ -121,7 +131,7 @@ class Bases:
             known = {named: i for i, named in enumerate(self.store.spelled(layout))}
             places = [
                 known.get(named)
-                for named in zip(self.spoke.names, self.spoke.prints, strict=True)
+                for named in zip(self.spoke.kept, self.spoke.prints, strict=True)
             ]
             self._places[layout] = places
         there = self.sealer.open(packed[_HEAD:], self._bound + hub)
@@ -137,14 +147,20 @@ class Bases:
         """Fields that have a base."""
         return {
             n
-            for n, f in zip(self.spoke.names, base.fields, strict=True)
-            if f != UNBASED
+            for n, f in zip(self.spoke.kept, base.fields, strict=True)
+            if f not in {UNBASED, OUTSIDE}
+        }
+
+    def outside(self, base: Base) -> set[str]:
+        """Fields that were outside their conditions when the row was written."""
+        return {
+            n for n, f in zip(self.spoke.kept, base.fields, strict=True) if f == OUTSIDE
         }
 
     def never(self, base: Base) -> set[str]:
         """Fields the two sides have never agreed on."""
         return {
-            n for n, f in zip(self.spoke.names, base.fields, strict=True) if f == NEVER
+            n for n, f in zip(self.spoke.kept, base.fields, strict=True) if f == NEVER
         }
 
     def moved(self, base: Base, raws: Raws) -> set[str]:
@@ -152,9 +168,9 @@ class Bases:
         return {
             name
             for name, raw, old, new in zip(
-                self.spoke.names, raws, base.fields, hashes(raws), strict=True
+                self.spoke.kept, raws, base.fields, hashes(raws), strict=True
             )
-            if raw is not ABSENT and old not in (UNBASED, new)
+            if raw is not ABSENT and old not in (UNBASED, OUTSIDE, new)
         }
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import product
 from typing import Any
 
 from connector_hub.model.link import spelled
-from connector_hub.model.mapping import Spoke
+from connector_hub.model.mapping import Raws, Spoke
+from connector_hub.model.record import EMPTY
 
 KEY_SLOT = 255
 """The record key's own set: stronger than any identity."""
@@ -34,6 +36,13 @@ class Identities:
     spoke: Spoke
     key: bytes
 
+    def of(self, raws: Raws, record_key: str | None) -> Marks:
+        """The identity of a record as the vendor has it, its further values among it."""
+        view = self.spoke.identity(raws)
+        if self.spoke.also is None and not self.spoke.defaults:
+            return self.marks(view, record_key)
+        return self._all_marks(view, raws, record_key)
+
     def marks(self, view: Mapping[str, Any], record_key: str | None) -> Marks:
         """The identity of a view: a set counts when all of its fields are filled."""
         marks: list[bytes] = []
@@ -41,15 +50,32 @@ class Identities:
         for slot, names in enumerate(self.sets):
             values = [view.get(n) for n in names]
             if all(values):
-                text = "\0".join([str(v).casefold() for v in values])
-                marks.append(self._mark(slot, text))
+                marks.append(self._mark(slot, _text(values)))
                 filled |= 1 << slot
         if record_key:
             marks.append(self._mark(KEY_SLOT, record_key.lower()))
         return Marks(tuple(marks), filled)
 
-    def filled(self, view: Mapping[str, Any]) -> int:
-        """The sets a view fills, as a bit mask."""
+    def _all_marks(
+        self, view: Mapping[str, Any], raws: Raws, record_key: str | None
+    ) -> Marks:
+        """One mark for each value that fills a set; a default of ours fills none."""
+        marks = [*self.marks({}, record_key).marks]
+        filled = 0
+        further = self.spoke.also(raws, view) if self.spoke.also else EMPTY
+        defaults = self.spoke.of(raws).defaults
+        for slot, names in enumerate(self.sets):
+            choices = [_choices(n, view, further, defaults) for n in names]
+            texts = {_text(values) for values in product(*choices)}
+            marks += [self._mark(slot, text) for text in sorted(texts)]
+            if texts:
+                filled |= 1 << slot
+        return Marks(tuple(marks), filled)
+
+    def filled(self, view: Mapping[str, Any], raws: Raws) -> int:
+        """The sets a record fills, as a bit mask."""
+        if self.spoke.also is not None or self.spoke.defaults:
+            return self._all_marks(view, raws, None).filled
         found = 0
         for slot, names in enumerate(self.sets):
             if all(map(view.get, names)):
@@ -64,3 +90,18 @@ class Identities:
         data = f"{slot}\0{text}".encode("utf-8", "surrogatepass")
         digest = blake2b(data, key=self.key, digest_size=_DIGEST).digest()
         return slot.to_bytes(1, "big") + digest
+
+
+def _choices(
+    name: str,
+    view: Mapping[str, Any],
+    further: Mapping[str, Sequence[Any]],
+    defaults: Mapping[str, Any],
+) -> list[Any]:
+    value = view.get(name)
+    mine = [value] if value and value != defaults.get(name) else []
+    return [*mine, *further.get(name, ())]
+
+
+def _text(values: Iterable[Any]) -> str:
+    return "\0".join([str(v).casefold() for v in values])

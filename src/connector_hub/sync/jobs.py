@@ -48,6 +48,7 @@ def _fill(run: JobRun) -> None:
     p.counts["conflicts"] += actions.get("asks", 0)
     p.by_field, p.by_reason = dict(t.by_field), dict(t.by_reason)
     p.unreadable, p.drift = dict(t.unreadable), t.drift
+    p.samples, p.unbased = dict(t.samples), dict(t.unbased)
 
 
 async def sync(run: JobRun) -> bool:
@@ -267,8 +268,7 @@ def _there_by_now(run: JobRun, side: LiveSide, creates: Sequence[Change]) -> set
     for record, c in records.items():
         seen = c.seen(side.name)
         if seen is not None:
-            view = side.spoke.identity(seen.raws)
-            known[record] = side.identities.marks(view, None)
+            known[record] = side.identities.of(seen.raws, None)
     own = {record: other.identities.key_mark(c.hub) for record, c in records.items()}
     wanted = {m for found in known.values() for m in found.marks} | {*own.values()}
     kin = run.store.kin(run.job.name, other.name, wanted)

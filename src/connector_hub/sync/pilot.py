@@ -89,7 +89,7 @@ def _fit(run: JobRun, side: LiveSide, seen: Seen, known: set[Member]) -> bool:
     return (
         (side.name, seen.id) not in known
         and run.job.covers(view)
-        and bool(side.identities.filled(view))
+        and bool(side.identities.filled(view, seen.raws))
     )
 
 

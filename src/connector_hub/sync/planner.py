@@ -13,13 +13,15 @@ from typing import Any
 
 from msgspec import structs
 
-from connector_hub.model.job import SIDES, SideName, across
-from connector_hub.model.link import Kin, Match, match
-from connector_hub.model.merge import Merged, blank, merge
+from connector_hub.model.job import SIDES, Policy, SideName, across
+from connector_hub.model.link import Kin, Match, alike, match
+from connector_hub.model.mapping import Bad, Spoke
+from connector_hub.model.merge import Merged, blank
 from connector_hub.model.plan import Change, Seen, Wait
-from connector_hub.model.record import Gone
+from connector_hub.model.record import EMPTY, Gone
 from connector_hub.sync import rivals
 from connector_hub.sync.base import Base, change_hash
+from connector_hub.sync.merging import Pair, merge_pair
 from connector_hub.sync.plans import count_writes
 from connector_hub.sync.reading import ABSENT, FIRST, bury, free, index, met_at_left
 from connector_hub.sync.run import ALL_WRITES, Held, JobRun, Member, hold
@@ -46,6 +48,9 @@ class Subject:
     there_base: Base | None = None
     view: dict[str, Any] = field(default_factory=dict)
     there_view: dict[str, Any] = field(default_factory=dict)
+    hidden: Mapping[str, Any] | None = None
+    there_hidden: Mapping[str, Any] | None = None
+    """Fields outside their conditions."""
     waits: tuple[Wait, ...] = ()
     rejects: tuple[str, ...] = ()
 
@@ -187,7 +192,7 @@ def view_subjects(run: JobRun, side: LiveSide, subjects: Sequence[Subject]) -> N
     """Read subjects into the hub's words; what cannot be read is counted."""
     read = read_views(run, side, [s.seen for s in subjects])
     for s, found in zip(subjects, read, strict=True):
-        s.view, s.waits = found.view, found.waits
+        s.view, s.hidden, s.waits = found.view, found.hidden, found.waits
         s.rejects = tuple(b.field for b in found.bad if b.reject)
         run.tally.bad(found.bad)
 
@@ -298,12 +303,37 @@ def match_unlinked(
     by_key = _by_key(run, run.other(side), unknown)
     same, other = _relatives(run, side, unknown)
     taken = _taken(run.other(side), other)
+    _add_rivals(run, side, same, other)
     return {
         s.seen.id: _keyed(run, side, s, by_key[s.hub])
         if s.hub in by_key
         else _match(run, side, s, same, other, taken)
         for s in unknown
     }
+
+
+def _add_rivals(
+    run: JobRun,
+    side: LiveSide,
+    same: dict[str, list[Kin]],
+    other: Mapping[str, list[Kin]],
+) -> None:
+    """Who has several values of one field can be the counterpart of several that share none: twins, too."""
+    there = run.other(side)
+    if side.spoke.also is None and there.spoke.also is None:
+        return
+    filled = {k.record: k.filled for kin in other.values() for k in kin}
+    rivals: dict[str, list[Kin]] = {}
+    for record, across_, kin in run.store.relatives(
+        run.job.name, there.name, side.name, list(filled)
+    ):
+        if across_ and alike(filled[record], kin):
+            rivals.setdefault(record, []).append(kin)
+    for record, kin_there in other.items():
+        claims = (k for t in kin_there for k in rivals.get(t.record, ()))
+        found = [k for k in claims if k.record != record]
+        if found:
+            same.setdefault(record, []).extend(found)
 
 
 def _keyed(run: JobRun, side: LiveSide, s: Subject, carriers: Sequence[str]) -> Match:
@@ -322,7 +352,7 @@ def _match(  # noqa: PLR0917 - one decision, all it depends on
 ) -> Match:
     """What identity says; a counterpart that this run has given to another record is taken."""
     record = s.seen.id
-    filled = side.identities.filled(s.view)
+    filled = side.identities.filled(s.view, s.seen.raws)
     found = match(record, filled, same.get(record, ()), other.get(record, ()), taken)
     return _given(run, side, s, found.records[0]) if found.kind == "one" else found
 
@@ -417,7 +447,7 @@ async def _read_counterparts(
     found = [s for s in subjects if s.there is not None]
     read = read_views(run, other, [s.there for s in found if s.there])
     for s, theirs in zip(found, read, strict=True):
-        s.there_view = theirs.view
+        s.there_view, s.there_hidden = theirs.view, theirs.hidden
         if _two_way(run):
             s.waits += theirs.waits
 
@@ -463,9 +493,37 @@ def _create(run: JobRun, side: LiveSide, s: Subject) -> Change | None:
     if into is None or not run.job.creates_at(other.name):
         _leave(run, side, s)
         return None
-    fields = tuple(n for n in run.travelling(side, s.seen.id, into) if n in s.view)
-    made = _made(side, "create", s, {other.name: fields}, "new at the source")
+    fields = _fields_of_new(run, side, s, into)
+    made = _made(run, side, "create", s, {other.name: fields}, "new at the source")
     return structs.replace(made, into=into) if other.places else made
+
+
+def _fields_of_new(
+    run: JobRun, side: LiveSide, s: Subject, into: str
+) -> tuple[str, ...]:
+    """The fields a new record is made with: those whose conditions hold there, and that can be said there."""
+    spoke = run.other(side).spoke_at(into)
+    names = [n for n in run.travelling(side, s.seen.id, into) if n in s.view]
+    if spoke.conditions:
+        out = spoke.outside(spoke.filled({n: s.view[n] for n in names}))
+        names = [n for n in names if n not in out]
+    return _sayable(run, spoke, names, s.view)
+
+
+def _sayable(
+    run: JobRun, spoke: Spoke, names: Iterable[str], view: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Those of the fields that a vendor has a word for; the others are counted and left alone."""
+    if not spoke.known:
+        return tuple(names)
+    said = []
+    for name in names:
+        value = view.get(name)
+        if spoke.can_say(name, value):
+            said.append(name)
+        elif not blank(value):
+            run.tally.bad([Bad(name, value)])
+    return tuple(said)
 
 
 def _out(run: JobRun, side: LiveSide, s: Subject) -> Change | None:
@@ -487,7 +545,7 @@ def _withdraw(run: JobRun, side: LiveSide, s: Subject) -> Change | None:
         run.note(f"{other.connection}: {s.there.id} was edited, and stays")
         _leave(run, side, s)
         return None
-    made = _made(side, "archive", s, {}, "left the scope")
+    made = _made(run, side, "archive", s, {}, "left the scope")
     return structs.replace(made, leaves=True)
 
 
@@ -520,6 +578,7 @@ def _absent(run: JobRun, side: LiveSide, s: Subject) -> None:
 
 
 def _made(  # noqa: PLR0917 - the parts of a change
+    run: JobRun,
     side: LiveSide,
     action: Any,
     s: Subject,
@@ -529,9 +588,9 @@ def _made(  # noqa: PLR0917 - the parts of a change
 ) -> Change:
     first = s.base is None
     left, right = (s.seen, s.there) if side.name == "left" else (s.there, s.seen)
-    views = (s.view, s.there_view) if side.name == "left" else (s.there_view, s.view)
-    clears = sum(blank(views[0].get(n)) for n in fields.get("right", ()))
-    clears += sum(blank(views[1].get(n)) for n in fields.get("left", ()))
+    clears = 0
+    if action == "update":
+        clears = sum(_clears(run, side, s, to, named) for to, named in fields.items())
     return Change(
         action,
         s.hub,
@@ -543,9 +602,25 @@ def _made(  # noqa: PLR0917 - the parts of a change
         merged.agreed,
         merged.asks,
         s.waits,
-        0 if action == "create" else clears,
+        clears,
         first,
         reason,
+    )
+
+
+def _clears(
+    run: JobRun, side: LiveSide, s: Subject, to: str, names: Sequence[str]
+) -> int:
+    """How many fields a write to a side empties."""
+    if not names or s.there is None:
+        return 0
+    here = to == side.name
+    view, hidden = (s.there_view, s.there_hidden) if here else (s.view, s.hidden)
+    at, target = (side, s.seen) if here else (run.other(side), s.there)
+    defaults = at.spoke.of(target.raws).defaults
+    return sum(
+        n not in defaults and n not in (hidden or EMPTY) and blank(view.get(n))
+        for n in names
     )
 
 
@@ -577,10 +652,10 @@ def _update(
         merged = replace(merged, asks=())
     fields = {"left": merged.left, "right": merged.right}
     if not (merged.left or merged.right):
-        made = _made(side, "settle", s, {}, "", merged)
+        made = _made(run, side, "settle", s, {}, "", merged)
     else:
         reason = "linked by identity" if s.base is None else "changed at the source"
-        made = _made(side, "update", s, fields, reason, merged)
+        made = _made(run, side, "update", s, fields, reason, merged)
     return structs.replace(made, leaves=True) if leaves else made
 
 
@@ -589,8 +664,8 @@ def _leaves(run: JobRun, side: LiveSide, s: Subject, merged: Merged) -> bool:
     here, there = (merged.left, merged.right)
     if side.name == "right":
         here, there = there, here
-    mine = {**s.view, **{n: s.there_view[n] for n in here}}
-    theirs = {**s.there_view, **{n: s.view[n] for n in there}}
+    mine = {**s.view, **{n: s.there_view[n] for n in here if n in s.there_view}}
+    theirs = {**s.there_view, **{n: s.view[n] for n in there if n in s.view}}
     return not (run.job.covers(mine) or run.job.covers(theirs))
 
 
@@ -602,42 +677,63 @@ def _merge(
     What is replayed or back-filled, or was never agreed on, is decided as at a first meeting.
     """
     assert s.there is not None  # noqa: S101 - decided by the caller
+    left, right = (s.seen, s.there) if side.name == "left" else (s.there, s.seen)
+    policies = run.policies_of(run.left.at(left.id)[0], run.right.at(right.id)[0])
+    spokes = (run.left.spoke.of(left.raws), run.right.spoke.of(right.raws))
+    pair = _pair(run, side, s, policies)
+    merged = merge_pair(policies, spokes, pair, decided, run.options.backfill)
+    if pair.moved is not None and not policies.keys() <= pair.based:
+        _count_unbased(run, policies, pair)
+    if not (spokes[0].known or spokes[1].known):
+        return merged
+    return replace(
+        merged,
+        left=_sayable(run, spokes[0], merged.left, pair.views[1]),
+        right=_sayable(run, spokes[1], merged.right, pair.views[0]),
+    )
+
+
+def _count_unbased(run: JobRun, policies: Mapping[str, Policy], pair: Pair) -> None:
+    """Both sides differ in what a new or edited rule reads, and nothing is done about it: told."""
+    left, right = pair.views
+    for name in policies.keys() - pair.based - pair.outside - pair.anew:
+        if name in left and name in right and left[name] != right[name]:
+            run.tally.unbased[name] += 1
+
+
+def _pair(
+    run: JobRun, side: LiveSide, s: Subject, policies: Mapping[str, Policy]
+) -> Pair:
+    """A subject and its counterpart, left first."""
+    assert s.there is not None  # noqa: S101 - decided by the caller
     other = run.other(side)
     at_left = side.name == "left"
-    left, right = (s.view, s.there_view) if at_left else (s.there_view, s.view)
-    pair = (s.seen.id, s.there.id) if at_left else (s.there.id, s.seen.id)
-    policies = run.policies_of(run.left.at(pair[0])[0], run.right.at(pair[1])[0])
+    views = (s.view, s.there_view)
+    hidden = (s.hidden or EMPTY, s.there_hidden or EMPTY)
+    ids = (s.seen.id, s.there.id)
+    if not at_left:
+        views, hidden, ids = views[::-1], hidden[::-1], ids[::-1]
     if s.base is None or s.there_base is None:
-        return merge(policies, left, right, None, decided=decided)
+        return Pair(views, hidden, None)
     mine = side.bases.moved(s.base, s.seen.raws)
     theirs = other.bases.moved(s.there_base, s.there.raws)
     rivals.notice(run, side, s.seen, mine, s.base)
     rivals.notice(run, other, s.there, theirs, s.there_base)
-    moved = (mine, theirs) if at_left else (theirs, mine)
-    based = side.bases.based(s.base) & other.bases.based(s.there_base)
+    here, there = side.bases.based(s.base), other.bases.based(s.there_base)
+    based = here & there
+    outside: set[str] = set()
+    if side.spoke.conditions or other.spoke.conditions:
+        out = side.bases.outside(s.base), other.bases.outside(s.there_base)
+        outside = (out[0] | out[1]) & (here | out[0]) & (there | out[1])
     anew = set(run.options.backfill) - mine - theirs
     anew |= side.bases.never(s.base) & other.bases.never(s.there_base)
     if (side.name, s.seen.id) in run.replayed:
         anew |= policies.keys() - based
-    for name, record, view in (("left", pair[0], left), ("right", pair[1], right)):
+    for name, record, view in zip(SIDES, ids, views, strict=True):
         if (name, record) in run.heirs:
             anew |= {n for n in policies if blank(view.get(n))}
-    known = {n: p for n, p in policies.items() if n in based - anew}
-    merged = merge(known, left, right, moved, decided=decided)
-    if not anew:
-        return merged
-    rest = {n: p for n, p in policies.items() if n in anew}
-    return _joined(merged, merge(rest, left, right, None, decided=decided))
-
-
-def _joined(a: Merged, b: Merged) -> Merged:
-    return Merged(
-        a.left + b.left,
-        a.right + b.right,
-        a.agreed + b.agreed,
-        a.drift + b.drift,
-        a.asks + b.asks,
-    )
+    moved = (mine, theirs) if at_left else (theirs, mine)
+    return Pair(views, hidden, moved, based, outside, anew)
 
 
 def _suppress(run: JobRun, changes: list[Change]) -> list[Change]:

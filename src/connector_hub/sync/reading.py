@@ -74,6 +74,8 @@ def _mark(run: JobRun, side: LiveSide) -> str | None:
     if side.name in run.since:
         return run.since[side.name]
     kept = run.store.cursor(run.job.name, side.name, "changed")
+    if kept is not None and kept[1] != run.spelling:
+        run.respelled.add(side.name)
     lost = run.marks.get(f"{side.name}/lost")
     everything = run.options.full or run.options.backfill
     if everything or lost or kept is None or kept[1] != run.spelling:
@@ -103,21 +105,28 @@ def _lose_mark(run: JobRun, side: LiveSide) -> None:
 
 def _index(run: JobRun, side: LiveSide, part: Portion, _n: int) -> None:
     """Records of a side that only receives: known to the index; their edits are drift."""
-    store, job = run.store, run.job.name
-    with store.transaction():
+    with run.store.transaction():
         bury(run, side, part.gone)
         bases = _linked_bases(run, side, part.seen)
         same, moved = [], []
         for s in part.seen:
             hub, packed = bases.get(s.id, (b"", None))
             if side.bases.unchanged(packed, side.bases.record_hash(s.raws)):
-                same.append(s.id)
+                same.append(s)
                 continue
             moved.append(s)
             if packed is not None:
                 _drifted(run, side, hub, packed, s)
-        store.touch(job, side.name, same, run.number)
+        _met(run, side, same)
         index(run, side, moved)
+
+
+def _met(run: JobRun, side: LiveSide, same: Sequence[Seen]) -> None:
+    """Records that did not move stay in the index as they are, unless it was made under other rules."""
+    if side.name in run.respelled:
+        index(run, side, same)
+    else:
+        run.store.touch(run.job.name, side.name, [s.id for s in same], run.number)
 
 
 def _drifted(
@@ -164,7 +173,7 @@ def index(
     rows = []
     for s in seen:
         key = None if made else s.key
-        found = side.identities.marks(side.spoke.identity(s.raws), key)
+        found = side.identities.of(s.raws, key)
         rows.append((s.id, found.filled, found.marks))
     run.store.index(
         run.job.name, side.name, rows, run.number if met and not made else 0
@@ -238,12 +247,12 @@ def _stage(
             if not (forced or run.options.backfill) and side.bases.unchanged(
                 packed, side.bases.record_hash(s.raws)
             ):
-                same.append(s.id)
+                same.append(s)
             else:
                 rest.append(s)
-        _count_unmoved(run, side, same)
+        _count_unmoved(run, side, [s.id for s in same])
         run.tally.read += len(rest)
-        store.touch(job, side.name, same, run.number)
+        _met(run, side, same)
         index(run, side, rest)
         if rest:
             store.stage(job, run.plan.id, side.name, n, rest)

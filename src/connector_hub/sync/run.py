@@ -19,6 +19,7 @@ def _unwatched(_phase: str, _done: int, _total: int | None) -> None:
     """Progress that nobody watches."""
 
 
+_SAMPLES = 3
 ALL_WRITES = frozenset({"create", "update", "archive"})
 
 
@@ -63,6 +64,10 @@ class Tally:
     by_field: Counter[str] = field(default_factory=Counter)
     by_reason: Counter[str] = field(default_factory=Counter)
     unreadable: Counter[str] = field(default_factory=Counter)
+    samples: dict[str, list[Any]] = field(default_factory=dict)
+    """A few values of each field that could not be read: for eyes that may see them, never kept."""
+    unbased: Counter[str] = field(default_factory=Counter)
+    """Records that differ in a field whose rule is new or was edited, by field."""
     clears: int = 0
     drift: int = 0
     new_conflicts: int = 0
@@ -85,6 +90,9 @@ class Tally:
         """Count values that could not be read, by field."""
         for b in found:
             self.unreadable[b.field] += 1
+            some = self.samples.setdefault(b.field, [])
+            if len(some) < _SAMPLES and b.value not in some:
+                some.append(b.value)
 
     def document(self) -> dict[str, int]:
         """Outcomes under the names of the JSON document; they add up to ``read``."""
@@ -110,6 +118,19 @@ class Held:
         return cls(
             row[0], bytes.fromhex(row[1]), tuple((a, b) for a, b in row[2]), row[3]
         )
+
+
+def policies_between(job: Job, left: Spoke, right: Spoke) -> dict[str, Policy]:
+    """The fields that two mappings let travel in a job, and how."""
+    found = {
+        name: job.policy(
+            name,
+            to_right=name in left.names and name in right.writable,
+            to_left=name in right.names and name in left.writable,
+        )
+        for name in dict.fromkeys((*left.names, *right.names))
+    }
+    return {n: p for n, p in found.items() if p is not None}
 
 
 @dataclass(slots=True)
@@ -165,6 +186,8 @@ class JobRun:
     """When the records of the window that is being written were read."""
     exposed: float | None = None
     """The longest time in seconds between a record being read and being overwritten unconditionally."""
+    respelled: set[str] = field(default_factory=set)
+    """Sides whose identity index was made under other rules: all they hold is indexed anew."""
     held_marks: set[str] = field(default_factory=set)
     """Feeds (side/feed) that must be read again from where they were read last."""
     notes: list[str] = field(default_factory=list)
@@ -177,26 +200,15 @@ class JobRun:
     _policies: dict[tuple[str, str], Mapping[str, Policy]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.policies = self._between(self.left.spoke, self.right.spoke)
-
-    def _between(self, left: Spoke, right: Spoke) -> Mapping[str, Policy]:
-        found = {
-            name: self.job.policy(
-                name,
-                to_right=name in left.names and name in right.writable,
-                to_left=name in right.names and name in left.writable,
-            )
-            for name in dict.fromkeys((*left.names, *right.names))
-        }
-        return {n: p for n, p in found.items() if p is not None}
+        self.policies = policies_between(self.job, self.left.spoke, self.right.spoke)
 
     def policies_of(self, left: str, right: str) -> Mapping[str, Policy]:
         """The fields that travel between records of two resources, and how."""
         if not (self.left.places or self.right.places):
             return self.policies
         if (left, right) not in self._policies:
-            self._policies[left, right] = self._between(
-                self.left.place(left).spoke, self.right.place(right).spoke
+            self._policies[left, right] = policies_between(
+                self.job, self.left.place(left).spoke, self.right.place(right).spoke
             )
         return self._policies[left, right]
 
@@ -235,9 +247,9 @@ class JobRun:
         prints = []
         for side in self.sides:
             for resource in side.names:
-                rules = side.place(resource).spoke.mapping.rules
-                names = {n for s in entity.identity for n in s if n in rules}
-                prints.append(sorted((n, rules[n].fingerprint()) for n in names))
+                spoke = side.place(resource).spoke
+                rules = [(n, spoke.mapping.rules[n]) for n in sorted(spoke.identifying)]
+                prints.append([(n, r.fingerprint(), r.also) for n, r in rules])
         held = sorted(self.pilot) if self.pilot is not None else ()
         return repr((entity.identity, prints, *held))
 

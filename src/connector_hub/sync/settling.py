@@ -19,6 +19,7 @@ from connector_hub.errors import (
 )
 from connector_hub.model.conflict import UNKNOWN
 from connector_hub.model.job import SIDES, SideName, across
+from connector_hub.model.mapping import Raws
 from connector_hub.model.plan import OUTCOMES, Change, Seen
 from connector_hub.model.record import Done, Outcome
 from connector_hub.sync import rivals
@@ -206,15 +207,22 @@ def _base(side: LiveSide, s: _Settling, now: Seen, before: Base | None) -> bytes
         before,
         {*c.agreed, *written, *sent},
         {*never, *edited},
+        outside=_outside(side, raws),
         stale=bool(edited),
     )
+
+
+def _outside(side: LiveSide, raws: Raws) -> Collection[str]:
+    if not side.spoke.conditions:
+        return ()
+    return side.spoke.of(raws).outside(side.spoke.whole(raws)[0])
 
 
 def _composed(
     side: LiveSide, planned: Seen, now: Seen, written: Collection[str]
 ) -> tuple[Any, ...]:
     """The values planned from, with those that were written as they are now."""
-    names = side.spoke.names
+    names = side.spoke.kept
     return tuple(
         new if name in written else old
         for name, old, new in zip(names, planned.raws, now.raws, strict=True)

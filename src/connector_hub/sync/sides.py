@@ -86,6 +86,10 @@ class LiveSide:
         found = self.places.get(resource)
         return found or Place(self.resource, self.spoke, self.want)
 
+    def spoke_at(self, resource: str) -> Spoke:
+        """The spoke that reads and writes one of its resources."""
+        return self.places[resource].spoke if self.places else self.spoke
+
     def at(self, record: str) -> tuple[str, str]:
         """Where a record is: its resource and the vendor's own id."""
         if not self.places:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from connector_hub.model.mapping import Bad
+from connector_hub.model.mapping import Bad, Spoke
 from connector_hub.model.plan import Seen, Wait
 from connector_hub.model.record import Ref
 from connector_hub.sync.run import JobRun
@@ -23,14 +23,31 @@ class Read:
     view: dict[str, Any]
     bad: list[Bad]
     waits: tuple[Wait, ...] = ()
+    hidden: Mapping[str, Any] | None = None
+    """Fields outside their conditions: what they would say inside."""
+
+    @property
+    def whole(self) -> Mapping[str, Any]:
+        """All fields, whatever their conditions say."""
+        return {**self.view, **self.hidden} if self.hidden else self.view
 
 
 def read_views(run: JobRun, side: LiveSide, seen: Sequence[Seen]) -> list[Read]:
     """The views of a side's records, in their order."""
-    read = [Read(*side.spoke.view(s.raws)) for s in seen]
+    read = [Read(*side.spoke.whole(s.raws)) for s in seen]
     for name in run.routes:
         _translate(run, side, name, read)
+    if side.spoke.conditions:
+        for s, r in zip(seen, read, strict=True):
+            _hide(side.spoke.of(s.raws), r)
     return read
+
+
+def _hide(spoke: Spoke, read: Read) -> None:
+    """Put aside what is outside its condition."""
+    out = spoke.outside(read.view)
+    read.hidden = {n: read.view.pop(n) for n in out if n in read.view}
+    read.bad = [b for b in read.bad if b.field not in out]
 
 
 def _translate(run: JobRun, side: LiveSide, name: str, read: Sequence[Read]) -> None:

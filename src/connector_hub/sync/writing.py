@@ -81,8 +81,11 @@ def wanted_views(
     found = []
     for c in changes:
         fields = c.fields(side.name)
-        view = next(views).view if fields and c.seen(other.name) else {}
-        found.append({n: view[n] for n in fields if n in view})
+        view = next(views).whole if fields and c.seen(other.name) else {}
+        said = {n: view[n] for n in fields if n in view}
+        if side.spoke.defaults:
+            said = side.spoke_at(_resource(side, c)).filled(said)
+        found.append(said)
     return found
 
 
