@@ -18,6 +18,9 @@ COMMANDS = {
         "describe": ("accounts:describe", "A vendor's fields, live."),
         "prepare": ("accounts:prepare", "Show and make the record-key fields."),
     },
+    "Map": {
+        "map": ("mapping:map_", "Rules: suggest, add, preview, test."),
+    },
     "Run": {
         "plan": ("syncing:plan", "What would be done now; writes to no vendor."),
         "apply": ("syncing:apply", "Carry out a plan, exactly."),
