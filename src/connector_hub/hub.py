@@ -45,10 +45,12 @@ from connector_hub.errors import (
     StoreError,
 )
 from connector_hub.model.conflict import KINDS, UNKNOWN, Conflict, DeadLetter
-from connector_hub.model.entity import Kind
+from connector_hub.model.entity import Entity, Kind
 from connector_hub.model.job import SIDES, Job, Side, SideName, across
 from connector_hub.model.kept import OPEN, Kept, KeptRow, PlanState
+from connector_hub.model.known import knowing, reading
 from connector_hub.model.link import spelled
+from connector_hub.model.mapping import Mapping as Spec
 from connector_hub.model.mapping import Spoke, compile_mapping
 from connector_hub.model.notice import News, Receiver, facts
 from connector_hub.model.plan import (
@@ -660,7 +662,6 @@ class Hub:
         spokes = self._spokes(job, name, left_out)
         assert self._vault is not None  # noqa: S101 - _pin has opened the store
         key, identity = self._vault.derive("base"), self._vault.derive("identity")
-        entity = self.project.entity(job.entity)
         with _plugin_errors(live.connector, side.connection):
             places = {
                 n: Place(live.connector.resource(n), s, s.want)
@@ -676,7 +677,9 @@ class Hub:
             spoke=spoke,
             want=spoke.want,
             bases=Bases(self.store, job.name, name, spoke, key, self._vault),
-            identities=Identities(entity.identity, spoke, identity),
+            identities=Identities(
+                spoke.entity.identity, spoke, identity, len(job.match)
+            ),
             places=places if side.one_of else {},
         )
 
@@ -687,21 +690,30 @@ class Hub:
         at = job.side(side)
         self.connection(at.connection)
         return {
-            resource: self._spoke(job.entity, at.connection, resource, left_out)
+            resource: self._spoke(
+                knowing(self.project.entity(job.entity), job.match),
+                reading(
+                    self.project.mapping_at(at.connection, job.entity, resource),
+                    job.match,
+                    side,
+                ),
+                at.connection,
+                left_out,
+            )
             for resource in at.resources
         }
 
     def _spoke(
         self,
-        entity: str,
+        entity: Entity,
+        mapping: Spec,
         connection: str,
-        resource: str | None,
         left_out: Iterable[str] = (),
     ) -> Spoke:
         """A connection's spoke; looked-up fields by what was read last, if anything was."""
         return compile_mapping(
-            self.project.mapping_at(connection, entity, resource),
-            self.project.entity(entity),
+            mapping,
+            entity,
             transforms(),
             leave_out=left_out,
             tables=self._tables.get(connection),
@@ -1397,10 +1409,11 @@ class Hub:
                 continue
             side = await self._side(job, side_name, ())
             here, _ = await fetch(side, ids)
-            found += [
-                (side.connection, s.id, side.spoke.view(s.raws)[0])
-                for s in here.values()
-            ]
+            words = self.project.entity(job.entity).fields
+            for s in here.values():
+                view = side.spoke.view(s.raws)[0]
+                shown = {n: v for n, v in view.items() if n in words}
+                found.append((side.connection, s.id, shown))
         return found
 
     def dead_letters(self, job: str | None = None) -> list[DeadLetter]:
@@ -1452,7 +1465,7 @@ class Hub:
         live = await self.connect(connection)
         mapping = self.project.mapping_at(connection, entity, None)
         await self._look_up(entity, Side(connection, mapping.resource))
-        spoke = self._spoke(entity, connection, mapping.resource)
+        spoke = self._spoke(self.project.entity(entity), mapping, connection)
         from_ = datetime.fromisoformat(since) if since else None
         if from_ is not None and from_.tzinfo is None:
             from_ = from_.replace(tzinfo=UTC)

@@ -94,6 +94,13 @@ class FieldPolicyModel(_Strict):
     )
 
 
+class KnownModel(_Strict):
+    """The paths of the fields on either side that hold an id both know."""
+
+    left: Annotated[str, StringConstraints(min_length=1)]
+    right: Annotated[str, StringConstraints(min_length=1)]
+
+
 class JobModel(_Strict):
     """A standing order between two sides for one entity."""
 
@@ -117,6 +124,10 @@ class JobModel(_Strict):
     pilot: Annotated[int, Field(ge=1)] | str | None = Field(
         None,
         description="so many records to begin with, or a CSV file with the columns left and right",
+    )
+    match: list[KnownModel] = Field(
+        default_factory=list,
+        description="ids the two systems know of each other; they decide before identity",
     )
     only: dict[str, list[str]] = Field(
         default_factory=dict,

@@ -40,6 +40,7 @@ from connector_hub.model.job import (
     Bound,
     Guard,
     Job,
+    Known,
     Percent,
     Pilot,
     Policy,
@@ -490,6 +491,7 @@ class _Reader:
             only=_words(model.only),
             leaving=model.leaving,
             pilot=pilot,
+            match=tuple(Known(m.left, m.right) for m in model.match),
             fields=policies,
             every=None
             if model.every is None

@@ -108,6 +108,18 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """An id the two systems know of each other already: the paths of the fields that hold it."""
+
+    left: str
+    right: str
+
+    def at(self, side: SideName) -> str:
+        """The path on one side."""
+        return self.left if side == "left" else self.right
+
+
+@dataclass(frozen=True, slots=True)
 class Pilot:
     """A few records to begin with: so many, or those listed as (file:line, side, id)."""
 
@@ -138,6 +150,8 @@ class Job:
     leaving: Literal["keep", "unlink", "delete"] = "keep"
     """What becomes of a pair that ``only`` no longer covers."""
     pilot: Pilot | None = None
+    match: tuple[Known, ...] = ()
+    """What decides who is whom before identity does."""
     fields: Mapping[str, Policy] = field(default_factory=dict)
     """Policies by field; ``*`` is for those not named."""
     every: float | None = field(default=None, repr=False)

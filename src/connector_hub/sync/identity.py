@@ -35,6 +35,8 @@ class Identities:
     sets: tuple[tuple[str, ...], ...]
     spoke: Spoke
     key: bytes
+    known: int = 0
+    """How many sets, the first ones, are ids the systems know of each other: a blank in one decides nothing."""
 
     def of(self, raws: Raws, record_key: str | None) -> Marks:
         """The identity of a record as the vendor has it, its further values among it."""
@@ -51,7 +53,7 @@ class Identities:
             values = [view.get(n) for n in names]
             if all(values):
                 marks.append(self._mark(slot, _text(values)))
-                filled |= 1 << slot
+                filled |= self._bit(slot)
         if record_key:
             marks.append(self._mark(KEY_SLOT, record_key.lower()))
         return Marks(tuple(marks), filled)
@@ -69,7 +71,7 @@ class Identities:
             texts = {_text(values) for values in product(*choices)}
             marks += [self._mark(slot, text) for text in sorted(texts)]
             if texts:
-                filled |= 1 << slot
+                filled |= self._bit(slot)
         return Marks(tuple(marks), filled)
 
     def filled(self, view: Mapping[str, Any], raws: Raws) -> int:
@@ -79,8 +81,11 @@ class Identities:
         found = 0
         for slot, names in enumerate(self.sets):
             if all(map(view.get, names)):
-                found |= 1 << slot
+                found |= self._bit(slot)
         return found
+
+    def _bit(self, slot: int) -> int:
+        return 1 << slot if slot >= self.known else 0
 
     def key_mark(self, hub: bytes) -> bytes:
         """The mark of the record key that a hub id is written as."""

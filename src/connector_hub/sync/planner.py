@@ -303,13 +303,44 @@ def match_unlinked(
     by_key = _by_key(run, run.other(side), unknown)
     same, other = _relatives(run, side, unknown)
     taken = _taken(run.other(side), other)
+    known = _split(run, same), _split(run, other)
     _add_rivals(run, side, same, other)
-    return {
-        s.seen.id: _keyed(run, side, s, by_key[s.hub])
-        if s.hub in by_key
-        else _match(run, side, s, same, other, taken)
-        for s in unknown
-    }
+    spoken_for = taken | _spoken_for(run, side, other)
+    found: dict[str, Match] = {}
+    for s in unknown:
+        record = s.seen.id
+        if s.hub in by_key:
+            found[record] = _keyed(run, side, s, by_key[s.hub])
+        elif record in known[1]:
+            found[record] = _match(run, side, s, *known, taken)
+        else:
+            found[record] = _match(run, side, s, same, other, spoken_for)
+    return found
+
+
+def _split(run: JobRun, kin: dict[str, list[Kin]]) -> dict[str, list[Kin]]:
+    """Take those out who share an id that the two systems know of each other."""
+    first = len(run.job.match)
+    found: dict[str, list[Kin]] = {}
+    for record, all_kin in kin.items() if first else ():
+        found[record] = [k for k in all_kin if k.slot < first]
+        kin[record] = [k for k in all_kin if k.slot >= first]
+    return {record: listed for record, listed in found.items() if listed}
+
+
+def _spoken_for(
+    run: JobRun, side: LiveSide, other: Mapping[str, list[Kin]]
+) -> frozenset[str]:
+    """Records across that another record here knows by id; identity does not give these away."""
+    first = len(run.job.match)
+    records = {k.record for kin in other.values() for k in kin} if first else set()
+    return frozenset(
+        record
+        for record, there, kin in run.store.relatives(
+            run.job.name, across(side.name), side.name, records
+        )
+        if there and kin.slot < first
+    )
 
 
 def _add_rivals(
