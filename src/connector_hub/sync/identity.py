@@ -36,7 +36,7 @@ class Identities:
     spoke: Spoke
     key: bytes
     known: int = 0
-    """How many sets, the first ones, are ids the systems know of each other: a blank in one decides nothing."""
+    """How many sets, the first ones, are ids both systems know: one that nobody has decides nothing."""
 
     def of(self, raws: Raws, record_key: str | None) -> Marks:
         """The identity of a record as the vendor has it, its further values among it."""

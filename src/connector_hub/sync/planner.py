@@ -350,7 +350,7 @@ def _add_rivals(
     other: Mapping[str, list[Kin]],
 ) -> None:
     """Who has several values of one field can be the counterpart of several that share none: twins, too."""
-    there = run.other(side)
+    there, first = run.other(side), len(run.job.match)
     if side.spoke.also is None and there.spoke.also is None:
         return
     filled = {k.record: k.filled for kin in other.values() for k in kin}
@@ -358,7 +358,7 @@ def _add_rivals(
     for record, across_, kin in run.store.relatives(
         run.job.name, there.name, side.name, list(filled)
     ):
-        if across_ and alike(filled[record], kin):
+        if across_ and kin.slot >= first and alike(filled[record], kin):
             rivals.setdefault(record, []).append(kin)
     for record, kin_there in other.items():
         claims = (k for t in kin_there for k in rivals.get(t.record, ()))
