@@ -49,9 +49,12 @@ unit: $(STAMP) ## pytest, with the coverage of the kernel
 bench-quick: $(STAMP) ## CPU per record against a loop written by hand; fails above 2.0
 	$(BIN)/python bench/run.py quick
 
-bench: $(STAMP) ## CPU, memory, and a sync that is killed thirty times (about three minutes)
+bench: $(STAMP) ## CPU, memory, calls, and a sync that is killed thirty times (about five minutes)
 	$(BIN)/python bench/run.py quick --rounds 5
 	$(BIN)/python bench/memory.py
+	$(BIN)/python bench/calls.py
+	$(BIN)/python bench/calls.py --direction both
+	$(BIN)/python bench/calls.py --match
 	$(BIN)/python bench/kill.py
 
 clean: ## back to a fresh clone
