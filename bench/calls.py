@@ -188,7 +188,7 @@ async def match(records: int) -> int:
         pairs = told["one to one"] + told.get("other name", 0)
         adds_up = sum(told.values()) + pairs == sum(sizes)
         count = Count(hub, both, strict=False)
-        await count.run("first sync", FIRST)
+        await count.run("first sync", {})
         joined = {b: a for a, b in hub.links("contacts")}
         wrong = sum(joined.get(b) != a for b, a in truth.items())
         kinds = Counter(c.kind for c in hub.conflicts("contacts"))
@@ -199,7 +199,7 @@ async def match(records: int) -> int:
         await hub.sync("contacts")
         count.wait()
         await count.run("incremental", QUIET)
-        await count.run("full re-scan", FULL, full=True)
+        await count.run("full re-scan", {}, full=True)
     print(
         f"wrong links {wrong}, people created who are there {doubled}, conflicts {dict(kinds)}"
     )
