@@ -322,6 +322,14 @@ MISTAKES = [
             "",
         ),
         (
+            "the newest where a side has no clock",
+            "direction: left-to-right",
+            "direction: both\n    fields: {email: {both: newest}}",
+            "11:28 config",
+            "acme people does not say when a field was edited",
+            "write left, right, fill or ask",
+        ),
+        (
             "new records that go elsewhere",
             "right: {connection: there, resource: people}",
             "right: {connection: there, resource: people, create_as: [{resource: people}]}",
@@ -533,13 +541,13 @@ def test_policies_come_from_fields_conflicts_and_first(files: Files) -> None:
         "direction: left-to-right",
         "direction: both\n"
         "    fields: {email: {from: there, drift: revert}}\n"
-        "    conflicts: {stage: newest, '*': left}\n"
+        "    conflicts: {stage: fill, '*': left}\n"
         "    first: {stage: ask}",
     )
     assert files.load().jobs["people"].fields == {
         "*": Policy(both="left"),
         "email": Policy("right", revert=True),
-        "stage": Policy(both="newest", first="ask"),
+        "stage": Policy(both="fill", first="ask"),
     }
 
 

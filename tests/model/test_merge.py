@@ -139,13 +139,6 @@ def test_where_both_moved_the_policy_says_who_wins(
         assert decide(Policy(first=both), left, right, None) == told
 
 
-@pytest.mark.parametrize(("side", "told"), [("left", "right"), ("right", "left")])
-def test_the_later_edit_wins_where_it_is_known(side: SideName, told: str) -> None:
-    policy = Policy(both="newest", first="newest")
-    for moved in ((A, A), None):
-        assert decide(policy, "x", "y", moved, newest=lambda _: side) == told
-
-
 def test_a_shared_field_travels_from_the_side_that_moved() -> None:
     assert decide(Policy(), "x", "y", (A, NONE)) == "right"
     assert decide(Policy(), None, "y", (A, NONE)) == "right"

@@ -275,6 +275,9 @@ class _Reader:
             for name, j in model.jobs.items()
             if (job := self._job(name, j, connections, p.connections)) is not None
         }
+        for name, job in jobs.items():
+            self._check_targets(("jobs", name), model.jobs[name], job, jobs)
+            self._check_clocks(("jobs", name), model.jobs[name], job, connections)
         ttl = self._seconds(("plan_ttl",), model.plan_ttl)
         told = receivers(model.notify, self.add)
         self._check_state(state, state_at)
@@ -580,6 +583,59 @@ class _Reader:
                     key=True,
                     hint=did_you_mean(name, mapped),
                 )
+
+    def _check_targets(
+        self, at: yaml.Key, model: JobModel, job: Job, jobs: Mapping[str, Job]
+    ) -> None:
+        """A link field that is named travels only where a job keeps what it points to."""
+        links = self.words.entities[job.entity][0].links()
+        ends = {job.left.connection, job.right.connection}
+        kept = {
+            j.entity
+            for j in jobs.values()
+            if {j.left.connection, j.right.connection} == ends
+        }
+        for part in ("fields", "conflicts", "first"):
+            for name in getattr(model, part):
+                if name in links and links[name] not in kept:
+                    self.add(
+                        (*at, part, name),
+                        f"{name!r} links to {links[name]}, which no job keeps between these two",
+                        key=True,
+                        hint=f"add a job for entity {links[name]}, or leave {name!r} out here",
+                    )
+
+    def _check_clocks(
+        self,
+        at: yaml.Key,
+        model: JobModel,
+        job: Job,
+        connections: Mapping[str, ConnectionConfig],
+    ) -> None:
+        """Which edit is the newest can be told only where both vendors say when they were made."""
+        asking = [
+            *(
+                (*at, "fields", n, "both")
+                for n, p in model.fields.items()
+                if p.both == "newest"
+            ),
+            *(
+                (*at, "conflicts", n)
+                for n, p in model.conflicts.items()
+                if p == "newest"
+            ),
+            *((*at, "first", n) for n, p in model.first.items() if p == "newest"),
+        ]
+        for side in (job.left, job.right) if asking else ():
+            connector = connections[side.connection].connector
+            clocks = {r.name for r in self.connectors(connector).resources if r.clock}
+            for resource in side.resources:
+                if resource not in clocks:
+                    self.add(
+                        asking[0],
+                        f"{connector} {resource} does not say when a field was edited",
+                        hint="write left, right, fill or ask",
+                    )
 
     def _policies(self, at: yaml.Key, model: JobModel) -> dict[str, Policy]:
         """What becomes of each field a job names, and under ``*`` of the others."""

@@ -80,7 +80,7 @@ def match(
     ``twins``: others on its own side are the same thing. ``candidates``: several on the other.
     ``taken``: its only counterpart belongs to another record. ``unknown``: no identity at all.
     """
-    if not filled and not other_side:
+    if not filled:
         return Match("unknown")
     twins = sorted(
         {k.record for k in same_side if k.record != record and alike(filled, k)}

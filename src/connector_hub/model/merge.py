@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
@@ -28,17 +28,12 @@ class Merged:
     asks: tuple[str, ...] = ()
 
 
-Newest = Callable[[str], SideName | None]
-"""The side that edited a field last; None where that cannot be told."""
-
-
 def merge(
     policies: Mapping[str, Policy],
     left: Mapping[str, Any],
     right: Mapping[str, Any],
     moved: tuple[AbstractSet[str], AbstractSet[str]] | None,
     *,
-    newest: Newest = lambda _: None,
     decided: Mapping[str, SideName] | None = None,
 ) -> Merged:
     """What to write so that two linked records agree.
@@ -49,8 +44,7 @@ def merge(
         right: the right record, likewise.
         moved: fields that left and right changed since both agreed; None where the two meet for the first
             time: then a blank never erases a value.
-        newest: who edited a field last.
-        decided: what people decided about single fields of this pair.
+        decided: who is right about single fields of this pair, by people or by the time of the edits.
     """
     told: dict[str, list[str]] = {
         "left": [],
@@ -71,7 +65,7 @@ def merge(
         elif policy.owner is not None:
             found = _owned(name, policy, mine, theirs, moved)
         elif said:
-            found = _shared(name, policy, mine, theirs, moved, newest)
+            found = _shared(name, policy, mine, theirs, moved)
         else:
             found = None
         if found is not None:
@@ -101,37 +95,33 @@ def _owned(
     return "drift"
 
 
-def _shared(  # noqa: PLR0917 - one decision, all it depends on
+def _shared(
     name: str,
     policy: Policy,
     left: Any,
     right: Any,
     moved: tuple[AbstractSet[str], AbstractSet[str]] | None,
-    newest: Newest,
 ) -> str | None:
     """A field that travels both ways. What neither side moved is left as it is."""
     if moved is None:
         if blank(left) or blank(right):
             return "left" if blank(left) else "right"
-        return _winner(name, policy.first, left, right, newest)
+        return _winner(policy.first, left, right)
     here, there = name in moved[0], name in moved[1]
     if here and there:
-        return _winner(name, policy.both, left, right, newest)
+        return _winner(policy.both, left, right)
     if here or there:
         return "right" if here else "left"
     return None
 
 
-def _winner(name: str, rule: Both, left: Any, right: Any, newest: Newest) -> str:
+def _winner(rule: Both, left: Any, right: Any) -> str:
     """The side to write to, where both differ and neither is known to be older."""
     match rule:
         case "left" | "right":
             return across(rule)
         case "fill":
             return "left" if blank(left) and not blank(right) else "right"
-        case "newest":
-            side = newest(name)
-            return "asks" if side is None else across(side)
     return "asks"
 
 

@@ -72,6 +72,16 @@ class Page(Struct, frozen=True, gc=False):
     whole: bool = False
 
 
+class Edited(Struct, frozen=True, gc=False):
+    """When a field was edited last: after one instant (None: nobody knows) and no later than another.
+
+    A vendor that keeps the time of each field tells it as both.
+    """
+
+    after: datetime | None
+    until: datetime
+
+
 class LinkPatch(Struct, frozen=True, gc=False):
     """Links to add and to take away under one name."""
 
@@ -136,6 +146,7 @@ EMPTY: Mapping[str, Any] = _NONE
 __all__ = [
     "EMPTY",
     "Done",
+    "Edited",
     "Gone",
     "LinkPatch",
     "Op",

@@ -20,6 +20,7 @@ from connector_hub.errors import (
 )
 from connector_hub.model.record import (
     Done,
+    Edited,
     Gone,
     LinkPatch,
     Outcome,
@@ -67,6 +68,7 @@ __all__ = [
     "ConfigError",
     "Connector",
     "Done",
+    "Edited",
     "Effect",
     "Exists",
     "Fault",

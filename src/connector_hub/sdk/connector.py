@@ -19,6 +19,7 @@ from connector_hub.errors import (
 )
 from connector_hub.model.record import (
     Done,
+    Edited,
     Gone,
     Outcome,
     Page,
@@ -102,6 +103,7 @@ class Resource:
     ``feeds`` names what ``read`` can answer besides the full listing; ``lag`` is how many seconds the
     changed feed may be behind: the next pull starts so much before the last mark.
     ``needs`` are links the vendor requires before a record may be created.
+    ``clock`` says that ``edited`` can tell when fields were edited.
     ``billed`` is what a new record counts for at the vendor, in words that go on after "counts for".
     ``sets_off`` are the vendor's automations that a write may start, ``kept_still`` those that this
     connector's writes do not; people read both before they say yes to a plan.
@@ -116,6 +118,7 @@ class Resource:
     lag: int = 120
     needs: tuple[str, ...] = ()
     fields: tuple[FieldInfo, ...] = ()
+    clock: bool = False
     billed: str = ""
     sets_off: tuple[str, ...] = ()
     kept_still: tuple[str, ...] = ()
@@ -253,6 +256,15 @@ class Connector:
     ) -> Sequence[Record | Gone]:
         """Records by id, at most ``way('fetch').rows`` of them. An id that is left out is unknown."""
         raise NotImplementedError
+
+    async def edited(
+        self, resource: str, ids: Sequence[str], paths: Sequence[str]
+    ) -> Mapping[str, Mapping[str, Edited]]:
+        """When fields were edited last, by record id and path, as narrowly as the vendor tells.
+
+        Asked for records that were edited on both sides only; what is left out is unknown.
+        """
+        return {}
 
     async def find(
         self, resource: str, path: str, values: Sequence[str], want: Want

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,6 +23,7 @@ from connector_hub.model.record import EMPTY, Gone
 from connector_hub.sync import rivals
 from connector_hub.sync.base import Base, change_hash
 from connector_hub.sync.merging import Pair, merge_pair
+from connector_hub.sync.newest import Contested, by_time
 from connector_hub.sync.plans import count_writes
 from connector_hub.sync.reading import ABSENT, FIRST, bury, free, index, met_at_left
 from connector_hub.sync.run import ALL_WRITES, Held, JobRun, Member, hold
@@ -153,6 +155,8 @@ async def plan_seen(run: JobRun, side: LiveSide, seen: Sequence[Seen]) -> list[C
     subjects = _decide(run, side, subjects)
     await _read_counterparts(run, side, subjects)
     decided = run.store.decisions(run.job.name, [s.hub for s in subjects])
+    for hub, told in (await by_time(run, _contested(run, side, subjects))).items():
+        decided[hub] = told | decided.get(hub, {})
     changes = []
     for s in subjects:
         change = _change(run, side, s, decided.get(s.hub, {}))
@@ -312,7 +316,7 @@ def match_unlinked(
         if s.hub in by_key:
             found[record] = _keyed(run, side, s, by_key[s.hub])
         elif record in known[1]:
-            found[record] = _match(run, side, s, *known, taken)
+            found[record] = _match(run, side, s, *known, taken, known=1)
         else:
             found[record] = _match(run, side, s, same, other, spoken_for)
     return found
@@ -380,10 +384,15 @@ def _match(  # noqa: PLR0917 - one decision, all it depends on
     same: Mapping[str, list[Kin]],
     other: Mapping[str, list[Kin]],
     taken: frozenset[str],
+    *,
+    known: int = 0,
 ) -> Match:
-    """What identity says; a counterpart that this run has given to another record is taken."""
+    """What identity says; a counterpart that this run has given to another record is taken.
+
+    ``known`` is the first set's bit where that decides, an id both systems know.
+    """
     record = s.seen.id
-    filled = side.identities.filled(s.view, s.seen.raws)
+    filled = side.identities.filled(s.view, s.seen.raws) | known
     found = match(record, filled, same.get(record, ()), other.get(record, ()), taken)
     return _given(run, side, s, found.records[0]) if found.kind == "one" else found
 
@@ -690,6 +699,39 @@ def _update(
     return structs.replace(made, leaves=True) if leaves else made
 
 
+def _contested(run: JobRun, side: LiveSide, subjects: Iterable[Subject]) -> Contested:
+    """Fields that both sides hold differently and of which the later edit is to win."""
+    if not any("newest" in {p.both, p.first} for p in run.policies.values()):
+        return {}
+    found: dict[bytes, tuple[str, str, frozenset[str]]] = {}
+    for s in subjects:
+        if s.there is None:
+            continue
+        left, right = (s.seen, s.there) if side.name == "left" else (s.there, s.seen)
+        policies = run.policies_of(run.left.at(left.id)[0], run.right.at(right.id)[0])
+        pair = _pair(run, side, s, policies)
+        names = frozenset(
+            n
+            for n, p in policies.items()
+            if n in s.view
+            and n in s.there_view
+            and s.view[n] != s.there_view[n]
+            and _asks_for_time(p, n, pair)
+        )
+        if names:
+            found[s.hub] = left.id, right.id, names
+    return found
+
+
+def _asks_for_time(policy: Policy, name: str, pair: Pair) -> bool:
+    if policy.owner is not None:
+        return False
+    if pair.moved is None or name in pair.anew:
+        filled = not any(blank(view.get(name)) for view in pair.views)
+        return policy.first == "newest" and filled
+    return policy.both == "newest" and all(name in m for m in pair.moved)
+
+
 def _leaves(run: JobRun, side: LiveSide, s: Subject, merged: Merged) -> bool:
     """Whether the job looks after neither record any more, once both are written."""
     here, there = (merged.left, merged.right)
@@ -712,6 +754,8 @@ def _merge(
     policies = run.policies_of(run.left.at(left.id)[0], run.right.at(right.id)[0])
     spokes = (run.left.spoke.of(left.raws), run.right.spoke.of(right.raws))
     pair = _pair(run, side, s, policies)
+    if pair.moved is not None:
+        _notice_rivals(run, side, s, pair.moved)
     merged = merge_pair(policies, spokes, pair, decided, run.options.backfill)
     if pair.moved is not None and not policies.keys() <= pair.based:
         _count_unbased(run, policies, pair)
@@ -722,6 +766,18 @@ def _merge(
         left=_sayable(run, spokes[0], merged.left, pair.views[1]),
         right=_sayable(run, spokes[1], merged.right, pair.views[0]),
     )
+
+
+def _notice_rivals(
+    run: JobRun,
+    side: LiveSide,
+    s: Subject,
+    moved: tuple[AbstractSet[str], AbstractSet[str]],
+) -> None:
+    mine, theirs = moved if side.name == "left" else moved[::-1]
+    if s.there is not None and s.base is not None and s.there_base is not None:
+        rivals.notice(run, side, s.seen, mine, s.base)
+        rivals.notice(run, run.other(side), s.there, theirs, s.there_base)
 
 
 def _count_unbased(run: JobRun, policies: Mapping[str, Policy], pair: Pair) -> None:
@@ -748,8 +804,6 @@ def _pair(
         return Pair(views, hidden, None)
     mine = side.bases.moved(s.base, s.seen.raws)
     theirs = other.bases.moved(s.there_base, s.there.raws)
-    rivals.notice(run, side, s.seen, mine, s.base)
-    rivals.notice(run, other, s.there, theirs, s.there_base)
     here, there = side.bases.based(s.base), other.bases.based(s.there_base)
     based = here & there
     outside: set[str] = set()

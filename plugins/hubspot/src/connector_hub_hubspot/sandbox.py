@@ -33,7 +33,7 @@ _ZONE = ZoneInfo("Asia/Jakarta")
 _SEARCHES, _SEARCH_SECONDS = 5, 1.0
 _SEARCH_CAP, _SEARCH_BODY, _SEARCH_PAGE = 10_000, 3_000, 200
 _FILTERS, _GROUPS, _GROUP_FILTERS = 18, 5, 6
-_BATCH, _PAGE = 100, 100
+_BATCH, _PAGE, _HISTORIES = 100, 100, 50
 _TEXT = 65_536
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+\Z")
 _TYPES = {"contacts": "0-1", "companies": "0-2"}
@@ -107,6 +107,17 @@ class Row:
     created: str
     updated: str
     archived: str | None = None
+    history: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    """Values by property with their times, the latest first; of birth where a property is missing."""
+
+    def remember(self, after: Mapping[str, str], at: str) -> None:
+        """Keep the times of what is about to change."""
+        before = self.properties
+        for name in after.keys() | before.keys():
+            old, new = before.get(name, ""), after.get(name, "")
+            if old != new:
+                past = self.history.setdefault(name, [(old, self.created)])
+                past.insert(0, (new, at))
 
 
 @dataclass(slots=True)
@@ -771,6 +782,7 @@ class HubSpotSandbox(Sandbox):
                 after.pop(name, None)
             else:
                 after[name] = text
+        row.remember(after, at)
         after[stamp] = at
         row.properties, row.updated = after, at
         for name, values in objects.unique.items():
@@ -818,6 +830,17 @@ class HubSpotSandbox(Sandbox):
         if by and by != "hs_object_id":
             self._check_id_property(objects, by)
         names = self._asked(objects, body.get("properties"))
+        historic = [
+            n
+            for n in body.get("propertiesWithHistory") or ()
+            if n in objects.properties
+        ]
+        if historic and len(body["inputs"]) > _HISTORIES:
+            raise Refused(
+                400,
+                "VALIDATION_ERROR",
+                f"The maximum number of inputs with history is {_HISTORIES}",
+            )
         found, missing = {}, []
         for i in body["inputs"]:
             try:
@@ -827,6 +850,8 @@ class HubSpotSandbox(Sandbox):
                     else self._by(objects, str(i["id"]), by)
                 )
                 found[row.id] = self._row(objects, row, names)
+                if historic:
+                    found[row.id]["propertiesWithHistory"] = _history(row, historic)
             except Refused:
                 missing.append(str(i["id"]))
         return self._answered(list(found.values()), self._unknown(missing), ok=200)
@@ -1332,3 +1357,16 @@ def _millis(text: str) -> int:
             _STAMPS.clear()
         _STAMPS[text] = found
     return found
+
+
+def _history(row: Row, names: Iterable[str]) -> dict[str, list[dict[str, str]]]:
+    """The values of properties with their times, the latest first."""
+    return {
+        name: [
+            {"value": value, "timestamp": at, "sourceType": "CRM_UI"}
+            for value, at in row.history.get(
+                name, [(row.properties.get(name, ""), row.created)]
+            )
+        ]
+        for name in names
+    }

@@ -27,6 +27,7 @@ from connector_hub.sdk import (
     ConfigError,
     Connector,
     Done,
+    Edited,
     Effect,
     Exists,
     Fault,
@@ -113,6 +114,7 @@ class Salesforce(Connector):
                 feeds=("changed", "deleted"),
                 ways=_WAYS,
                 lag=120,
+                clock=True,
                 billed="data storage, 2 kB each",
                 sets_off=("flows", "Apex triggers"),
                 kept_still=_ASSIGNED.get(name, ()),
@@ -343,6 +345,23 @@ class Salesforce(Connector):
             body = await self.http.get(body["nextRecordsUrl"])
             rows += body["records"]
         return rows
+
+    async def edited(
+        self, resource: str, ids: Sequence[str], paths: Sequence[str]
+    ) -> Mapping[str, Mapping[str, Edited]]:
+        """A record keeps the time of its last change only, in whole seconds: no field was edited later."""
+        rows: list[Any] = []
+        for part in range(0, len(ids), _PAGE):
+            rows += await self.http.post(
+                self._path("composite", "sobjects", query.name(resource)),
+                json={"ids": list(ids[part : part + _PAGE]), "fields": ["Id", STAMP]},
+                repeatable=True,
+            )
+        found = {}
+        for row in filter(None, rows):
+            until = datetime.fromisoformat(row[STAMP]) + timedelta(seconds=1)
+            found[row["Id"]] = dict.fromkeys(paths, Edited(None, until))
+        return found
 
     async def find(
         self, resource: str, path: str, values: Sequence[str], want: Want
