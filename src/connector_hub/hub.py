@@ -67,7 +67,15 @@ from connector_hub.model.union import unite
 from connector_hub.ports import Clock, Progress
 from connector_hub.sdk.connector import Account, Can, Connector, Resource
 from connector_hub.sync import jobs as syncing
-from connector_hub.sync import matching, notices, pilot, rivals, schedule, standing
+from connector_hub.sync import (
+    matching,
+    notices,
+    pilot,
+    rivals,
+    schedule,
+    standing,
+    undoing,
+)
 from connector_hub.sync.base import Bases, change_hash
 from connector_hub.sync.identity import Identities
 from connector_hub.sync.lookups import Tables, read_tables, sizes
@@ -1097,10 +1105,21 @@ class Hub:
             name, {"job": p.jobs, "connection": [*p.connections, *p.broken]}
         )
 
-    async def apply(self, plan: Plan | str, *, progress: Progress = _silent) -> Receipt:
+    async def apply(
+        self,
+        plan: Plan | str,
+        *,
+        allow_deletes: int | None = None,
+        progress: Progress = _silent,
+    ) -> Receipt:
         """Carry out a kept plan, exactly: what moved since is stale, nothing else is done.
 
         This is what approves a plan: who did it, and when, is remembered.
+
+        Args:
+            plan: the plan or its id.
+            allow_deletes: how many records it may delete, whatever the job's guard says.
+            progress: told how far it is.
 
         Raises:
             ConfigError: there is no such plan.
@@ -1113,13 +1132,71 @@ class Hub:
         for name, promised in row.document["plan"]["calls"].items():
             self._ledger(name).promised = promised
         started = self.clock.monotonic()
-        options = Options(allow_deletes=row.document["allow_deletes"])
+        if allow_deletes is None:
+            allow_deletes = row.document["allow_deletes"]
+        options = Options(allow_deletes=allow_deletes)
+        carry_out = (
+            undoing.apply_undo if row.document["plan"]["undoes"] else syncing.apply
+        )
         async with self._running(job, "apply", options, progress, number) as run:
             document = {"needs": self._approvable(number).needs}
-            await syncing.apply(run, document, lambda: self._decide(number, "applied"))
+            await carry_out(run, document, lambda: self._decide(number, "applied"))
             receipt = self._receipt(job, run.number, run, None, started)
             self._end(receipt)
             return receipt
+
+    async def undo(self, run: int, *, progress: Progress = _silent) -> Plan:
+        """What brings both sides back to where they were before a run. Writes to no vendor.
+
+        The plan is kept for ``apply``; what cannot be brought back is among its ``changes``.
+
+        Raises:
+            ConfigError: there is no such run, or nothing is known of what it wrote.
+        """
+        job = self._run_of(run)
+        self._new_ledgers(None)
+        async with self._running(job, "undo", _ALL, progress) as undoes:
+            undoes.planning = True
+            pointing = self._pointing(self.job(job))
+            if not await undoing.plan_undo(undoes, run, pointing):
+                raise ConfigError(
+                    f"nothing is known that run {run} wrote",
+                    hint="a plan writes nothing; what a run wrote is kept for 30 days",
+                )
+            self._keep(undoes, "kept")
+            now = self.clock.now()
+            self.store.end_run(undoes.number, "done", undoes.plan.document(), now)
+            return undoes.plan
+
+    def _run_of(self, number: int) -> str:
+        """The job of a run."""
+        job = self.store.job_of(number)
+        if job is None:
+            raise ConfigError(
+                f"there is no run {number}", hint="see `connector-hub runs`"
+            )
+        return job
+
+    def _pointing(self, job: Job) -> list[undoing.Pointing]:
+        """Link fields of other jobs that lead to this one's records."""
+        found = []
+        ours = {s: job.side(s).connection for s in SIDES}
+        for other in self.project.jobs.values():
+            theirs = {other.side(s).connection: s for s in SIDES}
+            if set(ours.values()) != set(theirs):
+                continue
+            ends = {
+                s: (self.store.pinned(c) or "", other.side(s))
+                for c, s in theirs.items()
+            }
+            sides = {s: theirs[c] for s, c in ours.items()}
+            links = self.project.entity(other.entity).links()
+            found += [
+                undoing.Pointing(other.name, name, sides, ends)
+                for name, to in links.items()
+                if to == job.entity
+            ]
+        return found
 
     def plans(self, job: str | None = None) -> list[Kept]:
         """The latest plans, newest first, and how each stands now."""
@@ -1316,7 +1393,7 @@ class Hub:
         }
         for _, changes in self.store.windows(plan.job, plan.id):
             for change in changes:
-                for side in change.writes():
+                for side in change.writes() or [change.here] * change.undoes:
                     yield _shown(change, side, spokes, job.side(side).connection)
 
     def _offline_spoke(self, job: Job, side: SideName) -> Spoke:
@@ -1497,7 +1574,9 @@ class Hub:
 def _shown(
     change: Change, side: SideName, spokes: Mapping[SideName, Spoke], connection: str
 ) -> Shown:
-    """One write of a change, to one side."""
+    """One write of a change, to one side; or what is kept there."""
+    if change.undoes:
+        return _put_back(change, side, spokes[side], connection)
     source, there = change.seen(across(side)), change.seen(side)
     new = spokes[side].filled(_viewed(spokes[across(side)], source))
     old = _viewed(spokes[side], there)
@@ -1514,6 +1593,14 @@ def _shown(
         change.reason,
         connection,
     )
+
+
+def _put_back(change: Change, side: SideName, spoke: Spoke, connection: str) -> Shown:
+    there = change.seen(side)
+    old, new = _viewed(spoke, there), _viewed(spoke, change.image(side))
+    fields = tuple(FieldChange(n, old.get(n), new.get(n)) for n in change.fields(side))
+    record = there.id if there else None
+    return Shown(change.op or "keep", None, record, fields, change.reason, connection)
 
 
 def _viewed(spoke: Spoke, seen: Seen | None) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ import orjson
 from connector_hub.errors import Unavailable
 from connector_hub.model.conflict import Conflict, DeadLetter
 from connector_hub.model.job import SideName
+from connector_hub.model.journal import Entry, Page
 from connector_hub.model.kept import KeptRow, PlanState
 from connector_hub.model.link import Kin, Link
 from connector_hub.model.notice import Fact
@@ -405,6 +406,9 @@ class Store(Protocol):
     ) -> None:
         """How a run ended, as its JSON document."""
 
+    def job_of(self, run: int) -> str | None:
+        """The job that a run was of."""
+
     def runs(self, job: str | None = None, most: int = 50) -> list[dict[str, Any]]:
         """The latest runs, newest first."""
 
@@ -443,7 +447,7 @@ class Store(Protocol):
         """
 
     def expire(self, now: datetime) -> None:
-        """Forget letters closed and plans made a month ago, conflicts closed and runs ended a quarter ago."""
+        """Forget letters closed, writes and plans made a month ago, conflicts and runs a quarter ago."""
 
     def drop_windows(self, job: str, plan: str) -> None:
         """Take away what was staged and planned under an id and is not being written."""
@@ -473,8 +477,13 @@ class Store(Protocol):
     def windows(self, job: str, plan: str) -> Iterator[tuple[int, list[Change]]]:
         """A plan's windows with their numbers, in order."""
 
-    def open_window(self, job: str, plan: str, n: int, seed: bytes) -> None:
-        """Commit that a window is about to be written: its changes are intents from here on."""
+    def open_window(
+        self, job: str, plan: str, n: int, seed: bytes, run: int = 0
+    ) -> None:
+        """Commit that a run is about to write a window: its changes are intents from here on."""
+
+    def writers(self, job: str) -> dict[tuple[str, int], int]:
+        """The run that was writing each open window, by plan and number."""
 
     def open_windows(self, job: str) -> list[tuple[str, int, list[Change]]]:
         """(plan, number, changes) of windows whose writes were never settled."""
@@ -483,6 +492,32 @@ class Store(Protocol):
         self, job: str, plan: str, n: int, rest: Sequence[Change] = ()
     ) -> None:
         """A window is settled but for the changes of ``rest``, whose outcome is not known."""
+
+    def keep(
+        self,
+        job: str,
+        run: int,
+        at: datetime,
+        layouts: tuple[int, int],
+        entries: Sequence[Entry],
+    ) -> None:
+        """Keep a run's confirmed writes with what stood there before, sealed.
+
+        ``layouts`` are the numbers that ``spelling`` gave to the sides' fields, left first.
+        """
+
+    def journal(
+        self,
+        job: str,
+        *,
+        run: int | None = None,
+        hub: bytes | None = None,
+        after: int = 0,
+    ) -> Iterator[Page]:
+        """What was written, newest first: all of a job, of one run, or of runs later than ``after``.
+
+        With ``hub`` only pages that speak of it, along with others.
+        """
 
 
 class Sealer(Protocol):

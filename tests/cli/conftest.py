@@ -135,8 +135,16 @@ class FakeHub:
         found: list[str] = self.answers.get("notify", [])
         return found
 
-    async def apply(self, plan: str, *, progress: Any) -> Receipt:
-        return self._answer(plan) or Receipt("people", 8, read=1, created=1)
+    async def apply(
+        self, plan: str, *, allow_deletes: int | None, progress: Any
+    ) -> Receipt:
+        asked = self._answer(plan, allow_deletes=allow_deletes)
+        return asked or Receipt("people", 8, read=1, created=1)
+
+    async def undo(self, run: int, *, progress: Any) -> Plan:
+        progress("planning", 0, None)
+        found: Plan = self._answer(f"undo {run}") or made(undoes=run)
+        return found
 
     async def replay(self, name: str, numbers: Any, *, progress: Any) -> Receipt:
         return self._answer(name, numbers=numbers) or Receipt(name, 9, read=1)

@@ -21,6 +21,7 @@ from connector_hub.adapters.vault import Vault
 from connector_hub.errors import ConfigError, StoreError
 from connector_hub.model.conflict import Conflict, DeadLetter
 from connector_hub.model.job import SIDES, SideName
+from connector_hub.model.journal import Entry, Page
 from connector_hub.model.kept import KeptRow, PlanState
 from connector_hub.model.link import Kin, Link
 from connector_hub.model.mapping import ABSENT
@@ -51,6 +52,9 @@ _ABSENT_CODE = 1
 _ENCODER = msgpack.Encoder(enc_hook=_packed)
 _SEEN = msgpack.Decoder(list[Seen], ext_hook=_unpacked)
 _CHANGES = msgpack.Decoder(list[Change], ext_hook=_unpacked)
+_ENTRIES = msgpack.Decoder(list[Entry], ext_hook=_unpacked)
+_PREFIX = 4
+"""Bytes of a hub id that the journal can be asked for."""
 
 
 def _migrations() -> list[str]:
@@ -990,6 +994,11 @@ class SqliteStore:
             (at.isoformat(), status, orjson.dumps(document).decode(), run),
         )
 
+    def job_of(self, run: int) -> str | None:
+        """The job that a run was of."""
+        row = self._one("select job from run where tenant=? and id=?", (_TENANT, run))
+        return row[0] if row else None
+
     def runs(self, job: str | None = None, most: int = 50) -> list[dict[str, Any]]:
         """The latest runs, newest first."""
         rows = self._run(
@@ -1118,13 +1127,14 @@ class SqliteStore:
             )
 
     def expire(self, now: datetime) -> None:
-        """Forget letters closed and plans made a month ago, conflicts closed and runs ended a quarter ago.
+        """Forget letters closed, writes and plans made a month ago, conflicts and runs over a quarter ago.
 
         The latest run of each job and kind stays.
         """
         for table, ended, days in (
             ("dead_letter", "closed", 30),
             ("plan", "made", 30),
+            ("journal", "at", 30),
             ("conflict", "closed", 90),
         ):
             self._run(
@@ -1204,7 +1214,7 @@ class SqliteStore:
     ) -> None:
         """Keep a window of changes, sealed."""
         self._run(
-            "insert or replace into window values(?,?,?,?,null,?)",
+            "insert or replace into window(tenant, job, plan, n, payload) values(?,?,?,?,?)",
             (_TENANT, job, plan, n, self._sealed(plan, n, changes)),
         )
 
@@ -1222,12 +1232,24 @@ class SqliteStore:
             n = row[0]
             yield n, _CHANGES.decode(self._opened(plan, n, row[1]))
 
-    def open_window(self, job: str, plan: str, n: int, seed: bytes) -> None:
-        """Commit that a window is about to be written: its changes are intents from here on."""
+    def open_window(
+        self, job: str, plan: str, n: int, seed: bytes, run: int = 0
+    ) -> None:
+        """Commit that a run is about to write a window: its changes are intents from here on."""
         self._run(
-            "update window set seed=? where tenant=? and job=? and plan=? and n=?",
-            (seed, _TENANT, job, plan, n),
+            "update window set seed=?, run=? where tenant=? and job=? and plan=? and n=?",
+            (seed, run, _TENANT, job, plan, n),
         )
+
+    def writers(self, job: str) -> dict[tuple[str, int], int]:
+        """The run that was writing each open window, by plan and number."""
+        return {
+            (plan, n): run
+            for plan, n, run in self._run(
+                "select plan, n, run from window where tenant=? and job=? and seed is not null",
+                (_TENANT, job),
+            )
+        }
 
     def open_windows(self, job: str) -> list[tuple[str, int, list[Change]]]:
         """(plan, number, changes) of windows whose writes were never settled."""
@@ -1254,6 +1276,53 @@ class SqliteStore:
             self._run(
                 "delete from window where tenant=? and job=? and plan=? and n=?", at
             )
+
+    def keep(
+        self,
+        job: str,
+        run: int,
+        at: datetime,
+        layouts: tuple[int, int],
+        entries: Sequence[Entry],
+    ) -> None:
+        """Keep a run's confirmed writes with what stood there before, sealed.
+
+        ``layouts`` are the numbers that ``spelling`` gave to the sides' fields, left first.
+        """
+        sealed = self.vault.seal(_ENCODER.encode(entries), f"journal/{run}".encode())
+        hubs = b"".join({e.hub[:_PREFIX] for e in entries})
+        self._run(
+            "insert into journal values(null,?,?,?,?,?,?,?,?)",
+            (_TENANT, job, run, at.isoformat(), *layouts, hubs, sealed),
+        )
+
+    def journal(
+        self,
+        job: str,
+        *,
+        run: int | None = None,
+        hub: bytes | None = None,
+        after: int = 0,
+    ) -> Iterator[Page]:
+        """What was written, newest first: all of a job, of one run, or of runs later than ``after``.
+
+        With ``hub`` only pages that speak of it, along with others.
+        """
+        mark = None if hub is None else hub[:_PREFIX]
+        last = None
+        while True:
+            row = self._one(
+                "select id, run, at, left, right, payload from journal where tenant=? and job=? "
+                "and (? is null or run=?) and run>? and (? is null or instr(hubs, ?)>0) "
+                "and (? is null or id<?) order by id desc limit 1",
+                (_TENANT, job, run, run, after, mark, mark, last, last),
+            )
+            if row is None:
+                return
+            last, number, at, left, right, sealed = row
+            clear = self.vault.open(sealed, f"journal/{number}".encode())
+            sides = [tuple(self.spelled(n)) for n in (left, right)]
+            yield Page(job, number, at, sides[0], sides[1], _ENTRIES.decode(clear))
 
     def _sealed(self, plan: str, n: int, rows: Any) -> bytes:
         return self.vault.seal(_ENCODER.encode(rows), f"{plan}/{n}".encode())

@@ -70,8 +70,12 @@ class Outcomes:
         self._add(Outcome(receipt, failures.status_code(receipt.status)))
         return not cancelled()
 
-    async def approve(self, hub: Hub, plans: Sequence[str]) -> None:
+    async def approve(
+        self, hub: Hub, plans: Sequence[str], *, allow_deletes: int | None = None
+    ) -> None:
         """Carry plans out one after the other; none of them where one cannot be.
+
+        ``allow_deletes`` is how many records each may delete, whatever the guard says.
 
         Raises:
             CancelledError: a signal came; what had been done is kept here.
@@ -89,7 +93,9 @@ class Outcomes:
             number = kept.plan.id
             if not await self.attempt(
                 kept.plan.job,
-                lambda progress, number=number: hub.apply(number, progress=progress),  # type: ignore[misc]
+                lambda progress, number=number: hub.apply(  # type: ignore[misc]
+                    number, allow_deletes=allow_deletes, progress=progress
+                ),
                 label=f"plan {number}",
             ):
                 return

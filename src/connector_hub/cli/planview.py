@@ -11,7 +11,7 @@ from connector_hub.cli.offline import instant
 from connector_hub.cli.outcomes import backfill, duration, unreadable
 from connector_hub.cli.session import Session
 from connector_hub.model.kept import Kept
-from connector_hub.model.plan import Plan, Shown
+from connector_hub.model.plan import FieldChange, Plan, Shown
 
 if TYPE_CHECKING:
     from connector_hub.hub import Hub
@@ -20,8 +20,14 @@ _SIGNS = {
     "create": ("+", "create", "green"),
     "update": ("~", "update", "yellow"),
     "archive": ("-", "delete", "red"),
+    "keep": ("!", "keep", "magenta"),
 }
-_COUNTED = {"create": "create", "update": "update", "archive": "delete"}
+_COUNTED = {
+    "create": "create",
+    "update": "update",
+    "archive": "delete",
+    "keep": "kept",
+}
 _ARROWS = {"left-to-right": "->", "right-to-left": "<-", "both": "<->"}
 SAMPLES = 3
 """Changes shown of each kind, unless all are asked for."""
@@ -35,7 +41,8 @@ def tell(
     session: Session, hub: Hub, plan: Plan, *, every: bool, kept: Kept | None = None
 ) -> None:
     """Show a plan; ``kept`` says how one stands that was made earlier."""
-    session.say(f"Plan {plan.job}   {ends(hub, plan)}   plan {plan.id}")
+    what = f"Undo of run {plan.undoes}, " if plan.undoes else "Plan "
+    session.say(f"{what}{plan.job}   {ends(hub, plan)}   plan {plan.id}")
     session.say(f"Looked at {plan.read:,} records.\n")
     readable = kept is None or kept.open
     if not readable:
@@ -62,7 +69,13 @@ def tell(
     elif plan.empty:
         session.say("Nothing to write.")
     else:
-        session.say(f"apply exactly this: connector-hub apply {plan.id}")
+        session.say(f"apply exactly this: connector-hub apply {plan.id}{_yes(plan)}")
+
+
+def _yes(plan: Plan) -> str:
+    """The flag that lets an undo delete what it says; a plan's deletes are a matter of the guard."""
+    deletes = plan.count("delete") if plan.undoes else 0
+    return f" --allow-deletes {deletes}" if deletes else ""
 
 
 def ends(hub: Hub, plan: Plan) -> str:
@@ -140,19 +153,23 @@ def _one(session: Session, change: Shown, *, every: bool) -> None:
     sign, word, colour = _SIGNS[change.action]
     ids = " -> ".join(i for i in (change.source, change.record) if i)
     shown = change.fields if every else change.fields[:_FIELDS]
-    fields = [
-        f"{f.field} {session.value(f.new)}"
-        if change.action == "create"
-        else f"{f.field} {session.value(f.old)} -> {session.value(f.new)}"
-        for f in shown
-    ]
+    fields = [_field(session, change.action, f) for f in shown]
     if len(change.fields) > len(shown):
         fields.append(f"{len(change.fields) - len(shown)} more fields")
     start = f"  {sign} {word}" if every else f"      {sign}"
     if change.connection:
         start += f" {change.connection}"
-    reason = f"   ({change.reason})" if every and change.reason else ""
+    told = change.reason and (every or change.action == "keep")
+    reason = f"   ({change.reason})" if told else ""
     session.say(f"{start} {ids}  {', '.join(fields)}{reason}".rstrip(), colour=colour)
+
+
+def _field(session: Session, action: str, f: FieldChange) -> str:
+    if action == "create":
+        return f"{f.field} {session.value(f.new)}"
+    if action == "keep":
+        return f"{f.field} {session.value(f.old)}, was {session.value(f.new)}"
+    return f"{f.field} {session.value(f.old)} -> {session.value(f.new)}"
 
 
 def footnotes(plan: Plan, unread: str) -> Iterator[str]:

@@ -192,16 +192,25 @@ class _Planning:
         return code
 
 
+_allow_deletes = click.option(
+    "--allow-deletes",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Let this run delete so many records, whatever the guard says.",
+)
+
+
 @click.command()
 @click.argument("plan", metavar="PLAN")
+@_allow_deletes
 @with_session
-def apply(session: Session, plan: str) -> int:
+def apply(session: Session, plan: str, *, allow_deletes: int | None) -> int:
     """Carry out PLAN exactly. What moved since is left for the next sync."""
     outcomes = Outcomes(session, single=True)
 
     async def work() -> None:
         async with session.open() as hub:
-            await outcomes.approve(hub, [plan])
+            await outcomes.approve(hub, [plan], allow_deletes=allow_deletes)
 
     return outcomes.run(work())
 
@@ -218,12 +227,7 @@ def apply(session: Session, plan: str) -> int:
     metavar="N",
     help="Stop before more requests than this leave.",
 )
-@click.option(
-    "--allow-deletes",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Let this run delete so many records, whatever the guard says.",
-)
+@_allow_deletes
 @with_session
 def sync(
     session: Session,

@@ -472,6 +472,25 @@ class Spoke:
                 )
         return Patch(self.put(view), links)
 
+    def put_back(self, names: Container[str], raws: Raws, now: Raws) -> Patch:
+        """What to write so that a record that holds ``now`` holds the vendor's own values ``raws`` again."""
+        fields: dict[str, Any] = {}
+        links: dict[str, LinkPatch] = {}
+        for name, raw, held in zip(self.names, raws, now, strict=True):
+            rule = self.mapping.rules[name]
+            if name not in names:
+                continue
+            if rule.link and rule.link.association:
+                links[rule.link.association] = _relink(rule.link, ref(raw), ref(held))
+            else:
+                fields[rule.path or (rule.link.path if rule.link else None) or ""] = raw
+        return Patch(fields, links)
+
+
+def ref(raw: Any) -> Ref | None:
+    """The record that a link field's own value points to; None where it points to none."""
+    return None if raw is None or raw is ABSENT or raw == "" else _ref(raw)
+
 
 def holds(condition: Condition, view: Map[str, Any]) -> bool:
     """Whether a record says what a condition asks for."""

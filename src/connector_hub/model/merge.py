@@ -90,7 +90,8 @@ def _owned(
         if blank(mine):
             return "agreed" if theirs is _NOTHING else None
         return target
-    if name in moved[0 if at_left else 1] or policy.revert:
+    here, there = moved if at_left else moved[::-1]
+    if name in here or (policy.revert and name in there):
         return target
     return "drift"
 

@@ -10,9 +10,22 @@ from msgspec import Struct
 
 from connector_hub.model.job import SIDES, SideName, across
 from connector_hub.model.mapping import Raws
+from connector_hub.model.record import Op
 
-Action = Literal["create", "update", "archive", "settle"]
-"""``settle`` writes nothing to a vendor: both sides agree, and the hub remembers it."""
+Action = Literal["create", "update", "archive", "settle", "restore", "remove", "keep"]
+"""``settle`` writes nothing to a vendor: both sides agree, and the hub remembers it.
+
+The last three undo a run: ``restore`` puts fields back, ``remove`` archives what was created, ``keep`` writes
+nothing and says what stays as it is.
+"""
+UNDOING = frozenset({"restore", "remove", "keep"})
+_OPS: Mapping[Action, Op] = {
+    "create": "create",
+    "update": "update",
+    "restore": "update",
+    "archive": "archive",
+    "remove": "archive",
+}
 
 OUTCOMES = (
     "dead_letters",
@@ -69,6 +82,24 @@ class Change(Struct, array_like=True, gc=False):
     """The resource a create is made in, where the side has several."""
     leaves: bool = False
     """The job looks after neither record after this."""
+    images: tuple[Raws, Raws] | None = None
+    """What a left and a right record held before the run that is undone: absent what stays as it is."""
+
+    @property
+    def op(self) -> Op | None:
+        """What is asked of the vendor; None where nothing is."""
+        return _OPS.get(self.action)
+
+    @property
+    def undoes(self) -> bool:
+        """Whether it is part of an undo."""
+        return self.action in UNDOING
+
+    def image(self, side: SideName) -> Seen | None:
+        """What a side's record held before the run that is undone."""
+        there = self.seen(side)
+        raws = self.images[SIDES.index(side)] if self.images else ()
+        return Seen(there.id, None, None, None, raws) if there and raws else None
 
     def seen(self, side: SideName) -> Seen | None:
         """The record of one side as it was planned from."""
@@ -86,8 +117,10 @@ class Change(Struct, array_like=True, gc=False):
 
     def writes(self) -> list[SideName]:
         """The sides this change writes to."""
-        if self.action in {"create", "archive"}:
+        if self.action in {"create", "archive", "remove"}:
             return [across(self.here)]
+        if self.action == "keep":
+            return []
         return [s for s in SIDES if self.fields(s)]
 
 
@@ -148,9 +181,11 @@ class Plan:
     writes: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     billed: list[dict[str, Any]] = field(default_factory=list)
     automations: list[dict[str, Any]] = field(default_factory=list)
+    undoes: int = 0
+    """The run that it undoes; 0 for a plan of what is to do."""
 
     def count(self, kind: str) -> int:
-        """How many records of a kind: create, update, delete, clear, unchanged, conflicts ..."""
+        """How many records of a kind: create, update, delete, clear, unchanged, conflicts, kept ..."""
         return self.counts.get(kind, 0)
 
     @property
@@ -168,6 +203,7 @@ class Plan:
             ("conflicts", "in conflict"),
             ("blocked", "blocked"),
             ("dead_letters", "dead letters"),
+            ("kept", "that cannot be undone"),
         ):
             if self.count(name):
                 line += f", {self.count(name):,} {word}"
@@ -175,6 +211,7 @@ class Plan:
 
     def document(self) -> Mapping[str, Any]:
         """The plan as one JSON document, without any value of a record."""
+        more = {"undoes": self.undoes, "kept": self.count("kept")}
         return {
             "plan": self.id,
             "job": self.job,
@@ -195,6 +232,7 @@ class Plan:
             "seconds": round(self.seconds, 1),
             "billed": self.billed,
             "automations": self.automations,
+            **(more if self.undoes else {}),
         }
 
 

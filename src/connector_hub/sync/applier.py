@@ -33,7 +33,7 @@ async def apply_window(run: JobRun, n: int, changes: Sequence[Change]) -> None:
     items = make_items(run, changes, seed)
     run.window_read_at = run.read_at.get(n)
     if items:
-        run.store.open_window(run.job.name, run.plan.id, n, seed)
+        run.store.open_window(run.job.name, run.plan.id, n, seed, run.number)
     try:
         await write_all(run, items, _written(run))
         await read_back(run, items)

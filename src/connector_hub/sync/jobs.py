@@ -115,7 +115,7 @@ async def _again_where_moved(
         written = [
             c for c in changes if c.action != "create" and side.name in c.writes()
         ]
-        now = await _moved(side, [s for c in written if (s := c.seen(side.name))])
+        now = await moved_since(side, [s for c in written if (s := c.seen(side.name))])
         for c in written:
             there = c.seen(side.name)
             if there is None or there.id not in now:
@@ -140,7 +140,7 @@ async def _again_where_moved(
     return kept
 
 
-async def _moved(side: LiveSide, known: Sequence[Seen]) -> dict[str, Seen | None]:
+async def moved_since(side: LiveSide, known: Sequence[Seen]) -> dict[str, Seen | None]:
     """Records that no longer hold what they held, as they are now; None for those that are not there.
 
     One that holds the same under a later version, as something moved that is not mapped, gets that version.
@@ -234,7 +234,7 @@ async def _still_true(run: JobRun, n: int, changes: list[Change]) -> list[Change
             for c in writes
             if (s := c.seen(side.name)) and not _is_gone(c, side.name)
         }
-        moved = await _moved(side, list(seen.values()))
+        moved = await moved_since(side, list(seen.values()))
         stale |= {i for i, s in seen.items() if s.id in moved}
         gone = [c for c in writes if _is_gone(c, side.name)]
         back, _ = await fetch(side, [c.record for c in gone])
@@ -281,4 +281,13 @@ def _there_by_now(run: JobRun, side: LiveSide, creates: Sequence[Change]) -> set
     return {id(records[r]) for r in there | set(linked)}
 
 
-__all__ = ["FIELDS", "apply", "finish", "guard", "plan", "plan_document", "sync"]
+__all__ = [
+    "FIELDS",
+    "apply",
+    "finish",
+    "guard",
+    "moved_since",
+    "plan",
+    "plan_document",
+    "sync",
+]

@@ -67,12 +67,12 @@ async def plan_windows(run: JobRun) -> int:
             buffer += _once(run, side, rows)
             while len(buffer) >= WINDOW:
                 at = run.clock.monotonic()
-                n = _keep(run, n, await plan_seen(run, side, buffer[:WINDOW]), at)
+                n = keep_window(run, n, await plan_seen(run, side, buffer[:WINDOW]), at)
                 del buffer[:WINDOW]
                 run.progress("planning", n * WINDOW, run.tally.read)
         if buffer:
             at = run.clock.monotonic()
-            n = _keep(run, n, await plan_seen(run, side, buffer), at)
+            n = keep_window(run, n, await plan_seen(run, side, buffer), at)
     if run.job.deletes_follow and not run.options.inbox_only:
         for side in run.sources:
             n = await _plan_deletes(run, side, n)
@@ -88,12 +88,16 @@ def _estimate(run: JobRun, changes: Sequence[Change]) -> None:
         run.cost(side, fetch_way, looked_at, reading=True)
         run.cost(side, fetch_way, sum(c.action != "create" for c in written))
         for op in ("create", "update", "archive"):
-            run.cost(side, run.way(side, op), sum(c.action == op for c in written))
-        run.cost(side, fetch_way, sum(c.action != "archive" for c in written))
+            run.cost(side, run.way(side, op), sum(c.op == op for c in written))
+        run.cost(side, fetch_way, sum(c.op != "archive" for c in written))
 
 
-def _keep(run: JobRun, n: int, changes: Sequence[Change], at: float) -> int:
-    """Store a window whose counterparts were read from ``at`` on; count what it will do."""
+def keep_window(run: JobRun, n: int, changes: Sequence[Change], at: float) -> int:
+    """Store window ``n``, whose counterparts were read from ``at`` on; count what it will do.
+
+    Returns:
+        The next window's number.
+    """
     kept = _within(run, changes)
     counts = run.plan.counts
     for c in kept:
@@ -103,7 +107,7 @@ def _keep(run: JobRun, n: int, changes: Sequence[Change], at: float) -> int:
             counts["asks"] = counts.get("asks", 0) + 1
         if c.action != "settle":
             run.tally.by_reason[c.reason] += 1
-        if c.action == "update":
+        if c.op == "update":
             run.tally.by_field.update({*c.to_left, *c.to_right})
     count_writes(run, kept)
     _estimate(run, kept)
@@ -921,7 +925,7 @@ async def _plan_deletes(run: JobRun, side: LiveSide, n: int) -> int:
         bury(run, side, [g for g in page.records if isinstance(g, Gone)])
     run.tally.read += len(changes)
     for i in range(0, len(changes), WINDOW):
-        n = _keep(run, n, changes[i : i + WINDOW], at)
+        n = keep_window(run, n, changes[i : i + WINDOW], at)
     return n
 
 

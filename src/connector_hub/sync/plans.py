@@ -191,7 +191,7 @@ def count_writes(run: JobRun, changes: Iterable[Change]) -> None:
             resource = side.at(there.id)[0] if there else c.into or side.resource.name
             kinds = run.plan.writes.setdefault(side.connection, {})
             counts = kinds.setdefault(resource, {})
-            kind = _KINDS[c.action]
+            kind = _KINDS[c.op or ""]
             counts[kind] = counts.get(kind, 0) + 1
 
 

@@ -15,7 +15,13 @@ from connector_hub.sync.run import JobRun, hold
 from connector_hub.sync.settling import settle, unknown_outcome
 from connector_hub.sync.sides import LiveSide, fetch
 from connector_hub.sync.views import read_views
-from connector_hub.sync.writing import Item, by_key, found_by_key, make_items
+from connector_hub.sync.writing import (
+    Item,
+    by_key,
+    differing,
+    found_by_key,
+    make_items,
+)
 
 _NO_SEED = bytes(12)
 
@@ -25,8 +31,12 @@ async def reconcile(run: JobRun) -> int:
     windows = run.store.open_windows(run.job.name)
     if not windows:
         return 0
-    changes = [c for *_, kept in windows for c in kept if c.action != "settle"]
+    changes = [c for *_, kept in windows for c in kept if c.writes()]
     items = make_items(run, changes, _NO_SEED)
+    sent_by = run.store.writers(run.job.name)
+    writers = {id(c): sent_by[plan, n] for plan, n, kept in windows for c in kept}
+    for i in items:
+        i.run = writers[id(i.change)]
     run.progress("looking up unsettled writes", 0, len(items))
     for side in run.sides:
         mine = [i for i in items if i.side is side]
@@ -77,10 +87,11 @@ async def _others(run: JobRun, side: LiveSide, items: Sequence[Item]) -> None:
                 i.outcome = Done(i.write.id or "")
         elif now is not None and planned is not None:
             before, after = read_views(run, side, [planned, now])
-            if any(
-                after.view.get(n) == v and before.view.get(n) != v
-                for n, v in i.wanted.items()
-            ):
+            then, left = (
+                set(differing(i, r.view, x))
+                for r, x in ((before, planned), (after, now))
+            )
+            if then - left:
                 i.outcome, i.now, i.looked_up = Done(now.id), now, True
 
 

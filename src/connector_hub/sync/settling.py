@@ -24,12 +24,13 @@ from connector_hub.model.plan import OUTCOMES, Change, Seen
 from connector_hub.model.record import Done, Outcome
 from connector_hub.sync import rivals
 from connector_hub.sync.base import Base, change_hash
+from connector_hub.sync.journal import keep
 from connector_hub.sync.planner import FIELDS, asked, part, refused, wait_for_links
 from connector_hub.sync.reading import free, index
 from connector_hub.sync.run import Held, JobRun, Member, hold
 from connector_hub.sync.sides import LiveSide
 from connector_hub.sync.views import read_views
-from connector_hub.sync.writing import Item, is_ours
+from connector_hub.sync.writing import Item, differing, is_ours
 
 
 @dataclass(slots=True)
@@ -67,7 +68,8 @@ def settle(run: JobRun, changes: Iterable[Change], items: Sequence[Item]) -> Non
         for i in s.items:
             s.outcomes.append(_outcome(run, s, i))
     linked = [s for s in settling if _is_linked(s)]
-    _remember(run, linked)
+    _remember(run, [s for s in linked if not s.change.undoes])
+    _remember_put_back(run, [s for s in linked if s.change.undoes])
     updated = [s for s in linked if s.change.action == "update"]
     rivals.remember(
         run,
@@ -81,8 +83,19 @@ def settle(run: JobRun, changes: Iterable[Change], items: Sequence[Item]) -> Non
         for s in linked:
             if s.change.leaves:
                 part(run, s.change.hub, {n: x.id for n in SIDES if (x := _now(s, n))})
+    keep(run, items, _not_taken(settling))
     for s in settling:
         _count(run, s)
+
+
+def _not_taken(settling: Iterable[_Settling]) -> dict[int, tuple[str, ...]]:
+    """Fields that a vendor made something else of, by ``id`` of the write."""
+    return {
+        id(i): taken.differs
+        for s in settling
+        for i in s.items
+        if (taken := s.taken.get(i.side.name)) and taken.differs and not taken.edited
+    }
 
 
 def _is_linked(s: _Settling) -> bool:
@@ -100,7 +113,7 @@ def _take(
         for i, found in zip(mine, read, strict=True):
             if i.now is None or not isinstance(i.outcome, Done):
                 continue
-            differs = tuple(n for n, v in i.wanted.items() if found.view.get(n) != v)
+            differs = differing(i, found.view, i.now)
             lacks = _associations(side, differs) if i.looked_up else frozenset[str]()
             differs = tuple(n for n in differs if n not in lacks)
             taken = _Taken(i.now, differs, bool(differs) and not is_ours(i), lacks)
@@ -116,7 +129,7 @@ def _associations(side: LiveSide, names: Iterable[str]) -> frozenset[str]:
 def _outcome(run: JobRun, s: _Settling, i: Item) -> str:
     """What became of one write."""
     if not isinstance(i.outcome, Done):
-        return _refused(run, i)
+        return _not_put_back(run, i) if i.change.undoes else _refused(run, i)
     if i.write.op == "archive":
         return _archived(run, i)
     taken = s.taken.get(i.side.name)
@@ -128,6 +141,9 @@ def _outcome(run: JobRun, s: _Settling, i: Item) -> str:
     if taken.lacks:
         run.look_again([(s.change.here, s.change.record)], "links were not sent")
     if taken.differs and not taken.edited:
+        if s.change.undoes:
+            fields = ", ".join(taken.differs)
+            run.note(f"{i.side.connection}: {taken.now.id} did not take {fields} back")
         return "not_taken"
     return "created" if i.write.op == "create" else "updated"
 
@@ -163,6 +179,44 @@ def _remember(run: JobRun, settling: Sequence[_Settling]) -> None:
         if waiting:
             wait_for_links(run, name, waiting)
     _decided(run, settling)
+
+
+def _remember_put_back(run: JobRun, settling: Sequence[_Settling]) -> None:
+    """Fields that were put back: the sides agree to differ about them until one of them moves.
+
+    All else stays as it was: an edit that waits to travel still does.
+    """
+    for side in run.sides:
+        mine = [s for s in settling if side.name in s.taken]
+        old = _old_bases(run, side, [s.change for s in mine])
+        rows = [
+            (s.change.hub, _base_put_back(side, s, old[s.change.hub]))
+            for s in mine
+            if s.change.hub in old
+        ]
+        run.store.set_bases(run.job.name, side.name, rows)
+        index(run, side, [s.taken[side.name].now for s in mine], met=False)
+
+
+def _base_put_back(side: LiveSide, s: _Settling, before: Base) -> bytes:
+    """A side's row after fields were put back.
+
+    A field counts as agreed where what was undone did: what the hub had settled there.
+    """
+    c, taken = s.change, s.taken[side.name]
+    planned = c.seen(side.name)
+    assert planned is not None  # noqa: S101 - what is put back was read
+    written = c.fields(side.name)
+    moved = side.bases.moved(before, planned.raws)
+    edited = taken.differs if taken.edited else ()
+    return side.bases.settled(
+        c.hub,
+        _composed(side, planned, taken.now, written),
+        before,
+        {n for n in written if n not in moved},
+        edited,
+        stale=bool(edited or moved),
+    )
 
 
 def _now(s: _Settling, side: SideName) -> Seen | None:
@@ -291,7 +345,9 @@ def _count(run: JobRun, s: _Settling) -> None:
 def _archived(run: JobRun, i: Item) -> str:
     other = run.other(i.side)
     gone = i.change.seen(other.name)
-    both = ((other, gone.id if gone else ""), (i.side, i.write.id or ""))
+    both = [(i.side, i.write.id or "")]
+    if not i.change.undoes:
+        both.append((other, gone.id if gone else ""))
     for side, record in both:
         if i.change.leaves:
             side.unlink([record])
@@ -325,6 +381,23 @@ def _refused(run: JobRun, i: Item) -> str:
         return "unchanged"
     if isinstance(outcome, Rejected):
         return _buried(run, i, outcome)
+    raise _unsorted(i, outcome)
+
+
+def _not_put_back(run: JobRun, i: Item) -> str:
+    """A part of an undo that the vendor did not carry out: told, and left to whoever undoes again."""
+    outcome, where = i.outcome, f"{i.side.connection}: {i.write.id}"
+    if isinstance(outcome, Missing):
+        i.side.lose([i.write.id or ""])
+        run.note(f"{where} is gone, and was not put back")
+        return "unchanged"
+    run.tally.new_stale += 1
+    if isinstance(outcome, Rejected | Exists):
+        why = " ".join(outcome.reason.split()) if isinstance(outcome, Rejected) else ""
+        run.note(f"{where} was not put back: refused {why}".rstrip())
+        return "not_taken"
+    if isinstance(outcome, Stale | Unavailable):
+        return "stale"
     raise _unsorted(i, outcome)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,20 @@ from connector_hub.errors import (
     Stale,
     Unavailable,
 )
+from connector_hub.model.job import across
 from connector_hub.model.link import spelled
+from connector_hub.model.mapping import Patch, Raws, Spoke
 from connector_hub.model.plan import Change, Seen
-from connector_hub.model.record import Done, Outcome, Record, Ref, Write
+from connector_hub.model.record import (
+    Done,
+    LinkPatch,
+    Outcome,
+    Record,
+    Ref,
+    Write,
+)
 from connector_hub.sdk.connector import Way
+from connector_hub.sync.base import hashes
 from connector_hub.sync.run import JobRun
 from connector_hub.sync.sides import LiveSide, batches, fetch, together
 from connector_hub.sync.views import links_of, read_views, spelled_links
@@ -42,6 +52,8 @@ class Item:
     """The record as it is after the write."""
     looked_up: bool = False
     """The vendor never answered; the record was found. What goes by calls of its own may be missing."""
+    run: int = 0
+    """The run that sent it, where another settles it."""
 
 
 def make_items(run: JobRun, changes: Sequence[Change], seed: bytes) -> list[Item]:
@@ -75,18 +87,26 @@ def wanted_views(
     run: JobRun, side: LiveSide, changes: Sequence[Change]
 ) -> list[dict[str, Any]]:
     """What each change wants a side's record to say, in the hub's words."""
-    other = run.other(side)
-    seen = [s for c in changes if c.fields(side.name) and (s := c.seen(other.name))]
-    views = iter(read_views(run, other, seen))
+    there = across(side.name)
+    asked = [c for c in changes if c.fields(side.name)]
+    copied = [(c, s) for c in asked if not c.undoes and (s := c.seen(there))]
+    put_back = [(c, s) for c in asked if c.undoes and (s := c.image(side.name))]
+    views = _views(run, run.other(side), copied) | _views(run, side, put_back)
     found = []
     for c in changes:
-        fields = c.fields(side.name)
-        view = next(views).whole if fields and c.seen(other.name) else {}
-        said = {n: view[n] for n in fields if n in view}
-        if side.spoke.defaults:
+        view = views.get(id(c), {})
+        said = {n: view[n] for n in c.fields(side.name) if n in view}
+        if side.spoke.defaults and not c.undoes:
             said = side.spoke_at(_resource(side, c)).filled(said)
         found.append(said)
     return found
+
+
+def _views(
+    run: JobRun, side: LiveSide, told: Sequence[tuple[Change, Seen]]
+) -> dict[int, Mapping[str, Any]]:
+    read = read_views(run, side, [s for _, s in told])
+    return {id(c): r.whole for (c, _), r in zip(told, read, strict=True)}
 
 
 def trace(seed: bytes, i: int) -> str:
@@ -101,8 +121,13 @@ def trace(seed: bytes, i: int) -> str:
 def _write(side: LiveSide, c: Change, values: dict[str, Any], trace_id: str) -> Write:
     key, there = spelled(c.hub), c.seen(side.name)
     spoke = side.place(_resource(side, c)).spoke
-    if c.action == "archive":
+    if c.op == "archive":
         return Write("archive", trace_id, key, there.id if there else None)
+    image = c.image(side.name)
+    if there is not None and image is not None:
+        was, now = (_own(side, spoke, raws) for raws in (image.raws, there.raws))
+        back, at = spoke.put_back(c.fields(side.name), was, now), there.version
+        return Write("update", trace_id, key, there.id, *_parts(back), version=at)
     if there is not None:
         linked = {n: v for n, v in values.items() if n in spoke.entity.links()}
         patch = spoke.patch(values, links_of(side, there, linked) if linked else {})
@@ -111,8 +136,7 @@ def _write(side: LiveSide, c: Change, values: dict[str, Any], trace_id: str) -> 
             trace_id,
             key,
             there.id,
-            patch.fields,
-            patch.links,
+            *_parts(patch),
             version=there.version,
         )
     patch = spoke.patch(values)
@@ -121,6 +145,16 @@ def _write(side: LiveSide, c: Change, values: dict[str, Any], trace_id: str) -> 
         fields.setdefault(path, value)
     links = {name: p for name, p in patch.links.items() if p.add}
     return Write("create", trace_id, key, None, fields, links)
+
+
+def _own(side: LiveSide, spoke: Spoke, raws: Raws) -> Raws:
+    """A record's values in the order of its own resource's spoke."""
+    held = dict(zip(side.spoke.kept, raws, strict=True))
+    return tuple(held[n] for n in spoke.names)
+
+
+def _parts(patch: Patch) -> tuple[Mapping[str, Any], Mapping[str, LinkPatch]]:
+    return patch.fields, patch.links
 
 
 async def write_all(run: JobRun, items: Sequence[Item], done: int) -> None:
@@ -226,7 +260,21 @@ async def _look_up(run: JobRun, items: Sequence[Item]) -> None:
 
 def _holds(run: JobRun, item: Item, now: Seen) -> bool:
     (read,) = read_views(run, item.side, [now])
-    return all(read.view.get(n) == v for n, v in item.wanted.items())
+    return not differing(item, read.view, now)
+
+
+def differing(item: Item, view: Mapping[str, Any], seen: Seen) -> tuple[str, ...]:
+    """The written fields that a record does not hold as wanted: by meaning, else by the value itself."""
+    found = [n for n, v in item.wanted.items() if view.get(n) != v]
+    image = item.change.image(item.side.name)
+    if image is not None:
+        names = item.side.spoke.kept
+        pairs = zip(names, hashes(image.raws), hashes(seen.raws), strict=True)
+        fields = item.change.fields(item.side.name)
+        found += [
+            n for n, a, b in pairs if n in fields and n not in item.wanted and a != b
+        ]
+    return tuple(found)
 
 
 def can_look_up(item: Item) -> bool:

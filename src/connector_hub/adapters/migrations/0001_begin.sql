@@ -49,7 +49,7 @@ create index plan_made on plan(tenant, made);
 -- Pages that were read and wait to be planned.
 create table staged(tenant int, job text, plan text, side text, n int, payload blob not null, primary key(tenant, job, plan, side, n)) without rowid;
 -- Windows of changes. One that is being written carries the seed of its trace ids: these are the intents.
-create table window(tenant int, job text, plan text, n int, seed blob, payload blob not null,
+create table window(tenant int, job text, plan text, n int, seed blob, run int not null default 0, payload blob not null,
   primary key(tenant, job, plan, n)) without rowid;
 create index window_open on window(tenant, job) where seed is not null;
 
@@ -71,3 +71,9 @@ create table wrote(tenant int, job text, side text, record text, field text, at 
 create index wrote_at on wrote(tenant, at);
 create table rival(tenant int, job text, side text, field text, user text, record text, times int not null, at text not null,
   primary key(tenant, job, side, field, user, record)) without rowid;
+
+-- What was written and what stood there before: a row per settled window. hubs holds the first bytes of each hub id,
+-- so that a record's history is found without opening every row.
+create table journal(id integer primary key autoincrement, tenant int, job text, run int, at text not null, left int, right int,
+  hubs blob not null, payload blob not null);
+create index journal_run on journal(tenant, job, run);
