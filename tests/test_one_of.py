@@ -154,3 +154,39 @@ async def test_a_link_made_with_one_resource_holds_with_several(
         receipt = await hub.sync("contacts")
         assert receipt.writes == {"billing": 0, "sales": 0}
         assert len(list(hub.links("contacts"))) == 1
+
+
+async def test_a_run_over_leads_and_contacts_is_explained_and_undone(
+    opened: Opener, vendors: Vendors
+) -> None:
+    there = lead(vendors, 1)
+    person = contact(vendors, 1)
+    contact(vendors, 2, lifecyclestage="lead")
+    contact(vendors, 3, lifecyclestage="customer")
+    async with opened("both", right=BY_STAGE) as hub:
+        later(vendors)
+        first = await hub.sync("contacts")
+        assert first.created == 2
+        held = {r["Id"]: r["Title"] for r in rows(vendors, "Lead")}
+        row = {"id": person, "properties": {"jobtitle": "Chief", "city": "Bogor"}}
+        vendors["sales"].edit("contacts", row)
+        later(vendors)
+        second = await hub.sync("contacts")
+        (why,) = await hub.why("contact", there, "title")
+        assert why.sides[1].record == f"Lead/{there}"
+        assert why.sides[1].resource == "Lead"
+        assert why.sides[1].rule.endswith("salesforce-lead.yaml:9")
+        assert [w.after for w in why.writes][:1] == ["Chief"]
+        assert why == (await hub.why("contact", f"Lead/{there}", "title"))[0]
+        plan = await hub.undo(second.run)
+        assert (plan.count("update"), plan.count("kept")) == (1, 0)
+        await hub.apply(plan)
+        assert {r["Id"]: r["Title"] for r in rows(vendors, "Lead")} == held
+        plan = await hub.undo(first.run)
+        assert plan.count("delete") == 2
+        await hub.apply(plan, allow_deletes=2)
+        assert [r["Id"] for r in rows(vendors, "Lead")] == [there]
+        assert rows(vendors, "Contact") == []
+        later(vendors)
+        receipt = await hub.sync("contacts")
+        assert receipt.writes == {"billing": 0, "sales": 0}

@@ -43,6 +43,7 @@ from connector_hub.errors import (
     PlanStale,
     PluginError,
     StoreError,
+    VendorError,
 )
 from connector_hub.model.conflict import KINDS, UNKNOWN, Conflict, DeadLetter
 from connector_hub.model.entity import Entity, Kind
@@ -51,7 +52,7 @@ from connector_hub.model.kept import OPEN, Kept, KeptRow, PlanState
 from connector_hub.model.known import knowing, reading
 from connector_hub.model.link import spelled
 from connector_hub.model.mapping import Mapping as Spec
-from connector_hub.model.mapping import Spoke, compile_mapping
+from connector_hub.model.mapping import Raws, Spoke, compile_mapping
 from connector_hub.model.notice import News, Receiver, facts
 from connector_hub.model.plan import (
     Change,
@@ -76,6 +77,7 @@ from connector_hub.sync import (
     standing,
     undoing,
 )
+from connector_hub.sync import why as explaining
 from connector_hub.sync.base import Bases, change_hash
 from connector_hub.sync.identity import Identities
 from connector_hub.sync.lookups import Tables, read_tables, sizes
@@ -1400,6 +1402,98 @@ class Hub:
         _, left = self._routes(job)
         spokes = self._spokes(job, side, left)
         return unite(spokes) if job.side(side).one_of else next(iter(spokes.values()))
+
+    async def why(self, what: str, record: str, name: str) -> list[explaining.Why]:
+        """Why a field of a record holds what it holds, in each job that knows the record.
+
+        Args:
+            what: an entity, or a job.
+            record: a record's id on either side, or a hub id.
+            name: the field, in the hub's words.
+
+        A vendor that does not answer leaves its side's value unknown.
+
+        Raises:
+            ConfigError: there is no such entity, job or field, or no job knows the record.
+        """
+        jobs = {n: j for n, j in self.project.jobs.items() if what in {n, j.entity}}
+        if not jobs:
+            known = {
+                *self.project.jobs,
+                *(j.entity for j in self.project.jobs.values()),
+            }
+            raise ConfigError(
+                f"there is no job, and no job's entity, {what!r}",
+                hint=did_you_mean(what, known),
+            )
+        found = []
+        for job in jobs.values():
+            fields = self.project.entity(job.entity).fields
+            if name not in fields:
+                raise ConfigError(
+                    f"entity {job.entity} has no field {name!r}",
+                    hint=did_you_mean(name, fields),
+                )
+            ends = self._ends_of(job)
+            subject = explaining.find(self.store, job.name, ends, record)
+            if subject is not None:
+                for side in SIDES:
+                    with contextlib.suppress(AuthError, VendorError):
+                        await self._look_up(job.entity, job.side(side))
+                ends = self._ends_of(job)
+                raws = {e.name: r for e in ends if (r := await self._held(e, subject))}
+                rules = {e.name: self._rule_at(job, e, subject, name) for e in ends}
+                found.append(
+                    explaining.explain(
+                        self.store, job, ends, subject, name, raws, rules
+                    )
+                )
+        if not found:
+            raise ConfigError(
+                f"no job of {what} knows a record {record!r}",
+                hint="give the id that either vendor shows; the first sync reads them",
+            )
+        return found
+
+    def _ends_of(self, job: Job) -> tuple[explaining.End, explaining.End]:
+        return self._end_of(job, "left"), self._end_of(job, "right")
+
+    def _end_of(self, job: Job, name: SideName) -> explaining.End:
+        at = job.side(name)
+        spokes = self._spokes(job, name, self._routes(job)[1])
+        spoke = unite(spokes) if at.one_of else spokes[at.resource]
+        home = self.store.pinned(at.connection) or ""
+        assert self._vault is not None  # noqa: S101 - the line above has opened the store
+        key = self._vault.derive("base")
+        bases = Bases(self.store, job.name, name, spoke, key, self._vault)
+        return explaining.End(name, at, home, spoke, spokes, bases)
+
+    async def _held(
+        self, end: explaining.End, subject: explaining.Subject
+    ) -> Raws | None:
+        """What a side's record holds now; None where it is not there or the vendor does not answer."""
+        record, gone = subject.records.get(end.name, ("", True))
+        if gone:
+            return None
+        resource, vendor_id = end.place(record)
+        want = end.spokes[resource].want
+        try:
+            live = await self.connect(end.at.connection)
+            with _plugin_errors(live.connector, end.at.connection):
+                found = await live.connector.fetch(resource, [vendor_id], want)
+        except (AuthError, VendorError):
+            return None
+        return next(
+            (end.raws(r, resource) for r in found if isinstance(r, Record)), None
+        )
+
+    def _rule_at(
+        self, job: Job, end: explaining.End, subject: explaining.Subject, name: str
+    ) -> str:
+        connector = self.project.connections[end.at.connection].connector
+        record, _ = subject.records.get(end.name, ("", True))
+        resource = end.place(record)[0]
+        return self.project.rule_at(job.entity, connector, resource, name)
 
     def runs(self, job: str | None = None) -> list[dict[str, Any]]:
         """The latest runs, newest first."""

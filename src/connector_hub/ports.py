@@ -275,6 +275,11 @@ class Store(Protocol):
     ) -> None:
         """Remember who waits for a link: (record, account, resource, target record)."""
 
+    def pending(
+        self, job: str, side: str, record: str
+    ) -> tuple[str | None, list[tuple[str, str]]]:
+        """Why a record is looked at again, if it is; the (resource, record)s whose link it waits for."""
+
     def open_conflict(  # noqa: PLR0917
         self,
         job: str,

@@ -24,6 +24,7 @@ from connector_hub.model.conflict import Conflict, DeadLetter
 from connector_hub.model.job import Job, Side
 from connector_hub.model.kept import Kept
 from connector_hub.model.plan import FieldChange, Plan, Receipt, Shown
+from connector_hub.sync.why import Why
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -144,6 +145,10 @@ class FakeHub:
     async def undo(self, run: int, *, progress: Any) -> Plan:
         progress("planning", 0, None)
         found: Plan = self._answer(f"undo {run}") or made(undoes=run)
+        return found
+
+    async def why(self, what: str, record: str, name: str) -> list[Why]:
+        found: list[Why] = self._answer("why", what=what, record=record, name=name)
         return found
 
     async def replay(self, name: str, numbers: Any, *, progress: Any) -> Receipt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from connector_hub.model.plan import FieldChange, Shown
+from connector_hub.sync.why import Standing, Why, Written
 
 from .conftest import made
 
@@ -51,3 +52,63 @@ def test_apply_is_told_what_it_may_delete(line):
         ("p1", {"allow_deletes": 2}),
         ("p1", {"allow_deletes": None}),
     ]
+
+
+AT = "2026-11-24T10:00:00+00:00"
+SIDES = (
+    Standing(
+        "sales", "contacts", "s1", "m/hubspot.yaml:9", False, "Chief", True, "as agreed"
+    ),
+    Standing("billing", "Contact", "t1", "", state="unknown"),
+)
+WRITES = (
+    Written(7, AT, "update", "billing", "sales", "changed", "Old", "Chief", False),
+    Written(3, AT, "archive", "billing", "sales", "gone", "Older", None, True),
+)
+
+
+def test_why_tells_values_rules_writes_and_what_is_open(line):
+    why = Why(
+        "people", "contact", "title", "ab12", SIDES, "travels", WRITES, ("x", "y")
+    )
+    line.hub.answers["why"] = [why]
+    out = line("why", "contact", "s1", "title", "--values").stdout
+    assert out.splitlines() == [
+        "contact title   job people   hub id ab12",
+        "  SIDE             RECORD  VALUE      SINCE      RULE",
+        '  sales/contacts   s1      "Chief"    as agreed  m/hubspot.yaml:9',
+        "  billing/Contact  t1      no answer  unknown    no rule",
+        "policy   travels",
+        (
+            "last     run 7, 2026-11-24 10:00:00 UTC: sales -> billing, set to "
+            '"Chief", it was "Old"   (changed; the vendor did not take what it was given)'
+        ),
+        (
+            "before   run 3, 2026-11-24 10:00:00 UTC: sales -> billing, archived, it held "
+            '"Older"   (gone)'
+        ),
+        "open     x",
+        "         y",
+    ]
+    assert "Chief" not in line("why", "contact", "s1", "title").output
+    document = line.document("why", "contact", "s1", "title")["why"][0]
+    assert document["sides"][0]["value"] == "•••"
+    assert document["writes"][0]["before"] == "•••"
+    assert (
+        line.document("why", "contact", "s1", "title", "--values")["why"][0]["writes"][
+            0
+        ]["after"]
+        == "Chief"
+    )
+
+
+def test_why_of_a_record_without_link_or_writes(line):
+    gone = Standing("billing", "Contact", "t1", "m:1", gone=True)
+    empty = Standing("sales", "contacts", None, "m:2")
+    why = Why("people", "contact", "title", None, (empty, gone), "travels")
+    line.hub.answers["why"] = [why, why]
+    out = line("why", "contact", "t1", "title").stdout
+    assert out.count("contact title   job people   not linked") == 2
+    assert "no run wrote it in the last 30 days" in out
+    assert "t1" in out
+    assert "gone" in out

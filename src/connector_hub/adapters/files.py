@@ -100,6 +100,15 @@ class Dialect:
     spec: Spec
     doc: yaml.Document
     path: Path
+    below: Dialect | None = None
+    """The one it overlays."""
+
+    def line_of(self, name: str) -> str:
+        """Where a field's rule stands: file:line; empty where there is none."""
+        at = self.doc.keys.get(("fields", name))
+        if at is not None:
+            return f"{self.doc.file}:{at[0]}"
+        return self.below.line_of(name) if self.below else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +184,11 @@ class Project:
             f"no mapping says how {connector} {resource or ''} is a {entity}",
             hint=f"write mappings/{entity}/{connector}.yaml",
         )
+
+    def rule_at(self, entity: str, connector: str, resource: str, name: str) -> str:
+        """Where a field's rule stands: file:line; empty where there is none."""
+        found = self.words.dialects.get((entity, connector, resource))
+        return found.line_of(name) if found else ""
 
     def mapping_at(self, connection: str, entity: str, resource: str | None) -> Spec:
         """The mapping of a connection's resource (any, when None), in its region and zone.
@@ -967,7 +981,7 @@ def _load_word(words: Vocabulary, path: Path, found: Diagnostics) -> None:
                 rules={**below.spec.rules, **spec.rules},
                 set_on_create={**below.spec.set_on_create, **spec.set_on_create},
             )
-        words.dialects[at] = Dialect(spec, doc, path)
+        words.dialects[at] = Dialect(spec, doc, path, below if model.extends else None)
 
 
 def _short(path: Path) -> str:

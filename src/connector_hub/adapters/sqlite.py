@@ -568,6 +568,20 @@ class SqliteStore:
             ((_TENANT, job, side, r, a, res, t) for r, a, res, t in rows),
         )
 
+    def pending(
+        self, job: str, side: str, record: str
+    ) -> tuple[str | None, list[tuple[str, str]]]:
+        """Why a record is looked at again, if it is; the (resource, record)s whose link it waits for."""
+        at = (_TENANT, job, side, record)
+        row = self._one(
+            "select why from inbox where tenant=? and job=? and side=? and record=?", at
+        )
+        waits = self._run(
+            "select distinct resource, target from waiting where tenant=? and job=? and side=? and record=?",
+            at,
+        )
+        return (row[0] if row else None), waits.fetchall()
+
     def open_conflict(  # noqa: PLR0917
         self,
         job: str,

@@ -35,6 +35,7 @@ COMMANDS = {
         "match": ("matching:match", "Who is whom; a CSV to correct and take in."),
         "links": ("matching:links", "Which records are one thing."),
         "runs": ("lists:runs", "The latest runs."),
+        "why": ("history:why", "Why a field holds what it holds."),
         "undo": ("history:undo", "Plan what brings back what was before a run."),
         "conflicts": ("lists:conflicts", "What waits for a decision."),
         "dead-letters": ("lists:dead_letters", "What vendors refused, and replay."),
