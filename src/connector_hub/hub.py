@@ -67,8 +67,8 @@ from connector_hub.model.standing import Held, Rival, Standing
 from connector_hub.model.union import unite
 from connector_hub.ports import Clock, Progress
 from connector_hub.sdk.connector import Account, Can, Connector, Resource
-from connector_hub.sync import jobs as syncing
 from connector_hub.sync import (
+    deciding,
     matching,
     notices,
     pilot,
@@ -77,6 +77,7 @@ from connector_hub.sync import (
     standing,
     undoing,
 )
+from connector_hub.sync import jobs as syncing
 from connector_hub.sync import why as explaining
 from connector_hub.sync.base import Bases, change_hash
 from connector_hub.sync.identity import Identities
@@ -1568,23 +1569,64 @@ class Hub:
                 self.store.look_again(conflict.job, side, [(record, "decided")])
         return ()
 
+    def decide(self, file: str, rows: Iterable[deciding.Row]) -> list[deciding.Decided]:
+        """Resolve conflicts as a sheet says: all of its lines, or none.
+
+        Args:
+            file: its name, for messages.
+            rows: its lines with the columns number, field and take.
+
+        Raises:
+            Mistakes: every line that is wrong; nothing has been done.
+        """
+        asked = deciding.Deciding(
+            file,
+            {c.id: c for c in self.store.conflicts()},
+            self.store.had_conflict,
+            self._side_words,
+        )
+        decided = asked.read(rows)
+        with self.store.transaction():
+            for d in decided:
+                self.resolve(d.conflict, d.winner, d.fields)
+        return decided
+
+    def _side_words(self, job: str) -> Mapping[str, SideName]:
+        """The words for a job's sides: left, right, and their connections' names."""
+        named: dict[str, SideName] = {
+            self.job(job).side(s).connection: s for s in SIDES
+        }
+        return {**named, **{s: s for s in SIDES}}
+
     async def members(
         self, conflict: Conflict
     ) -> list[tuple[str, str, Mapping[str, Any]]]:
         """A conflict's records as they are now, in the hub's words: (connection, id, view)."""
         job = self.job(conflict.job)
-        found: list[tuple[str, str, Mapping[str, Any]]] = []
-        for side_name in ("left", "right"):
-            ids = [r for s, r in conflict.members if s == side_name]
-            if not ids:
-                continue
-            side = await self._side(job, side_name, ())
-            here, _ = await fetch(side, ids)
-            words = self.project.entity(job.entity).fields
+        views = await self.views([conflict])
+        return [
+            (job.side(s).connection, r, views[conflict.job, s, r])
+            for s, r in conflict.members
+            if (conflict.job, s, r) in views
+        ]
+
+    async def views(
+        self, conflicts: Iterable[Conflict]
+    ) -> dict[tuple[str, SideName, str], Mapping[str, Any]]:
+        """The records of conflicts as they are now, in the hub's words, by job, side and id."""
+        asked: dict[tuple[str, SideName], list[str]] = {}
+        for c in conflicts:
+            for side_name, record in c.members:
+                asked.setdefault((c.job, side_name), []).append(record)
+        found: dict[tuple[str, SideName, str], Mapping[str, Any]] = {}
+        for (name, side_name), ids in asked.items():
+            side = await self._side(self.job(name), side_name, ())
+            here, _ = await fetch(side, list(dict.fromkeys(ids)))
+            words = self.project.entity(self.job(name).entity).fields
             for s in here.values():
                 view = side.spoke.view(s.raws)[0]
                 shown = {n: v for n, v in view.items() if n in words}
-                found.append((side.connection, s.id, shown))
+                found[name, side_name, s.id] = shown
         return found
 
     def dead_letters(self, job: str | None = None) -> list[DeadLetter]:

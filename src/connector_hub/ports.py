@@ -324,6 +324,9 @@ class Store(Protocol):
     ) -> list[Conflict]:
         """Open conflicts, oldest first."""
 
+    def had_conflict(self, number: int) -> bool:
+        """Whether there is or was a conflict of that number."""
+
     def open_letters(
         self, job: str, side: str, records: Collection[str]
     ) -> dict[str, bytes]:

@@ -744,6 +744,15 @@ class SqliteStore:
             for i, j, kind, run, opened, sealed in rows
         ]
 
+    def had_conflict(self, number: int) -> bool:
+        """Whether there is or was a conflict of that number."""
+        return (
+            self._one(
+                "select 1 from conflict where tenant=? and id=?", (_TENANT, number)
+            )
+            is not None
+        )
+
     def open_letters(
         self, job: str, side: str, records: Collection[str]
     ) -> dict[str, bytes]:

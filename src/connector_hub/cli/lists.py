@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from connector_hub.adapters.sheets import read_sheet
 from connector_hub.cli.lazy import LazyGroup
 from connector_hub.cli.offline import age, instant, known_job, offline
 from connector_hub.cli.outcomes import Outcomes, buckets
 from connector_hub.cli.running import finish_command
-from connector_hub.cli.session import MASK, Session, printable, with_session
+from connector_hub.cli.session import MASK, Session, printable, quoted, with_session
+from connector_hub.cli.sheets import writing_sheet
 from connector_hub.cli.tables import table
 from connector_hub.diagnostics import did_you_mean
 from connector_hub.errors import ConfigError
 from connector_hub.model.conflict import KINDS, Conflict, DeadLetter
 from connector_hub.model.job import SIDES, SideName
+from connector_hub.sync.deciding import about
 
 if TYPE_CHECKING:
     from connector_hub.hub import Hub
 
+_HEADS = (
+    *("number", "kind", "job", "left", "right"),
+    *("field", "left value", "right value", "take"),
+)
+_AT_ONCE = 500
+"""Conflicts whose records are read together."""
+_file = click.Path(dir_okay=False, path_type=Path)
 _job = click.option("--job", metavar="JOB", help="Of this job only.")
 
 
@@ -101,14 +112,58 @@ def conflicts(session: Session) -> None:
 
 @conflicts.command("list")
 @_job
+@click.option(
+    "--csv",
+    "out",
+    type=_file,
+    metavar="FILE",
+    help="Write them into a sheet to fill in.",
+)
 @with_session
-def conflicts_list(session: Session, job: str | None) -> int:
-    """List the open conflicts."""
-    return offline(session, lambda hub: _conflicts(session, hub, job))
+def conflicts_list(session: Session, job: str | None, *, out: Path | None) -> int:
+    """List the open conflicts.
+
+    `--csv` writes a line for each field that is in conflict; with `--values` it holds
+    what both sides say, and only you can read it. Fill in its column `take` and give
+    it back with `conflicts resolve --csv`.
+    """
+
+    async def work() -> None:
+        async with session.open() as hub:
+            found = hub.conflicts(known_job(hub, job))
+            _conflicts(session, hub, found)
+            if out is not None:
+                lines = await _sheet(session, hub, found, out)
+                session.say(f"{lines:,} lines written to {out}")
+                session.say(f"take it in: connector-hub conflicts resolve --csv {out}")
+
+    return finish_command(session, work())
 
 
-def _conflicts(session: Session, hub: Hub, job: str | None) -> None:
-    found = hub.conflicts(known_job(hub, job))
+async def _sheet(
+    session: Session, hub: Hub, found: Sequence[Conflict], out: Path
+) -> int:
+    """Write a line for each field of each conflict; how many."""
+    n = 0
+    with writing_sheet(out, _HEADS) as write:
+        for i in range(0, len(found), _AT_ONCE):
+            some = found[i : i + _AT_ONCE]
+            views = await hub.views(some) if session.values else {}
+            for c in some:
+                ids = {s: [r for side, r in c.members if side == s] for s in SIDES}
+                cells = [c.id, c.kind, c.job, *(" ".join(ids[s]) for s in SIDES)]
+                for name in about(c) or [""]:
+                    held = [
+                        quoted(view[name]) if name in view else ""
+                        for s in SIDES
+                        for view in [views.get((c.job, s, "".join(ids[s][:1])), {})]
+                    ]
+                    write([*cells, name, *held, ""])
+                    n += 1
+    return n
+
+
+def _conflicts(session: Session, hub: Hub, found: Sequence[Conflict]) -> None:
     now = hub.clock.now()
     rows = [
         (
@@ -206,21 +261,60 @@ def _side_by_side(
 @click.argument("numbers", metavar="[N]...", type=int, nargs=-1)
 @click.option(
     "--take",
-    required=True,
     metavar="CONNECTION",
     help="Whose values stay: a connection of the job, or left or right.",
 )
 @click.option("--field", "fields", multiple=True, help="Only this field.")
 @click.option("--job", metavar="JOB", help="All field conflicts of a job.")
+@click.option(
+    "--csv", "file", type=_file, metavar="FILE", help="As a filled-in sheet says."
+)
 @with_session
 def conflicts_resolve(
+    session: Session,
+    *,
+    numbers: tuple[int, ...],
+    take: str | None,
+    fields: tuple[str, ...],
+    job: str | None,
+    file: Path | None,
+) -> int:
+    """Say who is right about fields that both sides changed; the next sync carries it out.
+
+    `--csv` takes in the sheet that `conflicts list --csv` wrote: its column `take`
+    names a connection, or left or right; lines where it is empty stay open.
+    """
+    if file is not None:
+        if numbers or take or fields or job:
+            raise click.UsageError("--csv says it all: give nothing else with it")
+        return offline(session, lambda hub: _from_sheet(session, hub, file))
+    if take is None:
+        raise click.UsageError(
+            "say whose values stay: --take CONNECTION, or --csv FILE"
+        )
+    return offline(session, _resolving(session, numbers, take, fields, job))
+
+
+def _from_sheet(session: Session, hub: Hub, file: Path) -> None:
+    decided = hub.decide(str(file), read_sheet(file))
+    told = []
+    for d in decided:
+        take = hub.job(d.conflict.job).side(d.winner).connection
+        told.append({"conflict": d.conflict.id, "fields": list(d.fields), "take": take})
+    session.say(f"{len({d.conflict.id for d in decided}):,} conflicts are decided")
+    for name in sorted({d.conflict.job for d in decided}):
+        session.say(f"carry it out: connector-hub sync {name}")
+    session.document({"resolved": told})
+
+
+def _resolving(
     session: Session,
     numbers: tuple[int, ...],
     take: str,
     fields: tuple[str, ...],
     job: str | None,
-) -> int:
-    """Say who is right about fields that both sides changed; the next sync carries it out."""
+) -> Callable[[Hub], None]:
+    """Resolves conflicts by number, or all of a job."""
 
     def work(hub: Hub) -> None:
         found = [hub.conflict(n) for n in numbers]
@@ -244,7 +338,7 @@ def conflicts_resolve(
             session.say(f"carry it out: connector-hub sync {name}")
         session.document({"resolved": told})
 
-    return offline(session, work)
+    return work
 
 
 def _winner(hub: Hub, conflict: Conflict, take: str) -> SideName:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -12,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from connector_hub.adapters.sheets import read_sheet
 from connector_hub.cli.lazy import LazyGroup
 from connector_hub.cli.progress import watching
 from connector_hub.cli.running import finish_command
 from connector_hub.cli.session import Session, with_session
-from connector_hub.cli.tables import safe
+from connector_hub.cli.sheets import writing_sheet
 from connector_hub.errors import ConfigError
 from connector_hub.sync.matching import KINDS, Found
 
@@ -52,16 +51,14 @@ def match(session: Session, job: str, *, out: Path | None, take: Path | None) ->
 async def _match(session: Session, job: str, out: Path | None) -> None:
     samples: dict[str, list[Found]] = {}
     with ExitStack() as stack:
-        writer = stack.enter_context(_lines(out)) if out else None
+        write = stack.enter_context(writing_sheet(out, _HEADS)) if out else None
 
         def each(found: Found) -> None:
             some = samples.setdefault(found.kind, [])
             if len(some) < _SAMPLES:
                 some.append(found)
-            if writer is not None:
-                writer.writerow(
-                    [found.kind, found.left or "", found.right or "", safe(found.who)]
-                )
+            if write is not None:
+                write([found.kind, found.left or "", found.right or "", found.who])
 
         async with session.open() as hub:
             with watching(session, job) as progress:
@@ -70,29 +67,6 @@ async def _match(session: Session, job: str, out: Path | None) -> None:
     session.document({"job": job, "match": {k: counts.get(k, 0) for k in KINDS}})
     if out is not None:
         session.say(f"all of them: {out}   corrected, take it in with --take {out}")
-
-
-class _lines:  # noqa: N801 - a context manager that is used as a function
-    """A CSV file only its owner can read."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> Any:
-        try:
-            handle = os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-        except OSError as e:
-            raise ConfigError(
-                f"{self._path} cannot be written: {e.strerror}",
-                hint="name another file",
-            ) from None
-        self._file = os.fdopen(handle, "w", newline="", encoding="utf-8")
-        writer = csv.writer(self._file)
-        writer.writerow(_HEADS)
-        return writer
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
 
 
 def _tell(
@@ -134,8 +108,6 @@ def _pairs(file: Path) -> Iterator[tuple[int, str, str]]:
     Raises:
         ConfigError: it cannot be read, or has no columns ``left`` and ``right``.
     """
-    from connector_hub.adapters.sheets import read_sheet  # noqa: PLC0415 - read late
-
     for line, row in read_sheet(file):
         if not {"left", "right"} <= row.keys():
             raise ConfigError(
@@ -183,9 +155,9 @@ def links_export(session: Session, job: str, file: Path) -> int:
     async def work() -> None:
         n = 0
         async with session.open() as hub:
-            with _lines(file) as writer:
+            with writing_sheet(file, _HEADS) as write:
                 for left, right in hub.links(job):
-                    writer.writerow(["linked", left, right, ""])
+                    write(["linked", left, right, ""])
                     n += 1
         session.say(f"{n:,} links written to {file}")
         session.document({"job": job, "links": n})

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from unicodedata import combining, east_asian_width
 
+from connector_hub.adapters.sheets import FORMULA
+
 _GAP = "  "
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a spreadsheet would take a cell for a formula by (OWASP, CSV Injection)."""
 
 
 def table(
@@ -38,4 +38,4 @@ def width(text: str) -> int:
 
 def safe(cell: str) -> str:
     """A cell of a CSV that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    return f"'{cell}" if cell.startswith(FORMULA) else cell
