@@ -70,6 +70,7 @@ from connector_hub.sdk.connector import Account, Can, Connector, Resource
 from connector_hub.sync import (
     deciding,
     matching,
+    mending,
     notices,
     pilot,
     rivals,
@@ -139,10 +140,20 @@ class Known:
     gone: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """An edit of a record behind a dead letter: its run, and fields the vendor made something else of."""
+
+    run: int
+    connection: str
+    record: str
+    not_taken: tuple[str, ...]
+
+
 _ALL = Options()
 _HELD_TO_PILOTS = frozenset({"plan", "sync", "apply"})
 _KEY_SAVED = "key saved"
-_WRITING = frozenset({"sync", "apply"})
+_WRITING = frozenset({"sync", "apply", "edit"})
 """Kinds of runs that a pause holds; the others write to no vendor."""
 _KEY = re.compile(rf"[0-9a-fA-F]{{{2 * KEY_BYTES}}}")
 
@@ -1646,6 +1657,29 @@ class Hub:
                 hint="see `connector-hub dead-letters list`",
             )
         return found[0]
+
+    async def mend(self, letter: DeadLetter, values: Mapping[str, str]) -> Mended:
+        """Write corrected values to the record whose values were refused, as a person's edit at the source.
+
+        Args:
+            letter: an open one.
+            values: by field, as people write them; empty to clear one.
+
+        The other side is not touched: ``replay``, or the next sync, takes the edit along.
+
+        Raises:
+            ConfigError: a field or value is not one, or cannot be written there, or the record has changed
+                since it was refused; nothing has been written.
+            VendorError: the vendor refuses the edit, too.
+        """
+        self._new_ledgers(None)
+        started = self.clock.monotonic()
+        async with self._running(letter.job, "edit", _ALL, _silent) as run:
+            left = await mending.mend(run, letter, values)
+            receipt = self._receipt(letter.job, run.number, run, None, started)
+            self._end(receipt)
+            at = self.job(letter.job).side(letter.side).connection
+            return Mended(run.number, at, letter.record, left)
 
     async def replay(
         self,

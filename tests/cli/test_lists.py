@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from connector_hub.model.conflict import Conflict, DeadLetter
@@ -60,7 +62,26 @@ def test_dead_letters_are_listed_with_reason_and_age_and_grouped(busy):
     lines = busy("dead-letters", "list").stdout.splitlines()
     assert lines[0].split() == ["ID", "JOB", "RECORD", "WHY", "AGE"]
     assert lines[1].split() == ["1", "people", "s1", "REQUIRED", "LastName", "4", "min"]
-    assert lines[-1] == "2 x REQUIRED LastName   people"
+    assert lines[-1] == "2 x REQUIRED LastName   people   letters 1, 2"
+    assert busy.document("dead-letters", "list")["causes"] == [
+        {
+            "job": "people",
+            "reason": "REQUIRED",
+            "fields": ["LastName"],
+            "count": 2,
+            "samples": [1, 2],
+        }
+    ]
+
+
+def test_a_long_list_of_dead_letters_is_cut_and_grouped_whole(busy):
+    (letter, *_) = busy.hub.letters
+    busy.hub.letters = [replace(letter, id=n) for n in range(1, 31)]
+    out = busy("dead-letters", "list").stdout.splitlines()
+    assert len(out) == 1 + 20 + 1 + 2
+    assert "... 10 more (--all)" in out
+    assert out[-1] == "30 x REQUIRED LastName   people   letters 1, 2, 3, ..."
+    assert len(busy("dead-letters", "list", "--all").stdout.splitlines()) == 33
 
 
 def test_the_vendors_words_are_masked_unless_asked_for(busy, on_a_terminal):

@@ -101,8 +101,9 @@ def _written(session: Session, w: Written) -> str:
     value = session.value(w.before if w.op == "archive" else w.after)
     was = f", it was {session.value(w.before)}" if w.op == "update" else ""
     taken = "" if w.taken else "; the vendor did not take what it was given"
+    way = f"{w.source} -> {w.to}" if w.source else w.to
     return (
-        f"run {w.run}, {instant(w.at)}: {w.source} -> {w.to}, {done} {value}{was}"
+        f"run {w.run}, {instant(w.at)}: {way}, {done} {value}{was}"
         f"   ({w.reason}{taken})"
     )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from connector_hub.cli.sheets import writing_sheet
 from connector_hub.cli.tables import table
 from connector_hub.diagnostics import did_you_mean
 from connector_hub.errors import ConfigError
-from connector_hub.model.conflict import KINDS, Conflict, DeadLetter
+from connector_hub.model.conflict import KINDS, Conflict, DeadLetter, causes
 from connector_hub.model.job import SIDES, SideName
 from connector_hub.sync.deciding import about
 
@@ -30,6 +30,8 @@ _HEADS = (
     *("number", "kind", "job", "left", "right"),
     *("field", "left value", "right value", "take"),
 )
+_SHOWN = 20
+"""Letters listed unless all are asked for."""
 _AT_ONCE = 500
 """Conflicts whose records are read together."""
 _file = click.Path(dir_okay=False, path_type=Path)
@@ -355,20 +357,22 @@ def _winner(hub: Hub, conflict: Conflict, take: str) -> SideName:
 @click.group("dead-letters", cls=LazyGroup)
 @with_session
 def dead_letters(session: Session) -> None:
-    """Changes that vendors refused: list, show, replay."""
+    """Changes that vendors refused: list, show, edit, replay."""
 
 
 @dead_letters.command("list")
 @_job
+@click.option("--all", "every", is_flag=True, help="List every letter.")
 @with_session
-def letters_list(session: Session, job: str | None) -> int:
-    """List the open dead letters."""
-    return offline(session, lambda hub: _letters(session, hub, job))
+def letters_list(session: Session, *, job: str | None, every: bool) -> int:
+    """List the open dead letters, and how many have the same cause."""
+    return offline(session, lambda hub: _letters(session, hub, job, every=every))
 
 
-def _letters(session: Session, hub: Hub, job: str | None) -> None:
+def _letters(session: Session, hub: Hub, job: str | None, *, every: bool) -> None:
     found = hub.dead_letters(known_job(hub, job))
     now = hub.clock.now()
+    shown = found if every else found[:_SHOWN]
     rows = [
         (
             str(d.id),
@@ -377,17 +381,27 @@ def _letters(session: Session, hub: Hub, job: str | None) -> None:
             f"{d.reason} {', '.join(d.fields)}".strip(),
             age(d.opened, now),
         )
-        for d in found
+        for d in shown
     ]
     heads = ("ID", "JOB", "RECORD", "WHY", "AGE")
     for text in table(heads, rows, empty="no open dead letters"):
         session.say(text)
-    causes = Counter((d.job, d.reason, d.fields) for d in found)
-    if len(found) > len(causes):
+    if len(found) > len(shown):
+        session.say(f"... {len(found) - len(shown):,} more (--all)")
+    grouped = causes(found)
+    if len(found) > len(grouped):
         session.say()
-        for (name, reason, fields), n in causes.most_common():
-            session.say(f"{n:,} x {reason} {', '.join(fields)}".rstrip() + f"   {name}")
-    session.document({"dead_letters": [_letter_json(session, d) for d in found]})
+        for c in grouped:
+            what = f"{c.count:,} x {c.reason} {', '.join(c.fields)}".rstrip()
+            more = ", ..." if c.count > len(c.samples) else ""
+            numbers = ", ".join(map(str, c.samples))
+            session.say(f"{what}   {c.job}   letters {numbers}{more}")
+    session.document(
+        {
+            "dead_letters": [_letter_json(session, d) for d in found],
+            "causes": [asdict(c) for c in grouped],
+        }
+    )
 
 
 def _letter_json(session: Session, letter: DeadLetter) -> dict[str, Any]:
@@ -423,6 +437,39 @@ def _letter(session: Session, hub: Hub, number: int) -> None:
     session.say(f"  since    {instant(d.opened)}, run {d.run}")
     session.say(f"when it is mended: connector-hub dead-letters replay {d.id}")
     session.document(_letter_json(session, d))
+
+
+@dead_letters.command("edit")
+@click.argument("number", metavar="N", type=int)
+@click.argument("edits", metavar="FIELD=VALUE...", nargs=-1, required=True)
+@with_session
+def letters_edit(session: Session, number: int, edits: tuple[str, ...]) -> int:
+    """Correct the record behind dead letter N where its values came from.
+
+    VALUE is in the hub's words; nothing behind the `=` clears the field. It is written
+    to the source, as if you had edited the record there; `dead-letters replay` or the
+    next sync takes it along. `undo` brings back what stood there.
+    """
+    asked: dict[str, str] = {}
+    for text in edits:
+        name, sign, value = text.partition("=")
+        if not (name and sign) or name in asked:
+            raise click.UsageError(f"{name!r}: write FIELD=VALUE, each field once")
+        asked[name] = value
+
+    async def work() -> None:
+        async with session.open() as hub:
+            letter = hub.dead_letter(number)
+            done = await hub.mend(letter, asked)
+        session.say(
+            f"{done.connection} {done.record}: {', '.join(asked)} edited in run {done.run}"
+        )
+        for name in done.not_taken:
+            session.say(f"{name}: the vendor made something else of it")
+        session.say(f"send it: connector-hub dead-letters replay {number}")
+        session.document({**asdict(done), "letter": number, "fields": list(asked)})
+
+    return finish_command(session, work())
 
 
 @dead_letters.command("replay")

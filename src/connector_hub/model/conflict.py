@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,3 +50,26 @@ class DeadLetter:
     run: int
     opened: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Dead letters of a job that have the same reason and fields: how many, and some of their numbers."""
+
+    job: str
+    reason: str
+    fields: tuple[str, ...]
+    count: int
+    samples: tuple[int, ...]
+
+
+_SAMPLES = 3
+
+
+def causes(letters: Iterable[DeadLetter]) -> list[Cause]:
+    """Letters by their cause, the most frequent first."""
+    found: defaultdict[tuple[str, str, tuple[str, ...]], list[int]] = defaultdict(list)
+    for d in letters:
+        found[d.job, d.reason, d.fields].append(d.id)
+    grouped = [Cause(*c, len(n), tuple(n[:_SAMPLES])) for c, n in found.items()]
+    return sorted(grouped, key=lambda c: (-c.count, c.samples))

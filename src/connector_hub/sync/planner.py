@@ -671,7 +671,7 @@ def _clears(
 def _refuse(run: JobRun, side: LiveSide, s: Subject) -> None:
     """A value the mapping says to reject on (``bad: reject``) holds its whole record."""
     record = s.seen.id
-    known = change_hash(run.key, ["unreadable", s.seen.raws, run.rules()])
+    known = unreadable(run, s.seen)
     run.tally.add("dead_letters")
     if run.planning:
         run.unread.append((side.name, record))
@@ -683,6 +683,11 @@ def _refuse(run: JobRun, side: LiveSide, s: Subject) -> None:
         letter = (record, s.hub, "read", "UNREADABLE", s.rejects, known, message)
         now = run.clock.now()
         run.store.bury(run.job.name, side.name, [letter], run.number, now)
+
+
+def unreadable(run: JobRun, seen: Seen) -> bytes:
+    """What the dead letter of a record that cannot be read is known by."""
+    return change_hash(run.key, ["unreadable", seen.raws, run.rules()])
 
 
 def _update(

@@ -40,7 +40,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A write. ``to`` and ``source`` are connections, ``before`` and ``after`` in the hub's words."""
+    """A write. ``to`` and ``source`` are connections, ``before`` and ``after`` in the hub's words.
+
+    ``source`` is empty where it came from no record: an undo, a person's edit.
+    """
 
     run: int
     at: str
@@ -245,7 +248,7 @@ def _writes(
                 continue
             end = ends[SIDES.index(e.side)]
             before, after = (_value(end, page, e, name, v) for v in (e.before, e.after))
-            source = job.side(across(e.side)).connection
+            source = job.side(across(e.side)).connection if e.source else ""
             taken = name not in e.not_taken
             yield Written(
                 page.run,
