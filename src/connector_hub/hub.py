@@ -45,7 +45,13 @@ from connector_hub.errors import (
     StoreError,
     VendorError,
 )
-from connector_hub.model.conflict import KINDS, UNKNOWN, Conflict, DeadLetter
+from connector_hub.model.conflict import (
+    KINDS,
+    UNKNOWN,
+    Conflict,
+    DeadLetter,
+    causes,
+)
 from connector_hub.model.entity import Entity, Kind
 from connector_hub.model.job import SIDES, Job, Side, SideName, across
 from connector_hub.model.kept import OPEN, Kept, KeptRow, PlanState
@@ -73,6 +79,7 @@ from connector_hub.sync import (
     mending,
     notices,
     pilot,
+    reporting,
     rivals,
     schedule,
     standing,
@@ -873,7 +880,7 @@ class Hub:
         started: float,
     ) -> Receipt:
         receipt = Receipt(job, number)
-        receipt.calls = {n: dict(x.calls) for n, x in self._ledgers.items() if x.calls}
+        receipt.calls = self._spent()
         receipt.seconds = self.clock.monotonic() - started
         with contextlib.suppress(StoreError):
             receipt.open = self.store.open_counts(job)
@@ -901,6 +908,15 @@ class Hub:
             receipt.status = "partial"
         return receipt
 
+    def _spent(self) -> dict[str, dict[str, int]]:
+        """The calls of this run so far, by connection and bucket."""
+        return {n: dict(x.calls) for n, x in self._ledgers.items() if x.calls}
+
+    def _looked(self, run: int, document: Mapping[str, Any]) -> None:
+        """A run that only looked is through: what it found, and the calls it took."""
+        told = {**document, "spent": self._spent()}
+        self.store.end_run(run, "done", told, self.clock.now())
+
     def _end(self, receipt: Receipt) -> None:
         with contextlib.suppress(StoreError):
             self.store.end_run(
@@ -920,8 +936,7 @@ class Hub:
             run.planning = True
             await syncing.plan(run)
             self._keep(run, "kept")
-            now = self.clock.now()
-            self.store.end_run(run.number, "done", run.plan.document(), now)
+            self._looked(run.number, run.plan.document())
             return run.plan
 
     def _keep(self, run: JobRun, state: PlanState) -> None:
@@ -1178,8 +1193,7 @@ class Hub:
                     hint="a plan writes nothing; what a run wrote is kept for 30 days",
                 )
             self._keep(undoes, "kept")
-            now = self.clock.now()
-            self.store.end_run(undoes.number, "done", undoes.plan.document(), now)
+            self._looked(undoes.number, undoes.plan.document())
             return undoes.plan
 
     def _run_of(self, number: int) -> str:
@@ -1339,8 +1353,7 @@ class Hub:
             run.planning = True
             run.job = replace(run.job, direction="both", create="both")
             counts = await matching.match_sides(run, each)
-            document = {"job": job, "match": counts}
-            self.store.end_run(run.number, "done", document, self.clock.now())
+            self._looked(run.number, {"job": job, "match": counts})
             return counts
 
     async def link(self, job: str, pairs: Iterable[tuple[int, str, str]]) -> int:
@@ -1352,8 +1365,7 @@ class Hub:
         self._new_ledgers(None)
         async with self._running(job, "link", _ALL, _silent) as run:
             made = matching.link_pairs(run, pairs)
-            document = {"job": job, "linked": made}
-            self.store.end_run(run.number, "done", document, self.clock.now())
+            self._looked(run.number, {"job": job, "linked": made})
             return made
 
     async def unlink(self, job: str, left: str, right: str) -> None:
@@ -1510,6 +1522,22 @@ class Hub:
     def runs(self, job: str | None = None) -> list[dict[str, Any]]:
         """The latest runs, newest first."""
         return self.store.runs(job)
+
+    def report(self, since: timedelta) -> reporting.Report:
+        """What all jobs did in the time up to now: numbers, causes and calls, no value of a record.
+
+        Dead letters that closed more than 30 days ago are forgotten, and conflicts after 90.
+        """
+        until = self.clock.now()
+        begin = (until - since).isoformat()
+        runs = self.store.runs_since(begin)
+        found = reporting.gather(begin, until.isoformat(), self.jobs_in_order(), runs)
+        for job in found.jobs:
+            asked = self.store.questions(job.job, begin)
+            job.conflicts = reporting.Open(*asked["conflict"])
+            job.dead_letters = reporting.Open(*asked["dead_letter"])
+            job.causes = causes(self.store.letters(job.job))
+        return found
 
     def conflicts(self, job: str | None = None) -> list[Conflict]:
         """What waits for a person's decision."""

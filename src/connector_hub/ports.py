@@ -355,6 +355,9 @@ class Store(Protocol):
     def open_counts(self, job: str) -> dict[str, int]:
         """How many conflicts and dead letters are open."""
 
+    def questions(self, job: str, since: str) -> dict[str, tuple[int, int, int]]:
+        """(opened since, closed since, open now), for ``conflict`` and for ``dead_letter``."""
+
     def standings(self) -> list[Standing]:
         """What is paused or must be reconnected, jobs and connections."""
 
@@ -419,6 +422,9 @@ class Store(Protocol):
 
     def runs(self, job: str | None = None, most: int = 50) -> list[dict[str, Any]]:
         """The latest runs, newest first."""
+
+    def runs_since(self, at: str) -> Iterator[dict[str, Any]]:
+        """Runs that started at an instant (ISO 8601) or later, oldest first."""
 
     def save_plan(
         self,

@@ -63,6 +63,14 @@ def _migrations() -> list[str]:
     return [(folder / name).read_text() for name in files]
 
 
+def _run_of(row: Sequence[Any]) -> dict[str, Any]:
+    """A row of the table of runs, with its document."""
+    names = ("run", "job", "kind", "started", "ended", "status", "document")
+    found = dict(zip(names, row, strict=True))
+    found["document"] = orjson.loads(row[-1]) if row[-1] else None
+    return found
+
+
 class _Upgraded(Exception):
     """Another process was faster."""
 
@@ -851,6 +859,19 @@ class SqliteStore:
             )[0],
         }
 
+    def questions(self, job: str, since: str) -> dict[str, tuple[int, int, int]]:
+        """(opened since, closed since, open now), for ``conflict`` and for ``dead_letter``."""
+        counts = (
+            "count(case when opened>=? then 1 end), count(case when closed>=? then 1 end), "
+            "count(case when closed is null then 1 end)"
+        )
+        found = {}
+        for table in ("conflict", "dead_letter"):
+            query = f"select {counts} from {table} where tenant=? and job=?"  # noqa: S608 - constants
+            row = self._one(query, (since, since, _TENANT, job))
+            found[table] = (row[0], row[1], row[2])
+        return found
+
     def standings(self) -> list[Standing]:
         """What is paused or must be reconnected, jobs and connections."""
         rows = self._run(
@@ -1029,18 +1050,16 @@ class SqliteStore:
             "where tenant=? and (? is null or job=?) order by id desc limit ?",
             (_TENANT, job, job, most),
         )
-        return [
-            {
-                "run": i,
-                "job": j,
-                "kind": kind,
-                "started": started,
-                "ended": ended,
-                "status": status,
-                "document": orjson.loads(document) if document else None,
-            }
-            for i, j, kind, started, ended, status, document in rows
-        ]
+        return [_run_of(row) for row in rows]
+
+    def runs_since(self, at: str) -> Iterator[dict[str, Any]]:
+        """Runs that started at an instant (ISO 8601) or later, oldest first."""
+        for row in self._run(
+            "select id, job, kind, started, ended, status, document from run "
+            "where tenant=? and started>=? order by id",
+            (_TENANT, at),
+        ):
+            yield _run_of(row)
 
     def save_plan(
         self,

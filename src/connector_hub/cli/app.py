@@ -39,6 +39,7 @@ COMMANDS = {
         "undo": ("history:undo", "Plan what brings back what was before a run."),
         "conflicts": ("lists:conflicts", "What waits for a decision."),
         "dead-letters": ("lists:dead_letters", "What vendors refused, and replay."),
+        "report": ("report:report", "What all jobs did; for a manager, too."),
     },
     "Try out": {
         "sandbox": ("sandbox:sandbox", "A vendor in memory, on 127.0.0.1."),
