@@ -49,7 +49,7 @@ async def test_a_value_is_explained_by_the_run_that_wrote_it_and_its_rules(
         assert (made.run, made.op) == (first.run, "create")
         assert made.after == last.before
         assert found.open == ()
-        for asked in (left, found.hub, str(uuid.UUID(found.hub))):
+        for asked in (left, found.hub, uuid.UUID(found.hub).hex):
             assert await hub.why("contacts", asked, "title") == [found]
 
 
@@ -67,8 +67,8 @@ async def test_what_is_open_about_a_field_is_told(
             vendor.clock.advance(5)
         (before,) = await hub.why("contact", left, "title")
         assert before.open == (
-            "sales was edited; the next sync looks at it",
-            "billing was edited; the next sync looks at it",
+            "sales was edited, and that has not travelled",
+            "billing was edited, and that has not travelled",
         )
         await hub.sync("contacts")
         (found,) = await hub.why("contact", left, "title")

@@ -14,6 +14,8 @@ from connector_hub.adapters.locks import job_lock
 from connector_hub.adapters.sqlite import SqliteStore
 from connector_hub.adapters.vault import Vault, new_key
 from connector_hub.errors import ConfigError, Locked, StoreError
+from connector_hub.model.journal import Entry
+from connector_hub.model.mapping import ABSENT
 from connector_hub.model.plan import Change, Seen
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -248,3 +250,41 @@ def test_what_is_long_closed_is_forgotten(store):
     assert kept() == [0, 1, 1]
     store.expire(AT + timedelta(days=91))
     assert kept() == [0, 0, 0]
+
+
+def entry(n: int) -> Entry:
+    hub = n.to_bytes(4, "big") + b"h" * 12
+    return Entry(
+        "right", "update", hub, f"r{n}", "", ("name",), (CANARY,), (ABSENT,), ("name",)
+    )
+
+
+def test_what_was_written_is_asked_for_by_run_or_thing_and_lies_sealed(store, tmp_path):
+    layout = store.spelling("j", "left", [("name", "properties.name")])
+    for run in (1, 2, 2, 3):
+        entries = [entry(run), entry(run + 10)]
+        store.keep("j", run, AT, (layout, layout), entries)
+    store.keep("other", 4, AT, (layout, layout), [entry(1)])
+    assert [p.run for p in store.journal("j")] == [3, 2, 2, 1]
+    assert [p.run for p in store.journal("j", run=2)] == [2, 2]
+    assert [p.run for p in store.journal("j", after=2)] == [3]
+    (page,) = store.journal("j", hub=entry(11).hub)
+    assert (page.run, page.job, page.at) == (1, "j", AT.isoformat())
+    assert page.layout("left") == page.layout("right") == (("name", "properties.name"),)
+    assert page.entries == [entry(1), entry(11)]
+    assert page.entries[0].after[0] is ABSENT
+    assert list(store.journal("j", hub=entry(99).hub)) == []
+    found = b"".join(p.read_bytes() for p in tmp_path.glob("hub.db*"))
+    assert CANARY.encode() not in found
+    store.expire(AT + timedelta(days=30))
+    assert [p.run for p in store.journal("j")] == [3, 2, 2, 1]
+    store.expire(AT + timedelta(days=30, seconds=1))
+    assert list(store.journal("j")) == []
+
+
+def test_a_window_remembers_which_run_was_writing_it(store):
+    store.save_window("j", "p", 0, [change()])
+    assert store.writers("j") == {}
+    store.open_window("j", "p", 0, b"s" * 12, 7)
+    store.close_window("j", "p", 0, [change("rest")])
+    assert store.writers("j") == {("p", 0): 7}

@@ -75,7 +75,7 @@ def test_why_tells_values_rules_writes_and_what_is_open(line):
     out = line("why", "contact", "s1", "title", "--values").stdout
     assert out.splitlines() == [
         "contact title   job people   hub id ab12",
-        "  SIDE             RECORD  VALUE      SINCE      RULE",
+        "  SIDE             RECORD  VALUE      STANDS     RULE",
         '  sales/contacts   s1      "Chief"    as agreed  m/hubspot.yaml:9',
         "  billing/Contact  t1      no answer  unknown    no rule",
         "policy   travels",

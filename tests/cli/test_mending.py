@@ -67,6 +67,8 @@ def test_a_letter_is_mended_at_the_source_and_replayed(story, vendors):
     assert (told["connection"], told["record"]) == ("sales", story.record)
     assert (told["fields"], told["not_taken"]) == (["family_name", "phone"], [])
     assert story.there["lastname"] == "Suardana"
+    runs = json.loads(story("runs", "--json").stdout)["runs"]
+    assert (runs[0]["kind"], runs[0]["document"]["updated"]) == ("edit", 1)
     assert len(vendors["billing"].live("Contact")) == 2
     sent = json.loads(
         story("dead-letters", "replay", str(story.letter.id), "--json").stdout

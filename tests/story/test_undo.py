@@ -414,7 +414,7 @@ async def test_what_others_point_to_is_not_archived(project):
     await undoing.plan_undo(run, first.number, [POINTING])
     ((_, (kept,)),) = project.store.windows("people", run.plan.id)
     there = next(i for i, r in project.right.rows.items() if r.get("note") == firm)
-    assert kept.reason == f"{there} of job others points to it"
+    assert kept.reason == "records of job others point to it"
     project.right.delete(there)
     project.store.lose("memory:b", "people", [there])
     run = project.run()
@@ -422,6 +422,31 @@ async def test_what_others_point_to_is_not_archived(project):
     await undoing.plan_undo(run, first.number, [POINTING])
     assert run.plan.count("delete") == 1
     assert member in project.left.rows
+
+
+@pytest.mark.parametrize("op", ["create", "update"])
+async def test_what_somebody_changed_before_it_was_read_back_is_his(project, op):
+    project.left.person(email="a@x.org", name="A", note="n")
+    if op == "update":
+        project.right.person(email="a@x.org", name="old", note="old")
+    fair = project.right.meet
+
+    def meet(call: str) -> Any:
+        if call == "fetch" and project.right.writes:
+            project.right.meet = fair
+            (b,) = project.right.rows
+            project.right.person(b, name="mine")
+        return fair(call)
+
+    project.right.meet = meet
+    first = await project.sync()
+    (b,) = project.right.rows
+    assert project.right.rows[b]["name"] == "mine"
+    _, changes = await planned(project, first.number)
+    why = undoing.EDITED if op == "create" else undoing.CHANGED
+    assert reasons(changes) == {b: why}
+    await undone(project, first.number)
+    assert project.right.rows[b]["name"] == "mine"
 
 
 async def killed_undo(at: int, *, after: bool, where: str) -> bool:

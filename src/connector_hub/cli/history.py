@@ -77,7 +77,7 @@ def _tell(session: Session, why: Why) -> None:
         )
         for s in why.sides
     ]
-    for text in table(("SIDE", "RECORD", "VALUE", "SINCE", "RULE"), rows, empty=""):
+    for text in table(("SIDE", "RECORD", "VALUE", "STANDS", "RULE"), rows, empty=""):
         session.say(f"  {text}")
     session.say(f"policy   {why.policy}")
     for i, w in enumerate(why.writes):

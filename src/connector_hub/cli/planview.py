@@ -161,7 +161,8 @@ def _one(session: Session, change: Shown, *, every: bool) -> None:
         start += f" {change.connection}"
     told = change.reason and (every or change.action == "keep")
     reason = f"   ({change.reason})" if told else ""
-    session.say(f"{start} {ids}  {', '.join(fields)}{reason}".rstrip(), colour=colour)
+    what = "  ".join(filter(None, (f"{start} {ids}", ", ".join(fields))))
+    session.say(f"{what}{reason}", colour=colour)
 
 
 def _field(session: Session, action: str, f: FieldChange) -> str:

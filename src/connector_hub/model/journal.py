@@ -30,6 +30,8 @@ class Entry(Struct, array_like=True, gc=False):
     after: Raws
     not_taken: tuple[str, ...] = ()
     """Written fields that came out otherwise."""
+    edited: tuple[str, ...] = ()
+    """Written fields that somebody changed before they were read back: ``after`` is not what was written."""
     reason: str = ""
 
 

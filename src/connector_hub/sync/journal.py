@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from connector_hub.model.journal import Entry
 from connector_hub.model.mapping import Rule, Spoke
@@ -38,20 +39,29 @@ def places(spoke: Spoke, several: Mapping[str, Spoke]) -> list[tuple[str, str]]:
     return found
 
 
-def keep(
-    run: JobRun, items: Iterable[Item], not_taken: Mapping[int, tuple[str, ...]]
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Differs:
+    """Written fields that were read back otherwise: because of the vendor, or of somebody else."""
+
+    not_taken: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
+
+
+_NOTHING = Differs()
+
+
+def keep(run: JobRun, items: Iterable[Item], differs: Mapping[int, Differs]) -> None:
     """Keep the writes among these that a vendor confirmed, each under the run that sent it.
 
     Args:
         run: the run that settles them.
         items: writes with their outcomes.
-        not_taken: by ``id`` of an item, its fields that came out otherwise.
+        differs: what came out otherwise, by ``id`` of an item.
     """
     by_run: dict[int, list[Entry]] = {}
     for i in items:
         if isinstance(i.outcome, Done):
-            found = _entry(i, i.outcome, not_taken.get(id(i), ()))
+            found = _entry(i, i.outcome, differs.get(id(i), _NOTHING))
             by_run.setdefault(i.run or run.number, []).append(found)
     if not by_run:
         return
@@ -61,7 +71,7 @@ def keep(
         store.keep(job, number, run.clock.now(), (left, right), entries)
 
 
-def _entry(i: Item, done: Done, not_taken: tuple[str, ...]) -> Entry:
+def _entry(i: Item, done: Done, differs: Differs) -> Entry:
     c, side = i.change, i.side
     was = c.seen(side.name)
     source = c.left if side.name == "right" else c.right
@@ -76,7 +86,8 @@ def _entry(i: Item, done: Done, not_taken: tuple[str, ...]) -> Entry:
         fields,
         _values(side, was, fields, whole=whole),
         _values(side, i.now, fields, whole=whole),
-        not_taken,
+        differs.not_taken,
+        differs.edited,
         c.reason,
     )
 

@@ -28,7 +28,7 @@ from connector_hub.model.plan import Change, Seen
 from connector_hub.model.record import Done, Write
 from connector_hub.sdk.connector import Can
 from connector_hub.sync.base import change_hash
-from connector_hub.sync.journal import keep
+from connector_hub.sync.journal import Differs, keep
 from connector_hub.sync.planner import unreadable
 from connector_hub.sync.reconcile import reconcile
 from connector_hub.sync.run import JobRun
@@ -74,9 +74,11 @@ async def mend(
         raise _refusal(side, item)
     left = _not_taken(run, item)
     with run.store.transaction():
-        keep(run, [item], {id(item): left})
+        keep(run, [item], {id(item): Differs(left)})
         run.look_again([(side.name, letter.record)], "edited")
     run.tally.writes[side.connection] += 1
+    run.tally.read += 1
+    run.tally.add("not_taken" if left else "updated")
     return left
 
 

@@ -24,7 +24,7 @@ from connector_hub.model.plan import OUTCOMES, Change, Seen
 from connector_hub.model.record import Done, Outcome
 from connector_hub.sync import rivals
 from connector_hub.sync.base import Base, change_hash
-from connector_hub.sync.journal import keep
+from connector_hub.sync.journal import Differs, keep
 from connector_hub.sync.planner import FIELDS, asked, part, refused, wait_for_links
 from connector_hub.sync.reading import free, index
 from connector_hub.sync.run import Held, JobRun, Member, hold
@@ -83,19 +83,22 @@ def settle(run: JobRun, changes: Iterable[Change], items: Sequence[Item]) -> Non
         for s in linked:
             if s.change.leaves:
                 part(run, s.change.hub, {n: x.id for n in SIDES if (x := _now(s, n))})
-    keep(run, items, _not_taken(settling))
+    keep(run, items, _differing(settling))
     for s in settling:
         _count(run, s)
 
 
-def _not_taken(settling: Iterable[_Settling]) -> dict[int, tuple[str, ...]]:
-    """Fields that a vendor made something else of, by ``id`` of the write."""
-    return {
-        id(i): taken.differs
-        for s in settling
-        for i in s.items
-        if (taken := s.taken.get(i.side.name)) and taken.differs and not taken.edited
-    }
+def _differing(settling: Iterable[_Settling]) -> dict[int, Differs]:
+    """What was read back otherwise, by ``id`` of the write; of one that was looked up nobody knows why."""
+    found = {}
+    for s in settling:
+        for i in s.items:
+            taken = s.taken.get(i.side.name)
+            if taken and taken.differs:
+                edited = taken.edited or i.looked_up
+                names = taken.differs
+                found[id(i)] = Differs(edited=names) if edited else Differs(names)
+    return found
 
 
 def _is_linked(s: _Settling) -> bool:

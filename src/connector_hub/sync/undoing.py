@@ -97,7 +97,9 @@ async def plan_undo(run: JobRun, number: int, pointing: Sequence[Pointing]) -> i
         "unchanged": t.outcomes["unchanged"],
         "kept": counts.get("keep", 0),
     }
-    run.plan.by_field, run.plan.by_reason = dict(t.by_field), dict(t.by_reason)
+    run.plan.by_field = dict(t.by_field)
+    told = {_put_back_by(number), _made_by(number)}
+    run.plan.by_reason = {r: c for r, c in t.by_reason.items() if r not in told}
     return found
 
 
@@ -206,7 +208,8 @@ def _fates(at: _At, e: Entry, now: Seen) -> Iterator[tuple[str, str | None]]:
         elif not e.after or e.before[i] is ABSENT:
             yield name, UNKNOWN
         else:
-            yield name, None if holds[name] == wrote[i] else CHANGED
+            ours = holds[name] == wrote[i] and name not in e.edited
+            yield name, None if ours else CHANGED
 
 
 def _image(at: _At, e: Entry) -> Raws:
@@ -233,7 +236,7 @@ def _restored(run: JobRun, p: _Pair) -> Change:
         p.fields.get("left", ()),
         p.fields.get("right", ()),
         clears=clears,
-        reason=f"as before run {run.plan.undoes}",
+        reason=_put_back_by(run.plan.undoes),
         images=(p.images.get("left", ()), p.images.get("right", ())),
     )
 
@@ -244,15 +247,23 @@ def _remove(at: _At, e: Entry, now: Seen | None, owner: str | None) -> Change:
         return _kept(e, None, (), GONE)
     if not e.after:
         return _kept(e, now, (), UNKNOWN)
-    edited = _edited(at, e, now)
+    edited = e.edited or _edited(at, e, now)
     if edited or _touched(at.side, now):
         return _kept(e, now, edited, EDITED)
     if owner is not None:
-        return _kept(e, now, (), f"{owner} points to it")
+        return _kept(e, now, (), f"records of job {owner} point to it")
     source = Seen(e.source, None, None, None, ()) if e.source else None
     left, right = (source, now) if e.side == "right" else (now, source)
-    why = f"created by run {at.run.plan.undoes}"
+    why = _made_by(at.run.plan.undoes)
     return Change("remove", e.hub, across(e.side), left, right, reason=why)
+
+
+def _put_back_by(number: int) -> str:
+    return f"as before run {number}"
+
+
+def _made_by(number: int) -> str:
+    return f"created by run {number}"
 
 
 def _edited(at: _At, e: Entry, now: Seen) -> tuple[str, ...]:
@@ -299,7 +310,7 @@ def _kept(
 
 
 def _claim_targets(run: JobRun, number: int, pointing: Sequence[Pointing]) -> None:
-    """Note which records are pointed to by what other jobs wrote later: (side, target, who points)."""
+    """Note which records are pointed to by what other jobs wrote later: (side, target, which job)."""
     store = run.store
     store.forget_claims()
     for p in pointing:
@@ -317,7 +328,7 @@ def _claim_targets(run: JobRun, number: int, pointing: Sequence[Pointing]) -> No
                     (
                         side,
                         here.known_as(resource, target),
-                        f"{e.record} of job {p.job}",
+                        p.job,
                     )
                     for e in told
                     if e.record in live - known.keys()

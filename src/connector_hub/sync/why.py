@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from connector_hub.model.job import SIDES, Job, Policy, Side, SideName, across
 from connector_hub.model.journal import Entry, Page
+from connector_hub.model.link import spelled
 from connector_hub.model.mapping import ABSENT, Raws, Spoke
 from connector_hub.model.record import Record
 from connector_hub.model.union import RESOURCE
@@ -188,7 +189,7 @@ def explain(  # noqa: PLR0917 - what is known, from where it is known
         job.name,
         job.entity,
         name,
-        subject.hub.hex() if subject.hub else None,
+        spelled(subject.hub) if subject.hub else None,
         (left, right),
         told(policy, job),
         writes,
@@ -344,7 +345,7 @@ def _differences(
             yield (
                 f"{s.connection} was edited where it does not travel"
                 if owned or policy is None
-                else f"{s.connection} was edited; the next sync looks at it"
+                else f"{s.connection} was edited, and that has not travelled"
             )
     if not (left.known and right.known) or left.value == right.value:
         return
