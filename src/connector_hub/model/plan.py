@@ -97,8 +97,9 @@ class Change(Struct, array_like=True, gc=False):
 
     def image(self, side: SideName) -> Seen | None:
         """What a side's record held before the run that is undone."""
-        there = self.seen(side)
-        raws = self.images[SIDES.index(side)] if self.images else ()
+        if self.images is None:
+            return None
+        there, raws = self.seen(side), self.images[SIDES.index(side)]
         return Seen(there.id, None, None, None, raws) if there and raws else None
 
     def seen(self, side: SideName) -> Seen | None:

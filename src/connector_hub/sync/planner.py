@@ -6,6 +6,7 @@ A window is planned as a whole: one look-up of links, one of identity, one read 
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
@@ -82,14 +83,14 @@ async def plan_windows(run: JobRun) -> int:
 def _estimate(run: JobRun, changes: Sequence[Change]) -> None:
     """Calls that carrying out a window takes: re-reading it, writing it, reading it back."""
     for side in run.sides:
-        written = [c for c in changes if side.name in c.writes()]
+        written = Counter(c.op for c in changes if side.name in c.writes())
         looked_at = sum(c.here == side.name and bool(c.writes()) for c in changes)
         fetch_way = side.resource.way("fetch")
         run.cost(side, fetch_way, looked_at, reading=True)
-        run.cost(side, fetch_way, sum(c.action != "create" for c in written))
+        run.cost(side, fetch_way, written.total() - written["create"])
         for op in ("create", "update", "archive"):
-            run.cost(side, run.way(side, op), sum(c.op == op for c in written))
-        run.cost(side, fetch_way, sum(c.op != "archive" for c in written))
+            run.cost(side, run.way(side, op), written[op])
+        run.cost(side, fetch_way, written.total() - written["archive"])
 
 
 def keep_window(run: JobRun, n: int, changes: Sequence[Change], at: float) -> int:

@@ -87,11 +87,16 @@ def wanted_views(
     run: JobRun, side: LiveSide, changes: Sequence[Change]
 ) -> list[dict[str, Any]]:
     """What each change wants a side's record to say, in the hub's words."""
+    undoing = [(c, s) for c in changes if c.images and (s := c.image(side.name))]
     there = across(side.name)
-    asked = [c for c in changes if c.fields(side.name)]
-    copied = [(c, s) for c in asked if not c.undoes and (s := c.seen(there))]
-    put_back = [(c, s) for c in asked if c.undoes and (s := c.image(side.name))]
-    views = _views(run, run.other(side), copied) | _views(run, side, put_back)
+    copied = [
+        (c, s)
+        for c in changes
+        if not c.images and c.fields(side.name) and (s := c.seen(there))
+    ]
+    views = _views(run, run.other(side), copied)
+    if undoing:
+        views |= _views(run, side, undoing)
     found = []
     for c in changes:
         view = views.get(id(c), {})
