@@ -156,3 +156,35 @@ async def test_the_journal_is_forgotten_after_a_month_and_sealed_till_then(
         await hub.sync("companies")
         with pytest.raises(ConfigError, match="30 days"):
             await hub.undo(run.run)
+
+
+async def test_links_are_put_back_on_both_sides(
+    opened: Opener, vendors: Vendors
+) -> None:
+    sales, billing = vendors["sales"], vendors["billing"]
+
+    async def companies(hub: Any) -> dict[str, Any]:
+        found = {r["Id"]: r["AccountId"] for r in billing.live("Contact")}
+        async for row in hub.view("sales", "contact"):
+            found[row["id"]] = getattr(row.get("company"), "id", None)
+        return found
+
+    async with opened("both") as hub:
+        await hub.sync("companies")
+        await hub.sync("contacts")
+        linked = await companies(hub)
+        rows = [r for r in billing.live("Contact") if r["AccountId"]][:2]
+        accounts = [r["Id"] for r in billing.live("Account")]
+        other = next(a for a in accounts if a != rows[0]["AccountId"])
+        billing.edit("Contact", {"Id": rows[0]["Id"], "AccountId": other})
+        billing.edit("Contact", {"Id": rows[1]["Id"], "AccountId": None})
+        for vendor in (sales, billing):
+            vendor.clock.advance(5)
+        before = await companies(hub)
+        assert before != linked
+        run = await hub.sync("contacts")
+        assert run.writes["sales"] == 2
+        assert await companies(hub) != before
+        await hub.apply(await hub.undo(run.run))
+        assert await companies(hub) == before
+        await rests(hub)

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from connector_hub.errors import ConfigError
+from connector_hub.model.job import Job, Policy, Side
+from connector_hub.sync.why import told
 from connector_hub.testing.sandbox import Fault
 
 from .conftest import Opener, Vendors
@@ -153,3 +155,70 @@ async def test_a_record_that_waits_is_explained_before_it_is_linked(
         assert [s.record for s in found.sides] == [twin["id"], None]
         assert found.open[0].startswith("conflict 1 (")
         assert found.writes == ()
+
+
+async def test_a_link_is_explained_by_the_ids_of_both_sides(opened: Opener) -> None:
+    async with opened("both") as hub:
+        await hub.sync("contacts")
+        pairs = list(hub.links("contacts"))
+        found = [(await hub.why("contact", a, "company"))[0] for a, _ in pairs]
+        waits = [w for w in found if any("waits until" in o for o in w.open)]
+        assert waits
+        assert {w.sides[0].state for w in waits} == {"never agreed"}
+        await hub.sync("companies")
+        await hub.sync("contacts")
+        (now,) = await hub.why("contact", waits[0].sides[0].record or "", "company")
+    left, right = (s.value for s in now.sides)
+    assert left.resource == "companies"
+    assert right.id.startswith("001")
+    assert now.open == ()
+    assert now.writes[0].after == right
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        (None, "does not travel"),
+        (Policy("left", revert=True), "from sales only; edits elsewhere are put back"),
+        (Policy(both="left"), "sales wins"),
+        (Policy(both="right"), "billing wins"),
+        (Policy(both="newest"), "the later edit wins"),
+        (Policy(both="fill"), "the one that is not blank wins"),
+    ],
+)
+def test_policies_in_words(policy: Policy | None, words: str) -> None:
+    sides = Side("sales", "contacts"), Side("billing", "Contact")
+    job = Job("people", "contact", *sides, "both")
+    assert words in told(policy, job)
+
+
+async def test_no_more_than_ten_writes_are_told_and_none_through_a_moved_rule(
+    opened: Opener, vendors: Vendors, tmp_path: Any
+) -> None:
+    sales = vendors["sales"]
+    async with opened() as hub:
+        await hub.sync("companies")
+        await hub.sync("contacts")
+        left, _ = pair(hub)
+        for n in range(11):
+            row = {"id": left, "properties": {"jobtitle": f"T{n}"}}
+            sales.edit("contacts", row)
+            sales.clock.advance(5)
+            await hub.sync("contacts")
+        (found,) = await hub.why("contact", left, "title")
+        assert [w.after for w in found.writes] == [f"T{n}" for n in range(10, 0, -1)]
+    folder = tmp_path / "mappings" / "contact"
+    folder.mkdir(parents=True)
+    (folder / "salesforce.yaml").write_text(
+        "entity: contact\nconnector: salesforce\nresource: Contact\nextends: shipped\n"
+        "fields:\n  title: {path: Department}\n"
+    )
+    async with opened() as hub:
+        (found,) = await hub.why("contact", left, "title")
+        assert {w.after for w in found.writes} == {None}
+        assert found.sides[1].state == "no base"
+        assert found.sides[1].rule.endswith("salesforce.yaml:6")
+        assert (
+            "salesforce.yaml:5"
+            in (await hub.why("contact", left, "email"))[0].sides[1].rule
+        )

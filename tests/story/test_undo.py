@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from connector_hub.errors import GuardTripped
+from connector_hub.errors import Exists, GuardTripped, Missing, Stale
 from connector_hub.model.job import SIDES, Guard, Policy, Side
-from connector_hub.model.mapping import Rule
+from connector_hub.model.journal import Entry
+from connector_hub.model.mapping import ABSENT, Rule
 from connector_hub.model.plan import Change
-from connector_hub.sync import jobs, undoing
+from connector_hub.sync import jobs, journal, undoing
 from connector_hub.sync.run import JobRun
 
 from .conftest import Project, mapping
@@ -25,6 +26,7 @@ from .test_crash import (
     mine_store,
     mine_vendor,
 )
+from .vendor import Memory
 
 
 @pytest.fixture
@@ -447,6 +449,63 @@ async def test_what_somebody_changed_before_it_was_read_back_is_his(project, op)
     assert reasons(changes) == {b: why}
     await undone(project, first.number)
     assert project.right.rows[b]["name"] == "mine"
+
+
+async def test_records_that_are_gone_or_back_by_now(project):
+    project.job = replace(project.job, deletes_follow=True, guard=Guard(delete=5))
+    a = project.left.person(email="a@x.org", name="A")
+    b = project.right.person(email="a@x.org", name="old")
+    project.left.person(email="new@x.org", name="New")
+    first = await project.sync()
+    made = next(i for i in project.right.rows if i != b)
+    project.right.delete(made)
+    project.left.delete(a)
+    second = await project.sync()
+    plan, changes = await planned(project, first.number)
+    assert reasons(changes) == {b: undoing.GONE}
+    assert plan.plan.count("unchanged") == 1
+    project.right.gone.discard(b)
+    project.right.person(b, email="a@x.org", name="A")
+    plan, changes = await planned(project, second.number)
+    assert (changes, plan.plan.count("unchanged")) == ([], 1)
+
+
+async def test_what_was_never_read_is_listed_as_not_known(project):
+    a = project.left.person(email="a@x.org", name="A")
+    b = project.right.person(email="a@x.org", name="A")
+    run = await project.sync()
+    layout = project.store.spelling("people", "right", journal.layout(run.right))
+    hub, known = b"h" * 16, (ABSENT,)
+    rows = [
+        Entry("right", "update", hub, b, a, ("name",), known, ("A",)),
+        Entry("right", "update", hub, b, a, ("name",), ("old",), ()),
+        Entry("right", "create", hub, b, a, (), (), ()),
+    ]
+    for row in rows:
+        at = project.clock.now()
+        project.store.keep("people", run.number, at, (layout, layout), [row])
+    _, changes = await planned(project, run.number)
+    assert [c.reason for c in changes] == [undoing.UNKNOWN] * 3
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told", "note"),
+    [
+        (Missing("no"), "unchanged", "billing: b1 is gone, and was not put back"),
+        (Exists("no", there="x"), "not_taken", "billing: b1 was not put back: refused"),
+        (Stale("no"), "stale", None),
+    ],
+)
+async def test_how_an_undo_ends_is_told(project, monkeypatch, outcome, told, note):
+    project.left.person(email="a@x.org", name="A")
+    project.right.person(email="a@x.org", name="old")
+    first = await project.sync()
+    plan, _ = await planned(project, first.number)
+    monkeypatch.setattr(Memory, "_write", lambda _self, _write: outcome)
+    run = await applied(project, plan)
+    assert run.tally.outcomes == {told: 1}
+    assert run.notes == ([note] if note else [])
+    assert project.store.conflicts("people") == project.store.letters("people") == []
 
 
 async def killed_undo(at: int, *, after: bool, where: str) -> bool:

@@ -10,7 +10,7 @@ from connector_hub.model.job import SIDES, Job, Policy, Side, SideName, across
 from connector_hub.model.journal import Entry, Page
 from connector_hub.model.link import spelled
 from connector_hub.model.mapping import ABSENT, Raws, Spoke
-from connector_hub.model.record import Record
+from connector_hub.model.record import Record, Ref
 from connector_hub.model.union import RESOURCE
 from connector_hub.ports import Store
 from connector_hub.sync.base import NEVER, UNBASED, Base, Bases, hashes
@@ -347,12 +347,17 @@ def _differences(
                 if owned or policy is None
                 else f"{s.connection} was edited, and that has not travelled"
             )
-    if not (left.known and right.known) or left.value == right.value:
+    if not (left.known and right.known) or _alike(left.value, right.value):
         return
     if writes and not writes[0].taken:
         yield f"{writes[0].to} did not take what it was given"
     elif left.state == right.state == "as agreed":
         yield "the sides agree to differ until one of them changes"
+
+
+def _alike(left: Any, right: Any) -> bool:
+    """Whether two values say the same; what two links point to cannot be compared by their ids."""
+    return left == right or (isinstance(left, Ref) and isinstance(right, Ref))
 
 
 __all__ = ["End", "Standing", "Subject", "Why", "Written", "explain", "find"]
