@@ -1526,7 +1526,7 @@ class Hub:
     def report(self, since: timedelta) -> reporting.Report:
         """What all jobs did in the time up to now: numbers, causes and calls, no value of a record.
 
-        Dead letters that closed more than 30 days ago are forgotten, and conflicts after 90.
+        Dead letters that closed more than 30 days ago are forgotten, conflicts and runs after 90.
         """
         until = self.clock.now()
         begin = (until - since).isoformat()
