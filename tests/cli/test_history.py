@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from connector_hub.model.plan import FieldChange, Shown
+from connector_hub.model.kept import Kept
+from connector_hub.model.plan import FieldChange, Plan, Shown
 from connector_hub.sync.why import Standing, Why, Written
 
 from .conftest import made
 
 
-def undoing() -> object:
+def undoing() -> Plan:
     counts = {"update": 1, "delete": 2, "kept": 1, "unchanged": 3}
     return made(counts=counts, undoes=7, by_reason={"changed since": 1})
 
 
-def test_an_undo_reads_like_a_plan_and_says_how_to_apply_it(line):
+def test_an_undo_reads_like_a_plan_and_says_how_to_apply_it(line, tmp_path):
     line.hub.answers["undo 7"] = undoing()
     line.hub.shown = [
         Shown("update", None, "t2", (FieldChange("title", "New", "Old"),), "", "there"),
@@ -34,10 +35,23 @@ def test_an_undo_reads_like_a_plan_and_says_how_to_apply_it(line):
     assert '! there t5  city "Mine", was "Bali"   (changed since)' in out
     assert "2 to delete, 3 unchanged, 1 that cannot be undone." in out
     assert out.endswith("connector-hub apply p1 --allow-deletes 2\n")
+    page, sheet = tmp_path / "undo.html", tmp_path / "undo.csv"
+    line("undo", "7", "--html", str(page), "--csv", str(sheet), "--values")
+    assert "Undo of run 7, people" in page.read_text()
+    assert "kept 1" in page.read_text()
+    assert "apply p1 --allow-deletes 2" in page.read_text()
+    assert "kept,there,t5,,city,Mine,Bali,changed since" in sheet.read_text()
     masked = line("undo", "7").output
     assert "Bali" not in masked
     document = line.document("undo", "7")
     assert (document["undoes"], document["kept"], document["delete"]) == (7, 1, 2)
+
+
+def test_an_undo_that_was_kept_says_how_to_apply_it(line):
+    line.hub.made = [Kept(undoing(), AT, "kept")]
+    out = line("plans", "show", "p1").stdout
+    assert out.startswith("Undo of run 7, people")
+    assert "carry it out: connector-hub apply p1 --allow-deletes 2" in out
 
 
 def test_an_undo_that_deletes_nothing_asks_for_no_flag(line):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from connector_hub.cli import planview
 from connector_hub.cli.offline import instant
+from connector_hub.cli.planfiles import csv_option, html_option, plan_files
 from connector_hub.cli.progress import watching
 from connector_hub.cli.running import finish_command
 from connector_hub.cli.session import MASK, Session, with_session
@@ -21,8 +23,12 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("run", metavar="RUN", type=int)
 @click.option("--all", "every", is_flag=True, help="List every change.")
+@html_option
+@csv_option
 @with_session
-def undo(session: Session, *, run: int, every: bool) -> int:
+def undo(
+    session: Session, *, run: int, every: bool, html: Path | None, sheet: Path | None
+) -> int:
     """Plan what brings both sides back to where they were before RUN.
 
     Writes to no vendor; `apply` carries the plan out. Fields that were changed since
@@ -34,9 +40,13 @@ def undo(session: Session, *, run: int, every: bool) -> int:
             with watching(session, f"run {run}") as progress:
                 plan = await hub.undo(run, progress=progress)
             planview.tell(session, hub, plan, every=every)
+            files.add(hub, plan)
             session.document(planview.document(session, hub, plan, every=every))
 
-    return finish_command(session, work())
+    with plan_files(session, html, sheet) as files:
+        code = finish_command(session, work())
+    files.tell()
+    return code
 
 
 @click.command()

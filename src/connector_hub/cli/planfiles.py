@@ -31,7 +31,8 @@ csv_option = click.option(
 )
 _COLUMNS = ("job", "plan", "kind", "connection", "record", "source")
 _HEADS = (*_COLUMNS, "field", "old", "new", "why")
-_KINDS = {"create": "create", "update": "update", "archive": "delete"}
+_WRITES = {"create": "create", "update": "update", "archive": "delete"}
+_KINDS = {**_WRITES, "keep": "kept"}
 
 
 @dataclass(slots=True)
@@ -180,7 +181,7 @@ class Page:
 
     def add(self, hub: Hub, plan: Plan) -> None:
         """A plan: its totals, what else it means, and every change."""
-        self._say(f"<section><h1>Plan {_text(plan.job)}</h1>")
+        self._say(f"<section><h1>{_text(planview.title(plan))}</h1>")
         self._say(f"<p>{_text(planview.ends(hub, plan))}, plan {_text(plan.id)}</p>")
         self._say(f"<p><strong>{_text(plan.summary())}</strong></p>")
         self._writes(plan)
@@ -199,18 +200,18 @@ class Page:
         if plan.empty:
             self._say("<p>Nothing to write.</p>")
         else:
-            command = f"connector-hub apply {plan.id}"
+            command = planview.command(plan)
             self._say(f"<p>Carry it out: <code>{_text(command)}</code></p>")
         self._say("</section>")
 
     def _writes(self, plan: Plan) -> None:
         rows = [
-            (f"{connection}/{resource}", *(counts.get(k, 0) for k in _KINDS.values()))
+            (f"{connection}/{resource}", *(counts.get(k, 0) for k in _WRITES.values()))
             for connection, found in plan.writes.items()
             for resource, counts in found.items()
         ]
         if rows:
-            self._table("What is written", ("where", *_KINDS.values()), rows)
+            self._table("What is written", ("where", *_WRITES.values()), rows)
 
     def _counts(self, title: str, head: str, counts: dict[str, int]) -> None:
         rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))

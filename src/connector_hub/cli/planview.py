@@ -41,8 +41,7 @@ def tell(
     session: Session, hub: Hub, plan: Plan, *, every: bool, kept: Kept | None = None
 ) -> None:
     """Show a plan; ``kept`` says how one stands that was made earlier."""
-    what = f"Undo of run {plan.undoes}, " if plan.undoes else "Plan "
-    session.say(f"{what}{plan.job}   {ends(hub, plan)}   plan {plan.id}")
+    session.say(f"{title(plan)}   {ends(hub, plan)}   plan {plan.id}")
     session.say(f"Looked at {plan.read:,} records.\n")
     readable = kept is None or kept.open
     if not readable:
@@ -64,18 +63,26 @@ def tell(
         session.say(kept.remedy)
     elif kept is not None:
         session.say(f"State   {kept.state} since {instant(kept.made)}")
-        session.say(f"carry it out: connector-hub plans approve {plan.id}")
+        approve = f"connector-hub plans approve {plan.id}"
+        session.say(f"carry it out: {command(plan) if plan.undoes else approve}")
         session.say(f"drop it:      connector-hub plans reject {plan.id}")
     elif plan.empty:
         session.say("Nothing to write.")
     else:
-        session.say(f"apply exactly this: connector-hub apply {plan.id}{_yes(plan)}")
+        session.say(f"apply exactly this: {command(plan)}")
 
 
-def _yes(plan: Plan) -> str:
-    """The flag that lets an undo delete what it says; a plan's deletes are a matter of the guard."""
+def title(plan: Plan) -> str:
+    """What a plan is, and of which job."""
+    what = f"Undo of run {plan.undoes}," if plan.undoes else "Plan"
+    return f"{what} {plan.job}"
+
+
+def command(plan: Plan) -> str:
+    """What carries a plan out; an undo's deletes, which no guard knows of, are allowed by it."""
     deletes = plan.count("delete") if plan.undoes else 0
-    return f" --allow-deletes {deletes}" if deletes else ""
+    flag = f" --allow-deletes {deletes}" if deletes else ""
+    return f"connector-hub apply {plan.id}{flag}"
 
 
 def ends(hub: Hub, plan: Plan) -> str:
