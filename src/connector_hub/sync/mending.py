@@ -62,9 +62,11 @@ async def mend(
     if Can.UPDATE not in place.resource.can:
         raise _elsewhere(side, letter, "the hub cannot write there")
     values = {n: parsed(place.spoke, n, text) for n, text in texts.items()}
-    for name in values:
+    for name, value in values.items():
         if name not in place.spoke.writable:
             raise _elsewhere(side, letter, f"its mapping only reads {name}")
+        if not place.spoke.can_say(name, value):
+            raise ConfigError(f"{side.connection} has nothing like that for {name}")
     await reconcile(run)
     now = await _now(run, side, letter)
     item = _item(run, side, letter, now, values)
@@ -104,8 +106,8 @@ def parsed(spoke: Spoke, name: str, text: str) -> Any:
                 f"that is no word of {name}", hint=did_you_mean(text, words)
             )
         return text == "true" if spec.kind == "boolean" else text
-    view, bad = spoke.view(tuple(text if n == name else ABSENT for n in spoke.names))
-    if bad:
+    view, bad = spoke.whole(tuple(text if n == name else ABSENT for n in spoke.kept))
+    if bad or name not in view:
         raise ConfigError(f"that is no {spec.kind}, which {name} is")
     return view[name]
 
@@ -170,7 +172,8 @@ def _item(
         patch.fields,
         version=now.version,
     )
-    return Item(change, side, dict(values), write, resource)
+    wanted = side.place(resource).spoke.filled(values)
+    return Item(change, side, wanted, write, resource)
 
 
 def _not_taken(run: JobRun, item: Item) -> tuple[str, ...]:
