@@ -190,3 +190,13 @@ async def test_a_run_over_leads_and_contacts_is_explained_and_undone(
         later(vendors)
         receipt = await hub.sync("contacts")
         assert receipt.writes == {"billing": 0, "sales": 0}
+
+
+async def test_what_is_read_as_contacts_is_the_resource_that_a_job_uses(
+    opened: Opener, vendors: Vendors
+) -> None:
+    vendors["billing"].edit("Contact", {"LastName": "Ada", "Email": "ada@x.org"})
+    lead(vendors, 1)
+    async with opened("both") as hub:
+        found = [v["email"] async for v in hub.view("billing", "contact")]
+    assert found == ["ada@x.org"]

@@ -1734,11 +1734,17 @@ class Hub:
 
         Args:
             connection: a connection of the project.
-            entity: what to read them as.
+            entity: what to read them as; of several resources that hold such, the one that a job uses.
             since: an ISO date or instant; records not changed since are left out.
         """
         live = await self.connect(connection)
-        mapping = self.project.mapping_at(connection, entity, None)
+        in_use = (
+            end.resource
+            for job in self.project.jobs.values()
+            for end in (job.left, job.right)
+            if (job.entity, end.connection) == (entity, connection)
+        )
+        mapping = self.project.mapping_at(connection, entity, next(in_use, None))
         await self._look_up(entity, Side(connection, mapping.resource))
         spoke = self._spoke(self.project.entity(entity), mapping, connection)
         from_ = datetime.fromisoformat(since) if since else None
