@@ -67,12 +67,12 @@ class Bases:
         plain = [None if r is ABSENT or r == "" else r for r in raws]
         return blake2b(orjson.dumps(plain), key=self.key, digest_size=_RECORD).digest()
 
-    def unchanged(self, packed: bytes | None, record_hash: bytes) -> bool:
+    def unchanged(self, packed: bytes | None, raws: Raws) -> bool:
         """Whether the vendor moved nothing since this row was written, under the same rules."""
         return (
             packed is not None
-            and packed[_LAYOUT:_HEAD] == record_hash
             and packed[:_LAYOUT] == self._head
+            and packed[_LAYOUT:_HEAD] == self.record_hash(raws)
         )
 
     def settled(
