@@ -33,6 +33,7 @@ _TENANT = 1
 _BUSY_MS = 5_000
 _CACHE_KIB = 16_384
 _PLAN = "id, job, made, state, decided, person, document"
+_THING = "(select id from thing where hub=?)"
 
 
 def _packed(value: Any) -> Any:
@@ -208,6 +209,23 @@ class SqliteStore:
             marks = ",".join("?" * len(part))
             yield from self._run(sql.format(marks), (*before, *part))
 
+    def _place(self, account: str, resource: str) -> int:
+        """The number of an account's resource in the rows of its records."""
+        at = (_TENANT, account, resource)
+        return self._number("place", "account=? and resource=?", at)
+
+    def _side(self, job: str, side: str) -> int:
+        """The number of a job's side in the rows of its records."""
+        return self._number("side", "job=? and name=?", (_TENANT, job, side))
+
+    def _number(self, table: str, names: str, values: Sequence[Any]) -> int:
+        query = f"select id from {table} where tenant=? and {names}"  # noqa: S608 - constants
+        row = self._one(query, values)
+        if row is None:
+            self._run(f"insert or ignore into {table} values(null,?,?,?)", values)
+            row = self._one(query, values)
+        return int(row[0])
+
     def pinned(self, connection: str) -> str | None:
         """The account a connection belongs to."""
         row = self._one(
@@ -228,9 +246,9 @@ class SqliteStore:
     ) -> dict[str, Link]:
         """Links by record id."""
         found = self._in(
-            "select record, hub, gone from link where tenant=? and account=? and resource=? "
-            "and record in ({})",
-            (_TENANT, account, resource),
+            "select record, hub, gone from link cross join thing on thing.id=link.thing "
+            "where place=? and record in ({})",
+            (self._place(account, resource),),
             records,
         )
         return {r: Link(hub, bool(gone)) for r, hub, gone in found}
@@ -240,9 +258,10 @@ class SqliteStore:
     ) -> dict[bytes, tuple[str, bool]]:
         """The record of each hub id at one resource, and whether it is gone."""
         found = self._in(
-            "select hub, record, gone from link where tenant=? and account=? and resource=? "
-            "and hub in ({}) order by gone desc",
-            (_TENANT, account, resource),
+            "select hub, record, gone from thing "
+            "cross join link indexed by link_thing on link.thing=thing.id "
+            "where place=? and hub in ({}) order by gone desc",
+            (self._place(account, resource),),
             hubs,
         )
         return {hub: (record, bool(gone)) for hub, record, gone in found}
@@ -250,9 +269,14 @@ class SqliteStore:
     def link(self, rows: Iterable[tuple[str, str, str, bytes]]) -> None:
         """Add links: (account, resource, record, hub). Who waited for them is looked at again."""
         listed = list(rows)
+        places = {at: self._place(*at) for at in {(a, r) for a, r, _, _ in listed}}
         self._many(
-            "insert or replace into link values(?,?,?,?,?,0)",
-            ((_TENANT, a, r, i, h) for a, r, i, h in listed),
+            "insert or ignore into thing values(null,?)",
+            ((h,) for h in dict.fromkeys(h for *_, h in listed)),
+        )
+        self._many(
+            f"insert or replace into link values(?,?,{_THING},0)",
+            ((places[a, r], i, h) for a, r, i, h in listed),
         )
         if (
             self._one("select 1 from waiting where tenant=? limit 1", (_TENANT,))
@@ -275,18 +299,20 @@ class SqliteStore:
 
     def lose(self, account: str, resource: str, records: Collection[str]) -> None:
         """These records are gone: their links become tombstones."""
-        for i in records:
-            self._run(
-                "update link set gone=1 where tenant=? and account=? and resource=? and record=?",
-                (_TENANT, account, resource, i),
-            )
+        place = self._place(account, resource)
+        self._many(
+            "update link set gone=1 where place=? and record=?",
+            ((place, r) for r in records),
+        )
 
     def things(
         self, hubs: Collection[bytes]
     ) -> list[tuple[bytes, str, str, str, bool]]:
         """All records of these things: (hub, account, resource, record, whether it is gone)."""
         rows = self._in(
-            "select hub, account, resource, record, gone from link where tenant=? and hub in ({})",
+            "select hub, account, resource, record, gone from thing "
+            "cross join link indexed by link_thing on link.thing=thing.id "
+            "cross join place on place.id=link.place where tenant=? and hub in ({})",
             (_TENANT,),
             hubs,
         )
@@ -294,9 +320,10 @@ class SqliteStore:
 
     def unlink(self, account: str, resource: str, records: Collection[str]) -> None:
         """Forget these records' links, as if they had never been met."""
+        place = self._place(account, resource)
         self._many(
-            "delete from link where tenant=? and account=? and resource=? and record=?",
-            ((_TENANT, account, resource, r) for r in records),
+            "delete from link where place=? and record=?",
+            ((place, r) for r in records),
         )
 
     def enlist(self, job: str, rows: Iterable[tuple[SideName, str]]) -> None:
@@ -319,8 +346,8 @@ class SqliteStore:
         """How many live links a resource has."""
         return int(
             self._one(
-                "select count(*) from link where tenant=? and account=? and resource=? and gone=0",
-                (_TENANT, account, resource),
+                "select count(*) from link where place=? and gone=0",
+                (self._place(account, resource),),
             )[0]
         )
 
@@ -345,8 +372,9 @@ class SqliteStore:
     def bases(self, job: str, side: str, hubs: Collection[bytes]) -> dict[bytes, bytes]:
         """Packed bases by hub id."""
         found = self._in(
-            "select hub, packed from base where tenant=? and job=? and side=? and hub in ({})",
-            (_TENANT, job, side),
+            "select hub, packed from thing cross join base on base.thing=thing.id "
+            "where side=? and hub in ({})",
+            (self._side(job, side),),
             hubs,
         )
         return dict(found)
@@ -354,17 +382,19 @@ class SqliteStore:
     def set_bases(
         self, job: str, side: str, rows: Iterable[tuple[bytes, bytes]]
     ) -> None:
-        """Store packed bases."""
+        """Store packed bases of things that are linked."""
+        at = self._side(job, side)
         self._many(
-            "insert or replace into base values(?,?,?,?,?)",
-            ((_TENANT, job, side, hub, packed) for hub, packed in rows),
+            f"insert or replace into base values({_THING},?,?)",
+            ((hub, at, packed) for hub, packed in rows),
         )
 
     def forget_bases(self, job: str, hubs: Collection[bytes]) -> None:
         """These things meet for the first time again."""
+        sides = [self._side(job, side) for side in SIDES]
         self._many(
-            "delete from base where tenant=? and job=? and side=? and hub=?",
-            ((_TENANT, job, side, hub) for side in SIDES for hub in hubs),
+            f"delete from base where thing={_THING} and side=?",  # noqa: S608 - a constant
+            ((hub, side) for side in sides for hub in hubs),
         )
 
     def passed(
@@ -374,9 +404,8 @@ class SqliteStore:
         return {
             r[0]
             for r in self._in(
-                "select record from identity where tenant=? and job=? and side=? and pass=? "
-                "and record in ({})",
-                (_TENANT, job, side, number),
+                "select record from identity where side=? and pass=? and record in ({})",
+                (self._side(job, side), number),
                 records,
             )
         }
@@ -386,8 +415,8 @@ class SqliteStore:
         return {
             r[0]
             for r in self._in(
-                "select record from identity where tenant=? and job=? and side=? and record in ({})",
-                (_TENANT, job, side),
+                "select record from identity where side=? and record in ({})",
+                (self._side(job, side),),
                 records,
             )
         }
@@ -397,10 +426,10 @@ class SqliteStore:
     ) -> Iterator[tuple[str, str]]:
         """Linked records of two resources, each given as (account, resource)."""
         yield from self._run(
-            "select a.record, b.record from link a cross join link b on b.tenant=a.tenant and b.hub=a.hub "
-            "and b.account=? and b.resource=? and b.gone=0 "
-            "where a.tenant=? and a.account=? and a.resource=? and a.gone=0 order by a.record",
-            (*right, _TENANT, *left),
+            "select a.record, b.record from link a "
+            "cross join link b indexed by link_thing on b.thing=a.thing "
+            "and b.place=? and b.gone=0 where a.place=? and a.gone=0 order by a.record",
+            (self._place(*right), self._place(*left)),
         )
 
     def index(
@@ -412,18 +441,14 @@ class SqliteStore:
     ) -> None:
         """Identity marks of records: (record, filled sets, marks); replaces what was known."""
         listed = list(rows)
-        known = self._in(
-            "select distinct record from identity where tenant=? and job=? and side=? "
-            "and record in ({})",
-            (_TENANT, job, side),
-            [r[0] for r in listed],
-        )
         with self.transaction():
-            self.forget(job, side, [r[0] for r in known])
+            known = self.indexed(job, side, [r[0] for r in listed])
+            self.forget(job, side, known)
+            at = self._side(job, side)
             self._many(
-                "insert or replace into identity values(?,?,?,?,?,?,?)",
+                "insert or replace into identity values(?,?,?,?,?)",
                 (
-                    (_TENANT, job, side, record, mark, filled, number)
+                    (at, record, mark, filled, number)
                     for record, filled, marks in listed
                     for mark in marks or (b"",)
                 ),
@@ -431,23 +456,25 @@ class SqliteStore:
 
     def touch(self, job: str, side: str, records: Collection[str], number: int) -> None:
         """A pass met these records again, unchanged."""
+        at = self._side(job, side)
         self._many(
-            "update identity set pass=? where tenant=? and job=? and side=? and record=?",
-            ((number, _TENANT, job, side, r) for r in records),
+            "update identity set pass=? where side=? and record=?",
+            ((number, at, r) for r in records),
         )
 
     def forget(self, job: str, side: str, records: Collection[str]) -> None:
         """Take gone records out of the identity index."""
+        at = self._side(job, side)
         self._many(
-            "delete from identity where tenant=? and job=? and side=? and record=?",
-            ((_TENANT, job, side, r) for r in records),
+            "delete from identity where side=? and record=?",
+            ((at, r) for r in records),
         )
 
     def sweep(self, job: str, side: str, number: int) -> list[str]:
         """Drop from the index what a whole pass of that number did not see; the records dropped."""
         dropped = self._run(
-            "delete from identity where tenant=? and job=? and side=? and pass<>? returning record",
-            (_TENANT, job, side, number),
+            "delete from identity where side=? and pass<>? returning record",
+            (self._side(job, side), number),
         )
         return list({record for (record,) in dropped})
 
@@ -458,23 +485,24 @@ class SqliteStore:
 
         Record keys are no identity; they are asked for by ``kin``.
         """
+        # The pluses keep SQLite from scanning the marks between these bounds on b's side, too.
+        here, across = self._side(job, side), self._side(job, other)
         for record, there, mark, kin, filled in self._in(
             "select a.record, b.side, b.mark, b.record, b.filled from identity a "
-            "cross join identity b on b.tenant=a.tenant and b.job=a.job and b.side in (?,?) "
+            "cross join identity b on b.side in (?,?) "
             "and b.mark=a.mark and (b.record<>a.record or b.side<>a.side) "
-            "where a.tenant=? and a.job=? and a.side=? and a.mark>x'' and a.mark<x'ff' "
-            "and a.record in ({})",
-            (side, other, _TENANT, job, side),
+            "where a.side=? and +a.mark>x'' and +a.mark<x'ff' and a.record in ({})",
+            (here, across, here),
             records,
         ):
-            yield record, there == other, Kin(kin, mark[0], filled)
+            yield record, there == across, Kin(kin, mark[0], filled)
 
     def keyed(self, job: str, side: str) -> bool:
         """Whether any record of a side carries a record key."""
         return (
             self._one(
-                "select 1 from identity where tenant=? and job=? and side=? and mark>=x'ff' limit 1",
-                (_TENANT, job, side),
+                "select 1 from identity where side=? and mark>=x'ff' limit 1",
+                (self._side(job, side),),
             )
             is not None
         )
@@ -485,8 +513,8 @@ class SqliteStore:
         """Who carries these marks on a side."""
         found: dict[bytes, list[Kin]] = {}
         for mark, record, filled in self._in(
-            "select mark, record, filled from identity where tenant=? and job=? and side=? and mark in ({})",
-            (_TENANT, job, side),
+            "select mark, record, filled from identity where side=? and mark in ({})",
+            (self._side(job, side),),
             marks,
         ):
             found.setdefault(mark, []).append(Kin(record, mark[0], filled))

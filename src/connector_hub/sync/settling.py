@@ -135,7 +135,12 @@ def _outcome(run: JobRun, s: _Settling, i: Item) -> str:
 def _remember(run: JobRun, settling: Sequence[_Settling]) -> None:
     """Both records of a pair are linked; each side's base is what both agree on."""
     store, job = run.store, run.job.name
-    links: list[tuple[str, str, str, bytes]] = []
+    store.link(
+        side.link_row(now.id, s.change.hub)
+        for side in run.sides
+        for s in settling
+        if (now := _now(s, side.name)) is not None
+    )
     for side in run.sides:
         old = _old_bases(run, side, [s.change for s in settling])
         rows: list[tuple[bytes, bytes]] = []
@@ -143,7 +148,6 @@ def _remember(run: JobRun, settling: Sequence[_Settling]) -> None:
             now = _now(s, side.name)
             if now is None:
                 continue
-            links.append(side.link_row(now.id, s.change.hub))
             before = old.get(s.change.hub)
             rows.append((s.change.hub, _base(side, s, now, before)))
         store.set_bases(job, side.name, rows)
@@ -153,7 +157,6 @@ def _remember(run: JobRun, settling: Sequence[_Settling]) -> None:
             if s.change.action == "create" and side.name in s.taken
         ]
         index(run, side, made, made=True)
-    store.link(links)
     for name in run.job.read_from:
         waiting = [
             (s.change.record, s.change.waits)
