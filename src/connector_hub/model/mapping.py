@@ -18,7 +18,7 @@ from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from connector_hub.model.entity import KINDS, Entity, FieldSpec
 from connector_hub.model.record import EMPTY, LinkPatch, Ref, Want
@@ -390,8 +390,7 @@ class Bad:
     reject: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(Struct, frozen=True, gc=False):
     """What to write: hub-typed values by path, and links by association."""
 
     fields: Map[str, Any]

@@ -18,6 +18,7 @@ from hashlib import blake2b
 from typing import Any
 
 import orjson
+from msgspec import Struct
 from xxhash import xxh3_64_digest
 
 from connector_hub.model.mapping import ABSENT, Raws, Spoke
@@ -33,8 +34,7 @@ OUTSIDE = b"\xff" * (_FIELD - 1) + b"\xfe"
 _BLANK = xxh3_64_digest(b"")
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(Struct, frozen=True, gc=False):
     """A row, unpacked: the record's hash, and each field's in the order of ``Spoke.kept``."""
 
     record: bytes

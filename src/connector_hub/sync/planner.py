@@ -9,10 +9,10 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from connector_hub.model.job import SIDES, Policy, SideName, across
 from connector_hub.model.link import Kin, Match, alike, match
@@ -36,8 +36,7 @@ FIELDS = "fields"
 """The kind of conflict in which both sides changed a field."""
 
 
-@dataclass(slots=True)
-class Subject:
+class Subject(Struct, eq=False, gc=False):
     """A record on its way to a change, with its counterpart."""
 
     seen: Seen
@@ -48,8 +47,8 @@ class Subject:
     """The counterpart: None where none is known, empty where it is gone."""
     there: Seen | None = None
     there_base: Base | None = None
-    view: dict[str, Any] = field(default_factory=dict)
-    there_view: dict[str, Any] = field(default_factory=dict)
+    view: dict[str, Any] = {}
+    there_view: dict[str, Any] = {}
     hidden: Mapping[str, Any] | None = None
     there_hidden: Mapping[str, Any] | None = None
     """Fields outside their conditions."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from connector_hub.errors import (
     Exists,
@@ -32,8 +31,7 @@ from connector_hub.sync.views import read_views
 from connector_hub.sync.writing import Item, is_ours
 
 
-@dataclass(slots=True)
-class _Taken:
+class _Taken(Struct, gc=False):
     """How a side's record stands after its write.
 
     ``differs``: written fields that came out otherwise; ``edited`` when a person did that.
@@ -46,14 +44,13 @@ class _Taken:
     lacks: frozenset[str] = frozenset()
 
 
-@dataclass(slots=True)
-class _Settling:
+class _Settling(Struct, eq=False, gc=False):
     """A change with the writes that were made for it."""
 
     change: Change
-    items: list[Item] = field(default_factory=list)
-    taken: dict[SideName, _Taken] = field(default_factory=dict)
-    outcomes: list[str] = field(default_factory=list)
+    items: list[Item] = []
+    taken: dict[SideName, _Taken] = {}
+    outcomes: list[str] = []
 
 
 def settle(run: JobRun, changes: Iterable[Change], items: Sequence[Item]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from connector_hub.errors import (
     Exists,
@@ -27,8 +28,7 @@ _TRIES = 3
 _WRITERS = 4
 
 
-@dataclass(slots=True)
-class Item:
+class Item(Struct, eq=False, gc=False):
     """One write of a change, to one side."""
 
     change: Change
