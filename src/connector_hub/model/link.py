@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from hashlib import sha1
 from typing import Literal
 
@@ -65,10 +65,13 @@ class Match(Struct, frozen=True, gc=False):
     records: tuple[str, ...] = ()
 
 
+_NEW = Match("new")
+
+
 def match(
     record: str,
     filled: int,
-    same_side: Iterable[Kin],
+    same_side: Sequence[Kin],
     other_side: Sequence[Kin],
     taken: frozenset[str],
 ) -> Match:
@@ -80,6 +83,8 @@ def match(
     """
     if not filled:
         return Match("unknown")
+    if not (same_side or other_side):
+        return _NEW
     twins = sorted(
         {k.record for k in same_side if k.record != record and alike(filled, k)}
     )
@@ -90,4 +95,4 @@ def match(
         return Match("candidates", tuple(there))
     if there and there[0] in taken:
         return Match("taken", tuple(there))
-    return Match("one", tuple(there)) if there else Match("new")
+    return Match("one", tuple(there)) if there else _NEW

@@ -420,6 +420,8 @@ class Spoke:
     kept: tuple[str, ...]
     prints: tuple[str, ...]
     writable: frozenset[str]
+    associations: tuple[tuple[str, str, LinkRule], ...]
+    """Link fields that are kept as associations: (field, association, rule)."""
     want: Want
     raws: Callable[[Map[str, Any], Map[str, Sequence[Ref]]], Raws]
     view: Callable[[Raws], tuple[dict[str, Any], list[Bad]]]
@@ -462,13 +464,11 @@ class Spoke:
 
     def patch(self, view: Map[str, Any], was: Map[str, Any] = EMPTY) -> Patch:
         """What to write so that the record shows ``view``; links replace those of ``was``."""
-        links: dict[str, LinkPatch] = {}
-        for name in view:
-            rule = self.mapping.rules[name]
-            if rule.link and rule.link.association:
-                links[rule.link.association] = _relink(
-                    rule.link, view[name], was.get(name)
-                )
+        links = {
+            association: _relink(link, view[name], was.get(name))
+            for name, association, link in self.associations
+            if name in view
+        }
         return Patch(self.put(view), links)
 
 
@@ -524,7 +524,11 @@ def compile_mapping(
         if not r.one_way and all(t.put is not None for t in made[r.field])
     )
     paths = {p for r in rules for p in _paths(r)}
-    assocs = {r.link.association for r in rules if r.link and r.link.association}
+    assocs = tuple(
+        (r.field, r.link.association, r.link)
+        for r in rules
+        if r.link and r.link.association
+    )
     more = [(r, i, path) for r in rules for i, path in enumerate(r.also)]
     whole = _compile_view(rules, entity, made, looked)
     conditions = {
@@ -540,7 +544,8 @@ def compile_mapping(
             *(_print(path) for *_, path in more),
         ),
         writable=writable,
-        want=Want(frozenset(paths), frozenset(assocs)),
+        associations=assocs,
+        want=Want(frozenset(paths), frozenset(a for _, a, _ in assocs)),
         raws=_compile_raws(rules),
         view=_inside(whole, conditions) if conditions else whole,
         put=_compile_put(rules, entity, made, writable, looked),
@@ -800,7 +805,7 @@ def _reading(  # noqa: PLR0917 - one rule, all it is read by
         words = {v: _word(spec, w) for w, vs in rule.table.items() for v in vs}
         known = rule.other not in {"leave", "reject"}
         other = _word(spec, rule.other) if known else None
-        yield f"v = {src.bind(_as_text)}({raw})"
+        yield f"v = {raw} if {raw}.__class__ is str else {src.bind(_as_text)}({raw})"
         for t in transforms:
             yield f"v = {_step(src, t)} if v is not None else None"
         yield f"v = {src.bind(_table_reader(words, other))}(v) if v is not None else None"

@@ -414,7 +414,10 @@ class HubSpot(Connector):
         return "upsert" if self.key else "create"
 
     def _input(self, w: Write) -> dict[str, Any]:
-        properties = {p[len(PREFIX) :]: spelled(v) for p, v in w.fields.items()}
+        properties = {
+            p[len(PREFIX) :]: v if v.__class__ is str else spelled(v)
+            for p, v in w.fields.items()
+        }
         found: dict[str, Any] = {
             "properties": properties,
             "objectWriteTraceId": w.trace,
@@ -908,6 +911,4 @@ _SPELLED: Mapping[type, Callable[[Any], str]] = {
 
 def spelled(value: Any) -> str:
     """A hub value as HubSpot's text (https://developers.hubspot.com/docs/guides/api/crm/properties)."""
-    if value.__class__ is str:
-        return value
     return _SPELLED.get(value.__class__, str)(value)
