@@ -33,6 +33,7 @@ _TENANT = 1
 _BUSY_MS = 5_000
 _CACHE_KIB = 16_384
 _PLAN = "id, job, made, state, decided, person, document"
+_IDLE = "(plan, n) not in (select plan, n from writing where tenant=? and job=?)"
 _THING = "(select id from thing where hub=?)"
 
 
@@ -1141,8 +1142,8 @@ class SqliteStore:
                 at,
             )
             self._run(
-                f"delete from window where tenant=? and job=? and seed is null and plan not in ({kept})",  # noqa: S608 - a constant
-                at,
+                f"delete from window where tenant=? and job=? and {_IDLE} and plan not in ({kept})",  # noqa: S608 - a constant
+                (*mine, *at),
             )
 
     def expire(self, now: datetime) -> None:
@@ -1178,8 +1179,8 @@ class SqliteStore:
         at = (_TENANT, job, plan)
         self._run("delete from staged where tenant=? and job=? and plan=?", at)
         self._run(
-            "delete from window where tenant=? and job=? and plan=? and seed is null",
-            at,
+            f"delete from window where tenant=? and job=? and plan=? and {_IDLE}",  # noqa: S608 - a constant
+            (*at, _TENANT, job),
         )
 
     def stage(
@@ -1232,7 +1233,7 @@ class SqliteStore:
     ) -> None:
         """Keep a window of changes, sealed."""
         self._run(
-            "insert or replace into window values(?,?,?,?,null,?)",
+            "insert or replace into window values(?,?,?,?,?)",
             (_TENANT, job, plan, n, self._sealed(plan, n, changes)),
         )
 
@@ -1253,8 +1254,8 @@ class SqliteStore:
     def open_window(self, job: str, plan: str, n: int, seed: bytes) -> None:
         """Commit that a window is about to be written: its changes are intents from here on."""
         self._run(
-            "update window set seed=? where tenant=? and job=? and plan=? and n=?",
-            (seed, _TENANT, job, plan, n),
+            "insert or replace into writing values(?,?,?,?,?)",
+            (_TENANT, job, plan, n, seed),
         )
 
     def open_windows(self, job: str) -> list[tuple[str, int, list[Change]]]:
@@ -1262,8 +1263,8 @@ class SqliteStore:
         return [
             (plan, n, _CHANGES.decode(self._opened(plan, n, sealed)))
             for plan, n, sealed in self._run(
-                "select plan, n, payload from window where tenant=? and job=? and seed is not null "
-                "order by plan, n",
+                "select plan, n, payload from writing cross join window using(tenant, job, plan, n) "
+                "where tenant=? and job=? order by plan, n",
                 (_TENANT, job),
             )
         ]
@@ -1279,9 +1280,11 @@ class SqliteStore:
                 (self._sealed(plan, n, rest), *at),
             )
         else:
-            self._run(
-                "delete from window where tenant=? and job=? and plan=? and n=?", at
-            )
+            for table in ("window", "writing"):
+                self._run(
+                    f"delete from {table} where tenant=? and job=? and plan=? and n=?",  # noqa: S608 - a constant
+                    at,
+                )
 
     def _sealed(self, plan: str, n: int, rows: Any) -> bytes:
         return self.vault.seal(_ENCODER.encode(rows), f"{plan}/{n}".encode())

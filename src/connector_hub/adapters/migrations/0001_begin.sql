@@ -52,10 +52,10 @@ create table plan(id text primary key, tenant int, job text, made text, state te
 create index plan_made on plan(tenant, made);
 -- Pages that were read and wait to be planned.
 create table staged(tenant int, job text, plan text, side text, n int, payload blob not null, primary key(tenant, job, plan, side, n)) without rowid;
--- Windows of changes. One that is being written carries the seed of its trace ids: these are the intents.
-create table window(tenant int, job text, plan text, n int, seed blob, payload blob not null,
-  primary key(tenant, job, plan, n)) without rowid;
-create index window_open on window(tenant, job) where seed is not null;
+-- Windows of changes. Those that are being written, with the seed of their trace ids, are the intents:
+-- in a table of their own, because marking a window in its row would write its payload again.
+create table window(tenant int, job text, plan text, n int, payload blob not null, primary key(tenant, job, plan, n)) without rowid;
+create table writing(tenant int, job text, plan text, n int, seed blob not null, primary key(tenant, job, plan, n)) without rowid;
 
 -- The records a job is held to while it is a pilot.
 create table pilot(tenant int, job text, side text, record text, primary key(tenant, job, side, record)) without rowid;
