@@ -319,7 +319,7 @@ class Store(Protocol):
         """Open conflicts, oldest first."""
 
     def open_letters(
-        self, job: str, side: str, records: Collection[str]
+        self, job: str, side: str, records: Iterable[str]
     ) -> dict[str, bytes]:
         """The change each record's open dead letter stands for."""
 

@@ -201,7 +201,7 @@ class SqliteStore:
         return self._run(sql, values).fetchone()
 
     def _in(
-        self, sql: str, before: Sequence[Any], values: Collection[Any]
+        self, sql: str, before: Sequence[Any], values: Iterable[Any]
     ) -> Iterator[Any]:
         """Rows of ``sql`` (with one ``{}`` for the list) over chunks of ``values``."""
         todo = list(values)
@@ -756,7 +756,7 @@ class SqliteStore:
         ]
 
     def open_letters(
-        self, job: str, side: str, records: Collection[str]
+        self, job: str, side: str, records: Iterable[str]
     ) -> dict[str, bytes]:
         """The change each record's open dead letter stands for."""
         if not self._any_open("dead_letter", job):

@@ -872,7 +872,7 @@ def _number(raw: Any) -> Decimal:
     if isinstance(raw, bool):
         raise Unreadable
     try:
-        found = Decimal(str(raw).strip())
+        found = Decimal(str(raw))
     except InvalidOperation:
         raise Unreadable from None
     if not found.is_finite():
@@ -901,7 +901,7 @@ def _datetime(raw: Any) -> datetime:
         found = datetime.fromisoformat(str(raw))
         if found.tzinfo is None:
             raise Unreadable
-        return found.astimezone(UTC)
+        return found if found.tzinfo is UTC else found.astimezone(UTC)
     except (ValueError, OverflowError):
         raise Unreadable from None
 

@@ -838,9 +838,9 @@ def _suppress(run: JobRun, changes: list[Change]) -> list[Change]:
     letters: dict[Member, bytes] = {}
     for side in run.sides:
         there = across(side.name)
-        ids = [
+        ids = (
             x.id for c in changes if there in c.writes() and (x := c.seen(side.name))
-        ]
+        )
         for record, known in run.store.open_letters(
             run.job.name, side.name, ids
         ).items():

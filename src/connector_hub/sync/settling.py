@@ -201,19 +201,18 @@ def _base(side: LiveSide, s: _Settling, now: Seen, before: Base | None) -> bytes
     taken, over, planned = s.taken.get(here), s.taken.get(there), c.seen(here)
     written = c.fields(here) if taken else ()
     lacks = over.lacks if over else frozenset[str]()
-    never = {name for at, name, _, _ in c.waits if at == here} if c.waits else set()
-    never.update(lacks)
-    agreed: set[str] = set()
-    if before is not None:
-        sent = [n for n in c.fields(there) if n not in lacks] if over else ()
-        agreed.update(c.agreed, written, sent)
+    waits = [name for at, name, _, _ in c.waits if at == here]
+    edited = taken.differs if taken and taken.edited else ()
+    never = (*waits, *lacks, *edited)
+    agreed: Collection[str] = ()
+    if before is None:
+        never += (*c.asks, *(() if over else c.fields(there)))
     else:
-        never.update(c.asks, () if over else c.fields(there))
+        sent = [n for n in c.fields(there) if n not in lacks] if over else ()
+        agreed = {*c.agreed, *written, *sent}
     raws = now.raws
     if planned is not None and taken:
         raws = _composed(side, planned, now, written)
-    edited = taken.differs if taken and taken.edited else ()
-    never.update(edited)
     return side.bases.settled(
         c.hub,
         raws,
