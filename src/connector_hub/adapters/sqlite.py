@@ -32,6 +32,8 @@ _CHUNK = 500
 _TENANT = 1
 _BUSY_MS = 5_000
 _CACHE_KIB = 16_384
+_PAGE = 8192
+"""Bytes of a page of a new state: sealed windows go over many, so twice SQLite's own size is cheaper."""
 _PLAN = "id, job, made, state, decided, person, document"
 _IDLE = "(plan, n) not in (select plan, n from writing where tenant=? and job=?)"
 _THING = "(select id from thing where hub=?)"
@@ -99,7 +101,7 @@ class SqliteStore:
                 path, isolation_level=None, timeout=_BUSY_MS / 1000
             )
             self._db.executescript(
-                "pragma journal_mode=wal; pragma synchronous=full;"
+                f"pragma page_size={_PAGE}; pragma journal_mode=wal; pragma synchronous=full;"
                 f"pragma cache_size=-{_CACHE_KIB}; pragma journal_size_limit=67108864;"
                 "create temp table claimed(side text, record text, owner text, primary key(side, record)) "
                 "without rowid;"
