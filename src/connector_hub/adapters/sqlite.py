@@ -94,6 +94,7 @@ class SqliteStore:
     def __init__(self, path: Path | str, vault: Vault) -> None:
         self.vault = vault
         self.path = path
+        self._things: dict[bytes, int] = {}
         if path != ":memory:":
             _private(Path(path))
         with self._errors():
@@ -175,6 +176,7 @@ class SqliteStore:
         if self._db.in_transaction:
             yield
             return
+        self._things.clear()
         with self._errors():
             self._db.execute("begin immediate")
         try:
@@ -229,6 +231,16 @@ class SqliteStore:
             row = self._one(query, values)
         return int(row[0])
 
+    def _numbered(self, hubs: Collection[bytes]) -> Mapping[bytes, int]:
+        """The numbers of things. They are remembered within a transaction: what it made may be undone."""
+        if not self._db.in_transaction:
+            self._things.clear()
+        new = [h for h in hubs if h not in self._things]
+        self._things.update(
+            self._in("select hub, id from thing where hub in ({})", (), new)
+        )
+        return self._things
+
     def pinned(self, connection: str) -> str | None:
         """The account a connection belongs to."""
         row = self._one(
@@ -273,13 +285,12 @@ class SqliteStore:
         """Add links: (account, resource, record, hub). Who waited for them is looked at again."""
         listed = list(rows)
         places = {at: self._place(*at) for at in {(a, r) for a, r, _, _ in listed}}
+        hubs = dict.fromkeys(h for *_, h in listed)
+        self._many("insert or ignore into thing values(null,?)", ((h,) for h in hubs))
+        things = self._numbered(hubs)
         self._many(
-            "insert or ignore into thing values(null,?)",
-            ((h,) for h in dict.fromkeys(h for *_, h in listed)),
-        )
-        self._many(
-            f"insert or replace into link values(?,?,{_THING},0)",
-            ((places[a, r], i, h) for a, r, i, h in listed),
+            "insert or replace into link values(?,?,?,0)",
+            ((places[a, r], i, things[h]) for a, r, i, h in listed),
         )
         if (
             self._one("select 1 from waiting where tenant=? limit 1", (_TENANT,))
@@ -386,10 +397,11 @@ class SqliteStore:
         self, job: str, side: str, rows: Iterable[tuple[bytes, bytes]]
     ) -> None:
         """Store packed bases of things that are linked."""
-        at = self._side(job, side)
+        listed, at = list(rows), self._side(job, side)
+        things = self._numbered([hub for hub, _ in listed])
         self._many(
-            f"insert or replace into base values({_THING},?,?)",
-            ((hub, at, packed) for hub, packed in rows),
+            "insert or replace into base values(?,?,?)",
+            ((things[hub], at, packed) for hub, packed in listed),
         )
 
     def forget_bases(self, job: str, hubs: Collection[bytes]) -> None:
