@@ -328,7 +328,7 @@ class Store(Protocol):
         """Whether there is or was a conflict of that number."""
 
     def open_letters(
-        self, job: str, side: str, records: Collection[str]
+        self, job: str, side: str, records: Iterable[str]
     ) -> dict[str, bytes]:
         """The change each record's open dead letter stands for."""
 

@@ -52,7 +52,8 @@ async def test_where_the_hub_may_not_write_nothing_is(project):
     await refused(project)
     (letter,) = project.store.letters("people")
     run = project.run()
-    run.left.resource = replace(run.left.resource, can=Can.READ)
+    only_read = replace(run.left.resource, can=Can.READ)
+    run.left = replace(run.left, resource=only_read)
     with pytest.raises(ConfigError, match="cannot write there"):
         await mending.mend(run, letter, {"name": "A"})
     assert project.left.writes == 0

@@ -38,7 +38,8 @@ class Plugins:
             p.name: p for p in entry_points(group=hooks.PROJECT)
         }
         self._connectors: dict[str, type[Connector]] = {}
-        self._sandboxes: dict[str, Any] = {}
+        self._sandboxes: list[tuple[Any, str]] = []
+        """Hooks that give sandboxes: importing these takes a web framework, so they are asked when one is."""
         for plugin in extra:
             self._register(plugin, getattr(plugin, "__name__", "an extra plugin"))
 
@@ -78,12 +79,14 @@ class Plugins:
             ConfigError: the plugin has none.
         """
         self.connector(name)
-        if name not in self._sandboxes:
+        found: dict[str, Any] = {}
+        for hook, who in self._sandboxes:
+            found |= _named(hook, who)
+        if name not in found:
             raise ConfigError(
-                f"plugin {name} brings no sandbox",
-                hint=did_you_mean(name, self._sandboxes),
+                f"plugin {name} brings no sandbox", hint=did_you_mean(name, found)
             )
-        return self._sandboxes[name]
+        return found[name]
 
     def _load(self, name: str) -> None:
         point = self._points.get(name)
@@ -118,7 +121,7 @@ class Plugins:
                 f"plugin {who} has a hook the hub does not know: {e}"
             ) from e
         self._connectors |= _named(manager.hook.connector_hub_connectors, who)
-        self._sandboxes |= _named(manager.hook.connector_hub_sandboxes, who)
+        self._sandboxes.append((manager.hook.connector_hub_sandboxes, who))
 
 
 def _refuse_async(plugin: Any, who: str) -> None:

@@ -33,7 +33,11 @@ _CHUNK = 500
 _TENANT = 1
 _BUSY_MS = 5_000
 _CACHE_KIB = 16_384
+_PAGE = 8192
+"""Bytes of a page of a new state: sealed windows go over many, so twice SQLite's own size is cheaper."""
 _PLAN = "id, job, made, state, decided, person, document"
+_IDLE = "(plan, n) not in (select plan, n from writing where tenant=? and job=?)"
+_THING = "(select id from thing where hub=?)"
 
 
 def _packed(value: Any) -> Any:
@@ -102,6 +106,7 @@ class SqliteStore:
     def __init__(self, path: Path | str, vault: Vault) -> None:
         self.vault = vault
         self.path = path
+        self._things: dict[bytes, int] = {}
         if path != ":memory:":
             _private(Path(path))
         with self._errors():
@@ -109,7 +114,7 @@ class SqliteStore:
                 path, isolation_level=None, timeout=_BUSY_MS / 1000
             )
             self._db.executescript(
-                "pragma journal_mode=wal; pragma synchronous=full;"
+                f"pragma page_size={_PAGE}; pragma journal_mode=wal; pragma synchronous=full;"
                 f"pragma cache_size=-{_CACHE_KIB}; pragma journal_size_limit=67108864;"
                 "create temp table claimed(side text, record text, owner text, primary key(side, record)) "
                 "without rowid;"
@@ -183,6 +188,7 @@ class SqliteStore:
         if self._db.in_transaction:
             yield
             return
+        self._things.clear()
         with self._errors():
             self._db.execute("begin immediate")
         try:
@@ -211,7 +217,7 @@ class SqliteStore:
         return self._run(sql, values).fetchone()
 
     def _in(
-        self, sql: str, before: Sequence[Any], values: Collection[Any]
+        self, sql: str, before: Sequence[Any], values: Iterable[Any]
     ) -> Iterator[Any]:
         """Rows of ``sql`` (with one ``{}`` for the list) over chunks of ``values``."""
         todo = list(values)
@@ -219,6 +225,33 @@ class SqliteStore:
             part = todo[i : i + _CHUNK]
             marks = ",".join("?" * len(part))
             yield from self._run(sql.format(marks), (*before, *part))
+
+    def _place(self, account: str, resource: str) -> int:
+        """The number of an account's resource in the rows of its records."""
+        at = (_TENANT, account, resource)
+        return self._number("place", "account=? and resource=?", at)
+
+    def _side(self, job: str, side: str) -> int:
+        """The number of a job's side in the rows of its records."""
+        return self._number("side", "job=? and name=?", (_TENANT, job, side))
+
+    def _number(self, table: str, names: str, values: Sequence[Any]) -> int:
+        query = f"select id from {table} where tenant=? and {names}"  # noqa: S608 - constants
+        row = self._one(query, values)
+        if row is None:
+            self._run(f"insert or ignore into {table} values(null,?,?,?)", values)
+            row = self._one(query, values)
+        return int(row[0])
+
+    def _numbered(self, hubs: Collection[bytes]) -> Mapping[bytes, int]:
+        """The numbers of things. They are remembered within a transaction: what it made may be undone."""
+        if not self._db.in_transaction:
+            self._things.clear()
+        new = [h for h in hubs if h not in self._things]
+        self._things.update(
+            self._in("select hub, id from thing where hub in ({})", (), new)
+        )
+        return self._things
 
     def pinned(self, connection: str) -> str | None:
         """The account a connection belongs to."""
@@ -240,9 +273,9 @@ class SqliteStore:
     ) -> dict[str, Link]:
         """Links by record id."""
         found = self._in(
-            "select record, hub, gone from link where tenant=? and account=? and resource=? "
-            "and record in ({})",
-            (_TENANT, account, resource),
+            "select record, hub, gone from link cross join thing on thing.id=link.thing "
+            "where place=? and record in ({})",
+            (self._place(account, resource),),
             records,
         )
         return {r: Link(hub, bool(gone)) for r, hub, gone in found}
@@ -252,9 +285,10 @@ class SqliteStore:
     ) -> dict[bytes, tuple[str, bool]]:
         """The record of each hub id at one resource, and whether it is gone."""
         found = self._in(
-            "select hub, record, gone from link where tenant=? and account=? and resource=? "
-            "and hub in ({}) order by gone desc",
-            (_TENANT, account, resource),
+            "select hub, record, gone from thing "
+            "cross join link indexed by link_thing on link.thing=thing.id "
+            "where place=? and hub in ({}) order by gone desc",
+            (self._place(account, resource),),
             hubs,
         )
         return {hub: (record, bool(gone)) for hub, record, gone in found}
@@ -262,9 +296,13 @@ class SqliteStore:
     def link(self, rows: Iterable[tuple[str, str, str, bytes]]) -> None:
         """Add links: (account, resource, record, hub). Who waited for them is looked at again."""
         listed = list(rows)
+        places = {at: self._place(*at) for at in {(a, r) for a, r, _, _ in listed}}
+        hubs = dict.fromkeys(h for *_, h in listed)
+        self._many("insert or ignore into thing values(null,?)", ((h,) for h in hubs))
+        things = self._numbered(hubs)
         self._many(
-            "insert or replace into link values(?,?,?,?,?,0)",
-            ((_TENANT, a, r, i, h) for a, r, i, h in listed),
+            "insert or replace into link values(?,?,?,0)",
+            ((places[a, r], i, things[h]) for a, r, i, h in listed),
         )
         if (
             self._one("select 1 from waiting where tenant=? limit 1", (_TENANT,))
@@ -287,18 +325,20 @@ class SqliteStore:
 
     def lose(self, account: str, resource: str, records: Collection[str]) -> None:
         """These records are gone: their links become tombstones."""
-        for i in records:
-            self._run(
-                "update link set gone=1 where tenant=? and account=? and resource=? and record=?",
-                (_TENANT, account, resource, i),
-            )
+        place = self._place(account, resource)
+        self._many(
+            "update link set gone=1 where place=? and record=?",
+            ((place, r) for r in records),
+        )
 
     def things(
         self, hubs: Collection[bytes]
     ) -> list[tuple[bytes, str, str, str, bool]]:
         """All records of these things: (hub, account, resource, record, whether it is gone)."""
         rows = self._in(
-            "select hub, account, resource, record, gone from link where tenant=? and hub in ({})",
+            "select hub, account, resource, record, gone from thing "
+            "cross join link indexed by link_thing on link.thing=thing.id "
+            "cross join place on place.id=link.place where tenant=? and hub in ({})",
             (_TENANT,),
             hubs,
         )
@@ -306,9 +346,10 @@ class SqliteStore:
 
     def unlink(self, account: str, resource: str, records: Collection[str]) -> None:
         """Forget these records' links, as if they had never been met."""
+        place = self._place(account, resource)
         self._many(
-            "delete from link where tenant=? and account=? and resource=? and record=?",
-            ((_TENANT, account, resource, r) for r in records),
+            "delete from link where place=? and record=?",
+            ((place, r) for r in records),
         )
 
     def enlist(self, job: str, rows: Iterable[tuple[SideName, str]]) -> None:
@@ -331,8 +372,8 @@ class SqliteStore:
         """How many live links a resource has."""
         return int(
             self._one(
-                "select count(*) from link where tenant=? and account=? and resource=? and gone=0",
-                (_TENANT, account, resource),
+                "select count(*) from link where place=? and gone=0",
+                (self._place(account, resource),),
             )[0]
         )
 
@@ -357,8 +398,9 @@ class SqliteStore:
     def bases(self, job: str, side: str, hubs: Collection[bytes]) -> dict[bytes, bytes]:
         """Packed bases by hub id."""
         found = self._in(
-            "select hub, packed from base where tenant=? and job=? and side=? and hub in ({})",
-            (_TENANT, job, side),
+            "select hub, packed from thing cross join base on base.thing=thing.id "
+            "where side=? and hub in ({})",
+            (self._side(job, side),),
             hubs,
         )
         return dict(found)
@@ -366,17 +408,20 @@ class SqliteStore:
     def set_bases(
         self, job: str, side: str, rows: Iterable[tuple[bytes, bytes]]
     ) -> None:
-        """Store packed bases."""
+        """Store packed bases of things that are linked."""
+        listed, at = list(rows), self._side(job, side)
+        things = self._numbered([hub for hub, _ in listed])
         self._many(
-            "insert or replace into base values(?,?,?,?,?)",
-            ((_TENANT, job, side, hub, packed) for hub, packed in rows),
+            "insert or replace into base values(?,?,?)",
+            ((things[hub], at, packed) for hub, packed in listed),
         )
 
     def forget_bases(self, job: str, hubs: Collection[bytes]) -> None:
         """These things meet for the first time again."""
+        sides = [self._side(job, side) for side in SIDES]
         self._many(
-            "delete from base where tenant=? and job=? and side=? and hub=?",
-            ((_TENANT, job, side, hub) for side in SIDES for hub in hubs),
+            f"delete from base where thing={_THING} and side=?",  # noqa: S608 - a constant
+            ((hub, side) for side in sides for hub in hubs),
         )
 
     def passed(
@@ -386,9 +431,8 @@ class SqliteStore:
         return {
             r[0]
             for r in self._in(
-                "select record from identity where tenant=? and job=? and side=? and pass=? "
-                "and record in ({})",
-                (_TENANT, job, side, number),
+                "select record from identity where side=? and pass=? and record in ({})",
+                (self._side(job, side), number),
                 records,
             )
         }
@@ -398,8 +442,8 @@ class SqliteStore:
         return {
             r[0]
             for r in self._in(
-                "select record from identity where tenant=? and job=? and side=? and record in ({})",
-                (_TENANT, job, side),
+                "select record from identity where side=? and record in ({})",
+                (self._side(job, side),),
                 records,
             )
         }
@@ -409,10 +453,10 @@ class SqliteStore:
     ) -> Iterator[tuple[str, str]]:
         """Linked records of two resources, each given as (account, resource)."""
         yield from self._run(
-            "select a.record, b.record from link a cross join link b on b.tenant=a.tenant and b.hub=a.hub "
-            "and b.account=? and b.resource=? and b.gone=0 "
-            "where a.tenant=? and a.account=? and a.resource=? and a.gone=0 order by a.record",
-            (*right, _TENANT, *left),
+            "select a.record, b.record from link a "
+            "cross join link b indexed by link_thing on b.thing=a.thing "
+            "and b.place=? and b.gone=0 where a.place=? and a.gone=0 order by a.record",
+            (self._place(*right), self._place(*left)),
         )
 
     def index(
@@ -424,18 +468,14 @@ class SqliteStore:
     ) -> None:
         """Identity marks of records: (record, filled sets, marks); replaces what was known."""
         listed = list(rows)
-        known = self._in(
-            "select distinct record from identity where tenant=? and job=? and side=? "
-            "and record in ({})",
-            (_TENANT, job, side),
-            [r[0] for r in listed],
-        )
         with self.transaction():
-            self.forget(job, side, [r[0] for r in known])
+            known = self.indexed(job, side, [r[0] for r in listed])
+            self.forget(job, side, known)
+            at = self._side(job, side)
             self._many(
-                "insert or replace into identity values(?,?,?,?,?,?,?)",
+                "insert or replace into identity values(?,?,?,?,?)",
                 (
-                    (_TENANT, job, side, record, mark, filled, number)
+                    (at, record, mark, filled, number)
                     for record, filled, marks in listed
                     for mark in marks or (b"",)
                 ),
@@ -443,23 +483,25 @@ class SqliteStore:
 
     def touch(self, job: str, side: str, records: Collection[str], number: int) -> None:
         """A pass met these records again, unchanged."""
+        at = self._side(job, side)
         self._many(
-            "update identity set pass=? where tenant=? and job=? and side=? and record=?",
-            ((number, _TENANT, job, side, r) for r in records),
+            "update identity set pass=? where side=? and record=?",
+            ((number, at, r) for r in records),
         )
 
     def forget(self, job: str, side: str, records: Collection[str]) -> None:
         """Take gone records out of the identity index."""
+        at = self._side(job, side)
         self._many(
-            "delete from identity where tenant=? and job=? and side=? and record=?",
-            ((_TENANT, job, side, r) for r in records),
+            "delete from identity where side=? and record=?",
+            ((at, r) for r in records),
         )
 
     def sweep(self, job: str, side: str, number: int) -> list[str]:
         """Drop from the index what a whole pass of that number did not see; the records dropped."""
         dropped = self._run(
-            "delete from identity where tenant=? and job=? and side=? and pass<>? returning record",
-            (_TENANT, job, side, number),
+            "delete from identity where side=? and pass<>? returning record",
+            (self._side(job, side), number),
         )
         return list({record for (record,) in dropped})
 
@@ -470,23 +512,24 @@ class SqliteStore:
 
         Record keys are no identity; they are asked for by ``kin``.
         """
+        # The pluses keep SQLite from scanning the marks between these bounds on b's side, too.
+        here, across = self._side(job, side), self._side(job, other)
         for record, there, mark, kin, filled in self._in(
             "select a.record, b.side, b.mark, b.record, b.filled from identity a "
-            "cross join identity b on b.tenant=a.tenant and b.job=a.job and b.side in (?,?) "
+            "cross join identity b on b.side in (?,?) "
             "and b.mark=a.mark and (b.record<>a.record or b.side<>a.side) "
-            "where a.tenant=? and a.job=? and a.side=? and a.mark>x'' and a.mark<x'ff' "
-            "and a.record in ({})",
-            (side, other, _TENANT, job, side),
+            "where a.side=? and +a.mark>x'' and +a.mark<x'ff' and a.record in ({})",
+            (here, across, here),
             records,
         ):
-            yield record, there == other, Kin(kin, mark[0], filled)
+            yield record, there == across, Kin(kin, mark[0], filled)
 
     def keyed(self, job: str, side: str) -> bool:
         """Whether any record of a side carries a record key."""
         return (
             self._one(
-                "select 1 from identity where tenant=? and job=? and side=? and mark>=x'ff' limit 1",
-                (_TENANT, job, side),
+                "select 1 from identity where side=? and mark>=x'ff' limit 1",
+                (self._side(job, side),),
             )
             is not None
         )
@@ -497,8 +540,8 @@ class SqliteStore:
         """Who carries these marks on a side."""
         found: dict[bytes, list[Kin]] = {}
         for mark, record, filled in self._in(
-            "select mark, record, filled from identity where tenant=? and job=? and side=? and mark in ({})",
-            (_TENANT, job, side),
+            "select mark, record, filled from identity where side=? and mark in ({})",
+            (self._side(job, side),),
             marks,
         ):
             found.setdefault(mark, []).append(Kin(record, mark[0], filled))
@@ -762,7 +805,7 @@ class SqliteStore:
         )
 
     def open_letters(
-        self, job: str, side: str, records: Collection[str]
+        self, job: str, side: str, records: Iterable[str]
     ) -> dict[str, bytes]:
         """The change each record's open dead letter stands for."""
         if not self._any_open("dead_letter", job):
@@ -1164,8 +1207,8 @@ class SqliteStore:
                 at,
             )
             self._run(
-                f"delete from window where tenant=? and job=? and seed is null and plan not in ({kept})",  # noqa: S608 - a constant
-                at,
+                f"delete from window where tenant=? and job=? and {_IDLE} and plan not in ({kept})",  # noqa: S608 - a constant
+                (*mine, *at),
             )
 
     def expire(self, now: datetime) -> None:
@@ -1202,8 +1245,8 @@ class SqliteStore:
         at = (_TENANT, job, plan)
         self._run("delete from staged where tenant=? and job=? and plan=?", at)
         self._run(
-            "delete from window where tenant=? and job=? and plan=? and seed is null",
-            at,
+            f"delete from window where tenant=? and job=? and plan=? and {_IDLE}",  # noqa: S608 - a constant
+            (*at, _TENANT, job),
         )
 
     def stage(
@@ -1256,7 +1299,7 @@ class SqliteStore:
     ) -> None:
         """Keep a window of changes, sealed."""
         self._run(
-            "insert or replace into window(tenant, job, plan, n, payload) values(?,?,?,?,?)",
+            "insert or replace into window values(?,?,?,?,?)",
             (_TENANT, job, plan, n, self._sealed(plan, n, changes)),
         )
 
@@ -1279,8 +1322,8 @@ class SqliteStore:
     ) -> None:
         """Commit that a run is about to write a window: its changes are intents from here on."""
         self._run(
-            "update window set seed=?, run=? where tenant=? and job=? and plan=? and n=?",
-            (seed, run, _TENANT, job, plan, n),
+            "insert or replace into writing values(?,?,?,?,?,?)",
+            (_TENANT, job, plan, n, seed, run),
         )
 
     def writers(self, job: str) -> dict[tuple[str, int], int]:
@@ -1288,7 +1331,7 @@ class SqliteStore:
         return {
             (plan, n): run
             for plan, n, run in self._run(
-                "select plan, n, run from window where tenant=? and job=? and seed is not null",
+                "select plan, n, run from writing where tenant=? and job=?",
                 (_TENANT, job),
             )
         }
@@ -1298,8 +1341,8 @@ class SqliteStore:
         return [
             (plan, n, _CHANGES.decode(self._opened(plan, n, sealed)))
             for plan, n, sealed in self._run(
-                "select plan, n, payload from window where tenant=? and job=? and seed is not null "
-                "order by plan, n",
+                "select plan, n, payload from writing cross join window using(tenant, job, plan, n) "
+                "where tenant=? and job=? order by plan, n",
                 (_TENANT, job),
             )
         ]
@@ -1315,9 +1358,11 @@ class SqliteStore:
                 (self._sealed(plan, n, rest), *at),
             )
         else:
-            self._run(
-                "delete from window where tenant=? and job=? and plan=? and n=?", at
-            )
+            for table in ("window", "writing"):
+                self._run(
+                    f"delete from {table} where tenant=? and job=? and plan=? and n=?",  # noqa: S608 - a constant
+                    at,
+                )
 
     def keep(
         self,

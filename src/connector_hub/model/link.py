@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from hashlib import sha1
 from typing import Literal
+
+from msgspec import Struct
 
 NAMESPACE = uuid.UUID("6f1d3b52-6a3e-5a0c-9d0e-2f8f3c1f7a55")
 """The hub's own UUID namespace (RFC 9562, version 5)."""
@@ -33,16 +34,14 @@ def spelled(hub: bytes) -> str:
     return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True, gc=False):
     """What the hub knows of one record: the thing it is, and whether it is gone."""
 
     hub: bytes
     gone: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Kin:
+class Kin(Struct, frozen=True, gc=False):
     """A record that shares an identity hash with another.
 
     ``slot`` is the identity set they share, ``filled`` the sets it can fill, as a bit mask.
@@ -59,18 +58,20 @@ def alike(mine: int, kin: Kin) -> bool:
     return not mine & kin.filled & earlier
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True, gc=False):
     """What identity says about a record without a link."""
 
     kind: Literal["new", "one", "twins", "candidates", "taken", "unknown"]
     records: tuple[str, ...] = ()
 
 
+_NEW = Match("new")
+
+
 def match(
     record: str,
     filled: int,
-    same_side: Iterable[Kin],
+    same_side: Sequence[Kin],
     other_side: Sequence[Kin],
     taken: frozenset[str],
 ) -> Match:
@@ -82,6 +83,8 @@ def match(
     """
     if not filled:
         return Match("unknown")
+    if not (same_side or other_side):
+        return _NEW
     twins = sorted(
         {k.record for k in same_side if k.record != record and alike(filled, k)}
     )
@@ -92,4 +95,4 @@ def match(
         return Match("candidates", tuple(there))
     if there and there[0] in taken:
         return Match("taken", tuple(there))
-    return Match("one", tuple(there)) if there else Match("new")
+    return Match("one", tuple(there)) if there else _NEW

@@ -18,7 +18,7 @@ from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from connector_hub.model.entity import KINDS, Entity, FieldSpec
 from connector_hub.model.record import EMPTY, LinkPatch, Ref, Want
@@ -390,8 +390,7 @@ class Bad:
     reject: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(Struct, frozen=True, gc=False):
     """What to write: hub-typed values by path, and links by association."""
 
     fields: Map[str, Any]
@@ -421,6 +420,8 @@ class Spoke:
     kept: tuple[str, ...]
     prints: tuple[str, ...]
     writable: frozenset[str]
+    associations: tuple[tuple[str, str, LinkRule], ...]
+    """Link fields that are kept as associations: (field, association, rule)."""
     want: Want
     raws: Callable[[Map[str, Any], Map[str, Sequence[Ref]]], Raws]
     view: Callable[[Raws], tuple[dict[str, Any], list[Bad]]]
@@ -463,13 +464,11 @@ class Spoke:
 
     def patch(self, view: Map[str, Any], was: Map[str, Any] = EMPTY) -> Patch:
         """What to write so that the record shows ``view``; links replace those of ``was``."""
-        links: dict[str, LinkPatch] = {}
-        for name in view:
-            rule = self.mapping.rules[name]
-            if rule.link and rule.link.association:
-                links[rule.link.association] = _relink(
-                    rule.link, view[name], was.get(name)
-                )
+        links = {
+            association: _relink(link, view[name], was.get(name))
+            for name, association, link in self.associations
+            if name in view
+        }
         return Patch(self.put(view), links)
 
     def put_back(self, names: Container[str], raws: Raws, now: Raws) -> Patch:
@@ -544,7 +543,11 @@ def compile_mapping(
         if not r.one_way and all(t.put is not None for t in made[r.field])
     )
     paths = {p for r in rules for p in _paths(r)}
-    assocs = {r.link.association for r in rules if r.link and r.link.association}
+    assocs = tuple(
+        (r.field, r.link.association, r.link)
+        for r in rules
+        if r.link and r.link.association
+    )
     more = [(r, i, path) for r in rules for i, path in enumerate(r.also)]
     whole = _compile_view(rules, entity, made, looked)
     conditions = {
@@ -560,7 +563,8 @@ def compile_mapping(
             *(_print(path) for *_, path in more),
         ),
         writable=writable,
-        want=Want(frozenset(paths), frozenset(assocs)),
+        associations=assocs,
+        want=Want(frozenset(paths), frozenset(a for _, a, _ in assocs)),
         raws=_compile_raws(rules),
         view=_inside(whole, conditions) if conditions else whole,
         put=_compile_put(rules, entity, made, writable, looked),
@@ -820,7 +824,7 @@ def _reading(  # noqa: PLR0917 - one rule, all it is read by
         words = {v: _word(spec, w) for w, vs in rule.table.items() for v in vs}
         known = rule.other not in {"leave", "reject"}
         other = _word(spec, rule.other) if known else None
-        yield f"v = {src.bind(_as_text)}({raw})"
+        yield f"v = {raw} if {raw}.__class__ is str else {src.bind(_as_text)}({raw})"
         for t in transforms:
             yield f"v = {_step(src, t)} if v is not None else None"
         yield f"v = {src.bind(_table_reader(words, other))}(v) if v is not None else None"
@@ -887,7 +891,7 @@ def _number(raw: Any) -> Decimal:
     if isinstance(raw, bool):
         raise Unreadable
     try:
-        found = Decimal(str(raw).strip())
+        found = Decimal(str(raw))
     except InvalidOperation:
         raise Unreadable from None
     if not found.is_finite():
@@ -916,7 +920,7 @@ def _datetime(raw: Any) -> datetime:
         found = datetime.fromisoformat(str(raw))
         if found.tzinfo is None:
             raise Unreadable
-        return found.astimezone(UTC)
+        return found if found.tzinfo is UTC else found.astimezone(UTC)
     except (ValueError, OverflowError):
         raise Unreadable from None
 

@@ -18,6 +18,7 @@ from hashlib import blake2b
 from typing import Any
 
 import orjson
+from msgspec import Struct
 from xxhash import xxh3_64_digest
 
 from connector_hub.model.mapping import ABSENT, Raws, Spoke
@@ -33,8 +34,7 @@ OUTSIDE = b"\xff" * (_FIELD - 1) + b"\xfe"
 _BLANK = xxh3_64_digest(b"")
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(Struct, frozen=True, gc=False):
     """A row, unpacked: the record's hash, and each field's in the order of ``Spoke.kept``."""
 
     record: bytes
@@ -67,12 +67,12 @@ class Bases:
         plain = [None if r is ABSENT or r == "" else r for r in raws]
         return blake2b(orjson.dumps(plain), key=self.key, digest_size=_RECORD).digest()
 
-    def unchanged(self, packed: bytes | None, record_hash: bytes) -> bool:
+    def unchanged(self, packed: bytes | None, raws: Raws) -> bool:
         """Whether the vendor moved nothing since this row was written, under the same rules."""
         return (
             packed is not None
-            and packed[_LAYOUT:_HEAD] == record_hash
             and packed[:_LAYOUT] == self._head
+            and packed[_LAYOUT:_HEAD] == self.record_hash(raws)
         )
 
     def settled(

@@ -8,6 +8,8 @@ from hashlib import blake2b
 from itertools import product
 from typing import Any
 
+from msgspec import Struct
+
 from connector_hub.model.link import spelled
 from connector_hub.model.mapping import Raws, Spoke
 from connector_hub.model.record import EMPTY
@@ -17,8 +19,7 @@ KEY_SLOT = 255
 _DIGEST = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Marks:
+class Marks(Struct, frozen=True, gc=False):
     """A record's identity: one mark for each set it fills, and these sets as a bit mask."""
 
     marks: tuple[bytes, ...]

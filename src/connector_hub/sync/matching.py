@@ -17,6 +17,7 @@ from connector_hub.sync.planner import (
     Subject,
     find_links,
     match_unlinked,
+    relatives,
     view_subjects,
 )
 from connector_hub.sync.reading import read_sides
@@ -101,7 +102,7 @@ def _window(
     view_subjects(run, side, subjects)
     claimed = run.store.claimed(side.name, [s.seen.id for s in subjects])
     unknown = [s for s in subjects if s.there_id is None and s.seen.id not in claimed]
-    found = match_unlinked(run, side, unknown)
+    found = match_unlinked(run, side, unknown, relatives(run, side, unknown))
     for s in subjects:
         mine, who = s.seen.id, label(s.view)
         if mine in claimed:

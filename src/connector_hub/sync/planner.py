@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from connector_hub.model.job import SIDES, Policy, SideName, across
 from connector_hub.model.link import Kin, Match, alike, match
@@ -37,8 +37,11 @@ FIELDS = "fields"
 """The kind of conflict in which both sides changed a field."""
 
 
-@dataclass(slots=True)
-class Subject:
+Relatives = tuple[dict[str, list[Kin]], dict[str, list[Kin]]]
+"""Who shares an identity with each record, on its own side and on the other."""
+
+
+class Subject(Struct, eq=False, gc=False):
     """A record on its way to a change, with its counterpart."""
 
     seen: Seen
@@ -49,8 +52,8 @@ class Subject:
     """The counterpart: None where none is known, empty where it is gone."""
     there: Seen | None = None
     there_base: Base | None = None
-    view: dict[str, Any] = field(default_factory=dict)
-    there_view: dict[str, Any] = field(default_factory=dict)
+    view: dict[str, Any] = {}
+    there_view: dict[str, Any] = {}
     hidden: Mapping[str, Any] | None = None
     there_hidden: Mapping[str, Any] | None = None
     """Fields outside their conditions."""
@@ -82,15 +85,18 @@ async def plan_windows(run: JobRun) -> int:
 
 def _estimate(run: JobRun, changes: Sequence[Change]) -> None:
     """Calls that carrying out a window takes: re-reading it, writing it, reading it back."""
+    looked_at = Counter(c.here for c in changes if c.writes())
+    writes: Counter[tuple[SideName, str]] = Counter(
+        (name, str(c.op)) for c in changes for name in c.writes()
+    )
     for side in run.sides:
-        written = Counter(c.op for c in changes if side.name in c.writes())
-        looked_at = sum(c.here == side.name and bool(c.writes()) for c in changes)
         fetch_way = side.resource.way("fetch")
-        run.cost(side, fetch_way, looked_at, reading=True)
-        run.cost(side, fetch_way, written.total() - written["create"])
-        for op in ("create", "update", "archive"):
-            run.cost(side, run.way(side, op), written[op])
-        run.cost(side, fetch_way, written.total() - written["archive"])
+        n = {op: writes[side.name, op] for op in ALL_WRITES}
+        run.cost(side, fetch_way, looked_at[side.name], reading=True)
+        run.cost(side, fetch_way, n["update"] + n["archive"])
+        for op, rows in n.items():
+            run.cost(side, run.way(side, op), rows)
+        run.cost(side, fetch_way, n["create"] + n["update"])
 
 
 def keep_window(run: JobRun, n: int, changes: Sequence[Change], at: float) -> int:
@@ -156,8 +162,8 @@ async def plan_seen(run: JobRun, side: LiveSide, seen: Sequence[Seen]) -> list[C
     subjects = [Subject(s) for s in seen]
     find_links(run, side, subjects)
     view_subjects(run, side, subjects)
-    await _look_at_kin(run, side, subjects)
-    subjects = _decide(run, side, subjects)
+    kin = await _look_at_kin(run, side, subjects)
+    subjects = _decide(run, side, subjects, kin)
     await _read_counterparts(run, side, subjects)
     decided = run.store.decisions(run.job.name, [s.hub for s in subjects])
     for hub, told in (await by_time(run, _contested(run, side, subjects))).items():
@@ -252,10 +258,14 @@ def _own_keys(
 
 async def _look_at_kin(
     run: JobRun, side: LiveSide, subjects: Sequence[Subject]
-) -> None:
-    """Before records are held because of others: are these still there? A merge leaves no trace in a feed."""
+) -> Relatives:
+    """Before records are held because of others: are these still there? A merge leaves no trace in a feed.
+
+    Returns the relatives of those that have no counterpart, as they are now.
+    """
     unknown = [s for s in subjects if s.there_id is None]
-    same, other = _relatives(run, side, unknown)
+    same, other = relatives(run, side, unknown)
+    moved = False
     doubted = {
         side.name: {k.record for kin in same.values() for k in kin},
         across(side.name): {
@@ -266,21 +276,24 @@ async def _look_at_kin(
         at = run.side(name)
         met = run.store.passed(run.job.name, name, records, run.number)
         here, gone = await fetch(at, sorted(records - met))
+        moved = moved or bool(here or gone)
         with run.store.transaction():
             bury(run, at, list(gone.values()))
             index(run, at, here.values(), met=False)
+    return relatives(run, side, unknown) if moved else (same, other)
 
 
-def _decide(run: JobRun, side: LiveSide, subjects: list[Subject]) -> list[Subject]:
+def _decide(
+    run: JobRun, side: LiveSide, subjects: list[Subject], kin: Relatives
+) -> list[Subject]:
     """Who the unlinked are; those the hub may not decide become conflicts and leave the window."""
     unknown = [s for s in subjects if s.there_id is None]
     if not unknown:
         return subjects
     held: set[int] = set()
-    found = match_unlinked(run, side, unknown)
-    kin = _relatives(
-        run, side, [s for s in unknown if found[s.seen.id].kind == "candidates"]
-    )
+    found = match_unlinked(run, side, unknown, kin)
+    candidates = [s for s in unknown if found[s.seen.id].kind == "candidates"]
+    _, there = relatives(run, side, candidates)
     ids = [s.seen.id for s in unknown]
     doubtful = run.store.doubtful(run.job.name, side.name, ids)
     for s in unknown:
@@ -297,20 +310,20 @@ def _decide(run: JobRun, side: LiveSide, subjects: list[Subject]) -> list[Subjec
             _leave(run, side, s)
             held.add(id(s))
         elif decided.kind != "new" and not _may_create(run, side, decided):
-            _conflict(run, side, s, decided, kin[1].get(s.seen.id, ()))
+            _conflict(run, side, s, decided, there.get(s.seen.id, ()))
             held.add(id(s))
     return [s for s in subjects if id(s) not in held]
 
 
 def match_unlinked(
-    run: JobRun, side: LiveSide, unknown: Sequence[Subject]
+    run: JobRun, side: LiveSide, unknown: Sequence[Subject], kin: Relatives
 ) -> dict[str, Match]:
     """Who the counterpart of each unlinked record is, by record key, else by identity.
 
     Those that are found are given to these records for the rest of the run.
     """
     by_key = _by_key(run, run.other(side), unknown)
-    same, other = _relatives(run, side, unknown)
+    same, other = kin
     taken = _taken(run.other(side), other)
     known = _split(run, same), _split(run, other)
     _add_rivals(run, side, same, other)
@@ -422,9 +435,7 @@ def _by_key(
     return {hubs[m]: [k.record for k in found] for m, found in kin.items()}
 
 
-def _relatives(
-    run: JobRun, side: LiveSide, unknown: Sequence[Subject]
-) -> tuple[dict[str, list[Kin]], dict[str, list[Kin]]]:
+def relatives(run: JobRun, side: LiveSide, unknown: Sequence[Subject]) -> Relatives:
     """Who shares an identity with each subject, on its own side and on the other."""
     same: dict[str, list[Kin]] = {}
     other: dict[str, list[Kin]] = {}
@@ -836,9 +847,9 @@ def _suppress(run: JobRun, changes: list[Change]) -> list[Change]:
     letters: dict[Member, bytes] = {}
     for side in run.sides:
         there = across(side.name)
-        ids = [
+        ids = (
             x.id for c in changes if there in c.writes() and (x := c.seen(side.name))
-        ]
+        )
         for record, known in run.store.open_letters(
             run.job.name, side.name, ids
         ).items():

@@ -111,7 +111,7 @@ def _index(run: JobRun, side: LiveSide, part: Portion, _n: int) -> None:
         same, moved = [], []
         for s in part.seen:
             hub, packed = bases.get(s.id, (b"", None))
-            if side.bases.unchanged(packed, side.bases.record_hash(s.raws)):
+            if side.bases.unchanged(packed, s.raws):
                 same.append(s)
                 continue
             moved.append(s)
@@ -245,7 +245,7 @@ def _stage(
         for s in found.values():
             _, packed = bases.get(s.id, (b"", None))
             if not (forced or run.options.backfill) and side.bases.unchanged(
-                packed, side.bases.record_hash(s.raws)
+                packed, s.raws
             ):
                 same.append(s)
             else:

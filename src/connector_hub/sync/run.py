@@ -198,6 +198,7 @@ class JobRun:
     """The fields that travel, and how."""
 
     _policies: dict[tuple[str, str], Mapping[str, Policy]] = field(default_factory=dict)
+    _travelling: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.policies = policies_between(self.job, self.left.spoke, self.right.spoke)
@@ -230,15 +231,17 @@ class JobRun:
         """The sides whose records travel."""
         return [self.side(n) for n in self.job.read_from]
 
-    def travelling(self, side: LiveSide, record: str, into: str) -> list[str]:
+    def travelling(self, side: LiveSide, record: str, into: str) -> tuple[str, ...]:
         """Fields that may travel from a record to a resource across."""
         here = side.at(record)[0]
         ends = (here, into) if side.name == "left" else (into, here)
-        return [
-            n
-            for n, p in self.policies_of(*ends).items()
-            if p.owner in {None, side.name}
-        ]
+        known = (side.name, *ends)
+        if known not in self._travelling:
+            policies = self.policies_of(*ends).items()
+            self._travelling[known] = tuple(
+                n for n, p in policies if p.owner in {None, side.name}
+            )
+        return self._travelling[known]
 
     @property
     def spelling(self) -> str:

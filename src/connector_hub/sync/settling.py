@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from connector_hub.errors import (
     Exists,
@@ -33,8 +33,7 @@ from connector_hub.sync.views import read_views
 from connector_hub.sync.writing import Item, differing, is_ours
 
 
-@dataclass(slots=True)
-class _Taken:
+class _Taken(Struct, gc=False):
     """How a side's record stands after its write.
 
     ``differs``: written fields that came out otherwise; ``edited`` when a person did that.
@@ -47,14 +46,13 @@ class _Taken:
     lacks: frozenset[str] = frozenset()
 
 
-@dataclass(slots=True)
-class _Settling:
+class _Settling(Struct, eq=False, gc=False):
     """A change with the writes that were made for it."""
 
     change: Change
-    items: list[Item] = field(default_factory=list)
-    taken: dict[SideName, _Taken] = field(default_factory=dict)
-    outcomes: list[str] = field(default_factory=list)
+    items: list[Item] = []
+    taken: dict[SideName, _Taken] = {}
+    outcomes: list[str] = []
 
 
 def settle(run: JobRun, changes: Iterable[Change], items: Sequence[Item]) -> None:
@@ -84,8 +82,8 @@ def settle(run: JobRun, changes: Iterable[Change], items: Sequence[Item]) -> Non
             if s.change.leaves:
                 part(run, s.change.hub, {n: x.id for n in SIDES if (x := _now(s, n))})
     keep(run, items, _differing(settling))
-    for s in settling:
-        _count(run, s)
+    for outcome, n in Counter(_gravest(s) for s in settling).items():
+        run.tally.add(outcome, n if outcome else 0)
 
 
 def _differing(settling: Iterable[_Settling]) -> dict[int, Differs]:
@@ -116,11 +114,19 @@ def _take(
         for i, found in zip(mine, read, strict=True):
             if i.now is None or not isinstance(i.outcome, Done):
                 continue
-            differs = differing(i, found.view, i.now)
-            lacks = _associations(side, differs) if i.looked_up else frozenset[str]()
-            differs = tuple(n for n in differs if n not in lacks)
-            taken = _Taken(i.now, differs, bool(differs) and not is_ours(i), lacks)
+            taken = _Taken(i.now)
+            if found.view != i.wanted or i.change.images is not None:
+                _compare(i, found.view, taken)
             settling[id(i.change)].taken[side.name] = taken
+
+
+def _compare(i: Item, view: Mapping[str, Any], taken: _Taken) -> None:
+    """Which of the written fields came out otherwise."""
+    differs = differing(i, view, taken.now)
+    if i.looked_up:
+        taken.lacks = _associations(i.side, differs)
+    taken.differs = tuple(n for n in differs if n not in taken.lacks)
+    taken.edited = bool(taken.differs) and not is_ours(i)
 
 
 def _associations(side: LiveSide, names: Iterable[str]) -> frozenset[str]:
@@ -154,25 +160,31 @@ def _outcome(run: JobRun, s: _Settling, i: Item) -> str:
 def _remember(run: JobRun, settling: Sequence[_Settling]) -> None:
     """Both records of a pair are linked; each side's base is what both agree on."""
     store, job = run.store, run.job.name
-    links: list[tuple[str, str, str, bytes]] = []
+    stands = {
+        name: [(s, now) for s in settling if (now := _now(s, name)) is not None]
+        for name in SIDES
+    }
+    store.link(
+        side.link_row(now.id, s.change.hub)
+        for side in run.sides
+        for s, now in stands[side.name]
+    )
     for side in run.sides:
         old = _old_bases(run, side, [s.change for s in settling])
-        rows: list[tuple[bytes, bytes]] = []
-        for s in settling:
-            now = _now(s, side.name)
-            if now is None:
-                continue
-            links.append(side.link_row(now.id, s.change.hub))
-            before = old.get(s.change.hub)
-            rows.append((s.change.hub, _base(side, s, now, before)))
-        store.set_bases(job, side.name, rows)
+        store.set_bases(
+            job,
+            side.name,
+            [
+                (s.change.hub, _base(side, s, now, old.get(s.change.hub)))
+                for s, now in stands[side.name]
+            ],
+        )
         made = [
             s.taken[side.name].now
             for s in settling
             if s.change.action == "create" and side.name in s.taken
         ]
         index(run, side, made, made=True)
-    store.link(links)
     for name in run.job.read_from:
         waiting = [
             (s.change.record, s.change.waits)
@@ -181,7 +193,7 @@ def _remember(run: JobRun, settling: Sequence[_Settling]) -> None:
         ]
         if waiting:
             wait_for_links(run, name, waiting)
-    _decided(run, settling)
+    _decided(run, settling, stands)
 
 
 def _remember_put_back(run: JobRun, settling: Sequence[_Settling]) -> None:
@@ -243,27 +255,27 @@ def _base(side: LiveSide, s: _Settling, now: Seen, before: Base | None) -> bytes
     A field that was written across counts as it was planned from: a later edit must look like one.
     """
     c, here, there = s.change, side.name, across(side.name)
-    taken, planned = s.taken.get(here), c.seen(here)
+    taken, over, planned = s.taken.get(here), s.taken.get(there), c.seen(here)
     written = c.fields(here) if taken else ()
-    sent: Collection[str] = ()
-    if there in s.taken:
-        lacks = s.taken[there].lacks
-        sent = [n for n in c.fields(there) if n not in lacks]
-    never = {name for at, name, _, _ in c.waits if at == here}
-    if there in s.taken:
-        never |= s.taken[there].lacks
+    lacks = over.lacks if over else frozenset[str]()
+    waits = [name for at, name, _, _ in c.waits if at == here]
+    edited = taken.differs if taken and taken.edited else ()
+    never = (*waits, *lacks, *edited)
+    agreed: Collection[str] = ()
     if before is None:
-        never |= {*c.asks, *c.fields(there)} - {*sent}
+        never += (*c.asks, *(() if over else c.fields(there)))
+    else:
+        sent = [n for n in c.fields(there) if n not in lacks] if over else ()
+        agreed = {*c.agreed, *written, *sent}
     raws = now.raws
     if planned is not None and taken:
         raws = _composed(side, planned, now, written)
-    edited = taken.differs if taken and taken.edited else ()
     return side.bases.settled(
         c.hub,
         raws,
         before,
-        {*c.agreed, *written, *sent},
-        {*never, *edited},
+        agreed,
+        never,
         outside=_outside(side, raws),
         stale=bool(edited),
     )
@@ -286,20 +298,22 @@ def _composed(
     )
 
 
-def _decided(run: JobRun, settling: Sequence[_Settling]) -> None:
+def _decided(
+    run: JobRun,
+    settling: Sequence[_Settling],
+    stands: Mapping[SideName, Sequence[tuple[_Settling, Seen]]],
+) -> None:
     """These records are through: their dead letters and conflicts close.
 
     The other members of a group, a twin for one, are looked at again by the next run.
     """
     store, job, now = run.store, run.job.name, run.clock.now()
     for side in run.sides:
-        through: dict[bool, list[str]] = {True: [], False: []}
-        for s in settling:
-            seen = _now(s, side.name)
-            if seen is not None and across(side.name) not in _failed(s):
-                through[bool(s.change.asks)].append(seen.id)
-        store.exhume(job, side.name, _cured(run, side, settling), now)
-        for asks, records in through.items():
+        there = across(side.name)
+        through = [(s, x.id) for s, x in stands[side.name] if there not in _failed(s)]
+        store.exhume(job, side.name, _cured(run, side, through), now)
+        for asks in (True, False):
+            records = [record for s, record in through if bool(s.change.asks) is asks]
             kept = FIELDS if asks else ""
             others = store.close_conflicts(job, side.name, records, now, kept=kept)
             run.look_again(others, "twin resolved")
@@ -311,14 +325,12 @@ def _decided(run: JobRun, settling: Sequence[_Settling]) -> None:
             hold(run, asked(run, s.change))
 
 
-def _cured(run: JobRun, side: LiveSide, settling: Sequence[_Settling]) -> list[str]:
+def _cured(
+    run: JobRun, side: LiveSide, through: Sequence[tuple[_Settling, str]]
+) -> list[str]:
     """Records whose dead letters close: not those whose refused write was left out this time, too."""
     there = across(side.name)
-    seen = {
-        x.id: s
-        for s in settling
-        if there not in _failed(s) and (x := _now(s, side.name)) is not None
-    }
+    seen = {record: s for s, record in through}
     letters = run.store.open_letters(run.job.name, side.name, list(seen))
     return [
         record
@@ -331,18 +343,19 @@ def _cured(run: JobRun, side: LiveSide, settling: Sequence[_Settling]) -> list[s
 
 def _failed(s: _Settling) -> set[SideName]:
     """Sides whose write was refused."""
+    if len(s.taken) == len(s.items):
+        return set()
     return {i.side.name for i in s.items if i.side.name not in s.taken}
 
 
-def _count(run: JobRun, s: _Settling) -> None:
-    """One outcome per pair: the gravest."""
+def _gravest(s: _Settling) -> str:
+    """The one outcome of a pair; none for a write that has none."""
     found = list(s.outcomes)
     if s.change.action == "settle":
         found.append("unchanged")
     if s.change.asks:
         found.append("conflicts")
-    if found:
-        run.tally.add(min(found, key=OUTCOMES.index))
+    return min(found, key=OUTCOMES.index) if len(found) > 1 else "".join(found)
 
 
 def _archived(run: JobRun, i: Item) -> str:

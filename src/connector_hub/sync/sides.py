@@ -70,11 +70,13 @@ class LiveSide:
     identities: Identities
     places: Mapping[str, Place] = field(default_factory=dict)
     """Where its records may be when that is one of several resources; these are ``resource`` united."""
+    home: str = field(init=False)
+    """The account as links know it: connector and the vendor's own account id."""
+    _whole: Place = field(init=False)
 
-    @property
-    def home(self) -> str:
-        """The account as links know it: connector and the vendor's own account id."""
-        return f"{self.connector.name}:{self.account.id}"
+    def __post_init__(self) -> None:
+        self.home = f"{self.connector.name}:{self.account.id}"
+        self._whole = Place(self.resource, self.spoke, self.want)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -83,8 +85,7 @@ class LiveSide:
 
     def place(self, resource: str) -> Place:
         """One of its resources, with the spoke that reads and writes there."""
-        found = self.places.get(resource)
-        return found or Place(self.resource, self.spoke, self.want)
+        return self.places.get(resource, self._whole)
 
     def spoke_at(self, resource: str) -> Spoke:
         """The spoke that reads and writes one of its resources."""

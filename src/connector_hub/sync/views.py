@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from connector_hub.model.mapping import Bad, Spoke
 from connector_hub.model.plan import Seen, Wait
@@ -13,8 +14,7 @@ from connector_hub.sync.run import JobRun
 from connector_hub.sync.sides import LiveSide
 
 
-@dataclass(slots=True)
-class Read:
+class Read(Struct, gc=False):
     """A record as the merge sees it.
 
     A link whose record has no counterpart is not in ``view``; it is one of ``waits``.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from connector_hub.errors import (
     Exists,
@@ -37,8 +38,7 @@ _TRIES = 3
 _WRITERS = 4
 
 
-@dataclass(slots=True)
-class Item:
+class Item(Struct, eq=False, gc=False):
     """One write of a change, to one side."""
 
     change: Change
@@ -68,13 +68,26 @@ def make_items(run: JobRun, changes: Sequence[Change], seed: bytes) -> list[Item
 def _items(
     run: JobRun, side: LiveSide, changes: Sequence[Change], seed: bytes, start: int
 ) -> list[Item]:
-    wanted = wanted_views(run, side, changes)
-    values = [dict(w) for w in wanted]
-    spelled_links(run, side, values)
+    wanted = values = wanted_views(run, side, changes)
+    if run.routes:
+        values = [dict(w) for w in wanted]
+        spelled_links(run, side, values)
     return [
-        Item(c, side, w, _write(side, c, v, trace(seed, start + i)), _resource(side, c))
+        _item(side, c, w, v, trace(seed, start + i))
         for i, (c, w, v) in enumerate(zip(changes, wanted, values, strict=True))
     ]
+
+
+def _item(
+    side: LiveSide,
+    c: Change,
+    wanted: dict[str, Any],
+    values: dict[str, Any],
+    trace_id: str,
+) -> Item:
+    resource = _resource(side, c)
+    spoke = side.place(resource).spoke
+    return Item(c, side, wanted, _write(side, spoke, c, values, trace_id), resource)
 
 
 def _resource(side: LiveSide, c: Change) -> str:
@@ -123,9 +136,10 @@ def trace(seed: bytes, i: int) -> str:
     return f"{h[:8]}-{h[8:12]}-4{h[13:16]}-8{h[17:20]}-{h[20:24]}{i:08x}"
 
 
-def _write(side: LiveSide, c: Change, values: dict[str, Any], trace_id: str) -> Write:
+def _write(
+    side: LiveSide, spoke: Spoke, c: Change, values: dict[str, Any], trace_id: str
+) -> Write:
     key, there = spelled(c.hub), c.seen(side.name)
-    spoke = side.place(_resource(side, c)).spoke
     if c.op == "archive":
         return Write("archive", trace_id, key, there.id if there else None)
     image = c.image(side.name)
@@ -168,6 +182,7 @@ async def write_all(run: JobRun, items: Sequence[Item], done: int) -> None:
     Raises:
         Unavailable, AuthError: the vendor is not there.
     """
+    sent = done
     for side in run.sides:
         for op in ("create", "update", "archive"):
             todo = [i for i in items if i.side is side and i.write.op == op]
@@ -176,9 +191,10 @@ async def write_all(run: JobRun, items: Sequence[Item], done: int) -> None:
                 way = run.way(side, op, resource)
 
                 async def one(part: Sequence[Item], way: Way = way) -> None:
+                    nonlocal sent
                     await _write_batch(run, part, way)
-                    sent = sum(i.outcome is not None for i in items)
-                    run.progress("writing", done + sent, None)
+                    sent += len(part)
+                    run.progress("writing", sent, None)
 
                 await together(batches(mine, way.rows), one, _WRITERS)
 

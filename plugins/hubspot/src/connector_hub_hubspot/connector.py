@@ -397,11 +397,12 @@ class HubSpot(Connector):
                 repeatable=True,
             )
             return [Done(w.id or "") for w in writes]
+        inputs = [self._input(w) for w in writes]
         body = await self.http.post(
             f"/crm/v3/objects/{resource}/batch/{self._verb(op)}",
-            json={"inputs": [self._input(w) for w in writes]},
+            json={"inputs": inputs},
         )
-        outcomes = self._outcomes(writes, body)
+        outcomes = self._outcomes(writes, inputs, body)
         unsure = await self._associate(resource, writes, outcomes)
         return [
             _unread(o) if isinstance(o, Done) and o.id in unsure else o
@@ -414,7 +415,10 @@ class HubSpot(Connector):
         return "upsert" if self.key else "create"
 
     def _input(self, w: Write) -> dict[str, Any]:
-        properties = {p[len(PREFIX) :]: spelled(v) for p, v in w.fields.items()}
+        properties = {
+            p[len(PREFIX) :]: v if v.__class__ is str else spelled(v)
+            for p, v in w.fields.items()
+        }
         found: dict[str, Any] = {
             "properties": properties,
             "objectWriteTraceId": w.trace,
@@ -427,10 +431,14 @@ class HubSpot(Connector):
         return found
 
     def _outcomes(
-        self, writes: Sequence[Write], body: Mapping[str, Any]
+        self,
+        writes: Sequence[Write],
+        inputs: Sequence[Mapping[str, Any]],
+        body: Mapping[str, Any],
     ) -> list[Outcome]:
         """One outcome per write; a write that no row and no error speaks of is in doubt."""
         by_trace: dict[str, Outcome] = {}
+        sent = {i["objectWriteTraceId"]: i["properties"] for i in inputs}
         traces = {w.trace: w for w in writes}
         by_key = {w.key: w for w in writes if w.op == "create"}
         by_id = {w.id: w for w in writes if w.op == "update"}
@@ -441,7 +449,7 @@ class HubSpot(Connector):
                 or by_key.get(row["properties"].get(self.key or "") or "")
             )
             if w is not None:
-                by_trace[w.trace] = _done(w, row)
+                by_trace[w.trace] = _done(sent[w.trace], row)
         for error in body.get("errors", ()):
             if self._about_key(error):
                 raise ConfigError(self._unprepared())
@@ -804,11 +812,10 @@ def _association(resource: str, to: str, record: str, ref: Ref) -> dict[str, Any
     return {"from": {"id": record}, "to": {"id": ref.id}, "types": kinds}
 
 
-def _done(w: Write, row: Mapping[str, Any]) -> Done:
+def _done(sent: Mapping[str, str], row: Mapping[str, Any]) -> Done:
     """A confirmed row; its values stand for a read-back when every written one is among them."""
-    there = row["properties"]
-    silent = [p for p in w.fields if p[len(PREFIX) :] not in there]
-    told = all(w.fields[p] in (None, "", ()) for p in silent)
+    silent = sent.keys() - row["properties"].keys()
+    told = not any(map(sent.get, silent))
     return Done(
         row["id"], row.get("updatedAt"), row if told else None, created=row.get("new")
     )
@@ -908,6 +915,4 @@ _SPELLED: Mapping[type, Callable[[Any], str]] = {
 
 def spelled(value: Any) -> str:
     """A hub value as HubSpot's text (https://developers.hubspot.com/docs/guides/api/crm/properties)."""
-    if value.__class__ is str:
-        return value
     return _SPELLED.get(value.__class__, str)(value)

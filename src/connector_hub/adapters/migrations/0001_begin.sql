@@ -1,21 +1,25 @@
--- Tenants are the first column of every table (one constant until they are built).
+-- Every row belongs to a tenant (one constant until they are built), by a column or by what it points to; a hub id is made with it.
 create table meta(name text primary key, value blob not null) without rowid;
 create table account(tenant int, connection text, account text not null, primary key(tenant, connection)) without rowid;
 
--- All records that are one thing: one hub id; at most one live record on each side.
-create table link(tenant int, account text, resource text, record text, hub blob not null, gone int not null default 0,
-  primary key(tenant, account, resource, record)) without rowid;
-create index link_hub on link(tenant, hub, account, resource);
+-- Names that stand in a row for every record are written once: an account's resource, a job's side.
+create table place(id integer primary key, tenant int, account text, resource text, unique(tenant, account, resource));
+create table side(id integer primary key, tenant int, job text, name text, unique(tenant, job, name));
+-- A hub id is a hash: rows that carried it would be put all over their tables. Things are numbered as they come.
+create table thing(id integer primary key, hub blob not null unique);
 
--- What the vendor held when both sides last agreed: one packed row per (job, side) and hub id.
+-- All records that are one thing; at most one live record on each side.
+create table link(place int, record text, thing int not null, gone int not null default 0, primary key(place, record)) without rowid;
+create index link_thing on link(thing, place);
+
+-- What the vendor held when both sides last agreed: one packed row per side and thing.
 create table spelling(id integer primary key, tenant int, job text, side text, fields text not null, unique(tenant, job, side, fields));
-create table base(tenant int, job text, side text, hub blob, packed blob not null, primary key(tenant, job, side, hub)) without rowid;
+create table base(thing int not null, side int, packed blob not null, primary key(thing, side)) without rowid;
 
 -- Which records could be one thing: one row per identity set a record fills, an empty mark where it fills none.
 -- A mark is the set's number and a keyed hash; pass is the last reading that met the record.
-create table identity(tenant int, job text, side text, record text, mark blob, filled int not null, pass int not null,
-  primary key(tenant, job, side, record, mark)) without rowid;
-create index identity_mark on identity(tenant, job, side, mark, filled);
+create table identity(side int, record text, mark blob, filled int not null, pass int not null, primary key(side, record, mark)) without rowid;
+create index identity_mark on identity(side, mark, filled);
 
 create table cursor(tenant int, job text, side text, feed text, mark text, spelling text not null, at text not null,
   primary key(tenant, job, side, feed)) without rowid;
@@ -48,10 +52,10 @@ create table plan(id text primary key, tenant int, job text, made text, state te
 create index plan_made on plan(tenant, made);
 -- Pages that were read and wait to be planned.
 create table staged(tenant int, job text, plan text, side text, n int, payload blob not null, primary key(tenant, job, plan, side, n)) without rowid;
--- Windows of changes. One that is being written carries the seed of its trace ids: these are the intents.
-create table window(tenant int, job text, plan text, n int, seed blob, run int not null default 0, payload blob not null,
-  primary key(tenant, job, plan, n)) without rowid;
-create index window_open on window(tenant, job) where seed is not null;
+-- Windows of changes. Those that are being written, with the seed of their trace ids and the run that writes,
+-- are the intents: in a table of their own, because marking a window in its row would write its payload again.
+create table window(tenant int, job text, plan text, n int, payload blob not null, primary key(tenant, job, plan, n)) without rowid;
+create table writing(tenant int, job text, plan text, n int, seed blob not null, run int not null, primary key(tenant, job, plan, n)) without rowid;
 
 -- The records a job is held to while it is a pilot.
 create table pilot(tenant int, job text, side text, record text, primary key(tenant, job, side, record)) without rowid;
