@@ -1590,10 +1590,13 @@ class Hub:
                     hint=f"it is about {', '.join(asked)}",
                 )
         meant = tuple(n for n in asked if not fields or n in fields)
+        now = self.clock.now()
         with self.store.transaction():
             for name in meant:
                 hub = bytes.fromhex(str(conflict.detail["hub"]))
-                self.store.decide(conflict.job, hub, name, winner)
+                self.store.decide(
+                    conflict.job, hub, name, winner, conflict.detail["seen"][name], now
+                )
             for side in self.job(conflict.job).read_from:
                 rows = [(r, "decided") for s, r in conflict.members if s == side]
                 self.store.look_again(conflict.job, side, rows)

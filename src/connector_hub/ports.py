@@ -306,13 +306,27 @@ class Store(Protocol):
     ) -> set[tuple[SideName, str]]:
         """Close what these records were in conflict about, but for one kind; the other members of a group."""
 
-    def decide(self, job: str, hub: bytes, field: str, winner: SideName) -> None:
-        """Remember which side a person said is right about a field."""
+    def decide(  # noqa: PLR0917 - a row
+        self,
+        job: str,
+        hub: bytes,
+        field: str,
+        winner: SideName,
+        seen: str,
+        at: datetime,
+    ) -> None:
+        """Remember which side a person said is right about a field, and the hash of what was seen there."""
+
+    def decided_since(self, job: str, at: datetime) -> set[bytes]:
+        """Things that people have decided about since an instant."""
+
+    def ended_since(self, job: str, after: int, before: int) -> set[str]:
+        """How runs of a job ended that write, of the numbers between two."""
 
     def decisions(
         self, job: str, hubs: Collection[bytes]
-    ) -> dict[bytes, dict[str, SideName]]:
-        """What people decided about fields of these things."""
+    ) -> dict[bytes, dict[str, tuple[SideName, str]]]:
+        """What people decided about fields of these things, with the hash of what they saw."""
 
     def forget_decisions(
         self, job: str, hubs: Collection[bytes], fields: Collection[str] | None = None

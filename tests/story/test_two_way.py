@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from connector_hub.model.job import Guard, Policy
+from connector_hub.model.conflict import Conflict
+from connector_hub.model.job import Guard, Policy, SideName
 from connector_hub.sync import jobs
 
 from .conftest import Project
@@ -23,6 +24,12 @@ def linked(project: Project) -> tuple[str, str]:
     a = project.left.person(email="a@x.org", name="A", note="n")
     b = project.right.person(email="A@x.org", name="A", note="n")
     return a, b
+
+
+def decide(project: Project, conflict: Conflict, name: str, winner: SideName) -> None:
+    hub, seen = bytes.fromhex(conflict.detail["hub"]), conflict.detail["seen"][name]
+    now = project.clock.now()
+    project.store.decide("people", hub, name, winner, seen, now)
 
 
 def writes(project: Project) -> int:
@@ -100,7 +107,7 @@ async def test_a_decision_is_carried_out_once(both):
     both.right.person(b, name="R")
     await both.sync()
     (conflict,) = both.store.conflicts("people")
-    both.store.decide("people", bytes.fromhex(conflict.detail["hub"]), "name", "right")
+    decide(both, conflict, "name", "right")
     both.store.look_again("people", "left", [(a, "decided")])
     await both.sync()
     assert both.left.rows[a]["name"] == "R"
@@ -285,7 +292,7 @@ async def test_a_decision_about_one_field_does_not_outlive_its_use(both):
     both.right.person(b, name="R", note="r")
     await both.sync()
     (conflict,) = both.store.conflicts("people")
-    both.store.decide("people", bytes.fromhex(conflict.detail["hub"]), "name", "right")
+    decide(both, conflict, "name", "right")
     both.store.look_again("people", "left", [(a, "decided")])
     await both.sync()
     assert both.left.rows[a]["name"] == "R"

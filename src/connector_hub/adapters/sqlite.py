@@ -724,26 +724,42 @@ class SqliteStore:
         )
         return others - {(side, r) for r in records}
 
-    def decide(self, job: str, hub: bytes, field: str, winner: SideName) -> None:
-        """Remember which side a person said is right about a field."""
+    def decide(  # noqa: PLR0917 - a row
+        self,
+        job: str,
+        hub: bytes,
+        field: str,
+        winner: SideName,
+        seen: str,
+        at: datetime,
+    ) -> None:
+        """Remember which side a person said is right about a field, and the hash of what was seen there."""
         self._run(
-            "insert or replace into decision values(?,?,?,?,?)",
-            (_TENANT, job, hub, field, winner),
+            "insert or replace into decision values(?,?,?,?,?,?,?)",
+            (_TENANT, job, hub, field, winner, seen, at.isoformat()),
         )
+
+    def decided_since(self, job: str, at: datetime) -> set[bytes]:
+        """Things that people have decided about since an instant."""
+        rows = self._run(
+            "select hub from decision where tenant=? and job=? and at>?",
+            (_TENANT, job, at.isoformat()),
+        )
+        return {hub for (hub,) in rows}
 
     def decisions(
         self, job: str, hubs: Collection[bytes]
-    ) -> dict[bytes, dict[str, SideName]]:
-        """What people decided about fields of these things."""
-        found: dict[bytes, dict[str, SideName]] = {}
+    ) -> dict[bytes, dict[str, tuple[SideName, str]]]:
+        """What people decided about fields of these things, with the hash of what they saw."""
+        found: dict[bytes, dict[str, tuple[SideName, str]]] = {}
         if self._one("select 1 from decision limit 1") is None:
             return found
-        for hub, field, winner in self._in(
-            "select hub, field, winner from decision where tenant=? and job=? and hub in ({})",
+        for hub, field, winner, seen in self._in(
+            "select hub, field, winner, seen from decision where tenant=? and job=? and hub in ({})",
             (_TENANT, job),
             hubs,
         ):
-            found.setdefault(hub, {})[field] = winner
+            found.setdefault(hub, {})[field] = winner, seen
         return found
 
     def forget_decisions(
@@ -1094,6 +1110,15 @@ class SqliteStore:
             (_TENANT, job, job, most),
         )
         return [_run_of(row) for row in rows]
+
+    def ended_since(self, job: str, after: int, before: int) -> set[str]:
+        """How runs of a job ended that write, of the numbers between two."""
+        rows = self._run(
+            "select status from run where tenant=? and job=? and id>? and id<? "
+            "and kind in ('sync', 'apply', 'undo')",
+            (_TENANT, job, after, before),
+        )
+        return {status for (status,) in rows}
 
     def runs_since(self, at: str) -> Iterator[dict[str, Any]]:
         """Runs that started at an instant (ISO 8601) or later, oldest first."""

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from connector_hub.errors import GuardTripped
-from connector_hub.model.job import SideName
-from connector_hub.model.link import alike
+from connector_hub.errors import GuardTripped, PlanStale
 from connector_hub.model.plan import Change, Seen
 from connector_hub.sync.applier import apply_window
-from connector_hub.sync.identity import Marks
-from connector_hub.sync.planner import FIELDS, plan_seen, plan_windows, put_off
+from connector_hub.sync.overtaken import moved_since, overtaken, put_stale, still_true
+from connector_hub.sync.planner import FIELDS, plan_seen, plan_windows
 from connector_hub.sync.plans import must_wait, over, prints, told
 from connector_hub.sync.reading import read_index, read_sides, store_marks
 from connector_hub.sync.reconcile import reconcile
 from connector_hub.sync.run import Held, JobRun, hold
-from connector_hub.sync.sides import LiveSide, fetch
 
 _FRESH = 5.0
 """Seconds for which a target that was read may be written without reading it again."""
@@ -131,35 +129,13 @@ async def _again_where_moved(
                 moved[id(c)] = fresh
     if not (moved or stale):
         return changes
-    _stale(run, [c for c in changes if id(c) in stale])
+    put_stale(run, [c for c in changes if id(c) in stale])
     kept = [c for c in changes if id(c) not in moved and id(c) not in stale]
     for side in run.sources:
         anew = [moved[id(c)] for c in changes if id(c) in moved and c.here == side.name]
         if anew:
             kept += await plan_seen(run, side, anew)
     return kept
-
-
-async def moved_since(side: LiveSide, known: Sequence[Seen]) -> dict[str, Seen | None]:
-    """Records that no longer hold what they held, as they are now; None for those that are not there.
-
-    One that holds the same under a later version, as something moved that is not mapped, gets that version.
-    """
-    if not known:
-        return {}
-    here, _ = await fetch(side, [s.id for s in known])
-    found: dict[str, Seen | None] = {}
-    for s in known:
-        now = here.get(s.id)
-        if now is None or not _alike(side, now, s):
-            found[s.id] = now
-        else:
-            s.version = now.version
-    return found
-
-
-def _alike(side: LiveSide, a: Seen, b: Seen) -> bool:
-    return side.bases.record_hash(a.raws) == side.bases.record_hash(b.raws)
 
 
 async def apply(
@@ -173,9 +149,15 @@ async def apply(
         begin: called when everything was read that had to be, before the first write.
 
     Raises:
-        GuardTripped: nothing has been written.
+        GuardTripped, PlanStale: nothing has been written.
     """
     needs = document["needs"]
+    if needs["spelling"] != _short(run.spelling):
+        raise PlanStale(
+            f"plan {run.plan.id} was made when the job was held to other records",
+            where=run.job.name,
+            hint=f"plan again: connector-hub plan {run.job.name}",
+        )
     run.plan.counts = dict(needs["counts"])
     guard(run)
     await reconcile(run)
@@ -193,12 +175,16 @@ async def apply(
             run.since[side.name] = marks.get(f"{side.name}/changed")
             await read_index(run, side)
     run.marks.clear()
-    run.marks.update(marks)
+    run.marks.update({} if overtaken(run, needs) else marks)
     begin()
     for n, planned in run.store.windows(run.job.name, run.plan.id):
         run.tally.read += len(planned)
-        await _apply(run, n, planned, await _still_true(run, n, planned))
+        await _apply(run, n, planned, await still_true(run, n, planned, needs))
     finish(run)
+
+
+def _short(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def plan_document(run: JobRun) -> dict[str, Any]:
@@ -212,6 +198,9 @@ def plan_document(run: JobRun) -> dict[str, Any]:
         ),
         "allow_deletes": run.options.allow_deletes,
         "needs": {
+            "made": run.clock.now().isoformat(),
+            "run": run.number,
+            "spelling": _short(run.spelling),
             "counts": run.plan.counts,
             "marks": run.marks,
             "taken": sorted(run.taken - run.again),
@@ -223,70 +212,11 @@ def plan_document(run: JobRun) -> dict[str, Any]:
     }
 
 
-async def _still_true(run: JobRun, n: int, changes: list[Change]) -> list[Change]:
-    """Changes whose records are as the plan saw them; the others are stale."""
-    writes = [c for c in changes if c.action != "settle"]
-    stale: set[int] = set()
-    run.read_at[n] = run.clock.monotonic()
-    for side in run.sides:
-        seen = {
-            id(c): s
-            for c in writes
-            if (s := c.seen(side.name)) and not _is_gone(c, side.name)
-        }
-        moved = await moved_since(side, list(seen.values()))
-        stale |= {i for i, s in seen.items() if s.id in moved}
-        gone = [c for c in writes if _is_gone(c, side.name)]
-        back, _ = await fetch(side, [c.record for c in gone])
-        stale |= {id(c) for c in gone if c.record in back}
-        creates = [c for c in writes if c.action == "create" and c.here == side.name]
-        stale |= _there_by_now(run, side, creates)
-    if not stale:
-        return changes
-    _stale(run, [c for c in changes if id(c) in stale])
-    return [c for c in changes if id(c) not in stale]
-
-
-def _is_gone(c: Change, side: SideName) -> bool:
-    """Whether a change is about this side's record being gone."""
-    return c.action == "archive" and c.here == side and not c.leaves
-
-
-def _stale(run: JobRun, changes: Sequence[Change]) -> None:
-    """Changes that are no longer what was planned: left out, and looked at again."""
-    run.tally.add("stale", len(changes))
-    run.tally.new_stale += len(changes)
-    put_off(run, changes, "stale")
-
-
-def _there_by_now(run: JobRun, side: LiveSide, creates: Sequence[Change]) -> set[int]:
-    """Creates whose counterpart has appeared since the plan."""
-    other = run.other(side)
-    records = {c.record: c for c in creates}
-    linked = side.links(records)
-    known: dict[str, Marks] = {}
-    for record, c in records.items():
-        seen = c.seen(side.name)
-        if seen is not None:
-            known[record] = side.identities.of(seen.raws, None)
-    own = {record: other.identities.key_mark(c.hub) for record, c in records.items()}
-    wanted = {m for found in known.values() for m in found.marks} | {*own.values()}
-    kin = run.store.kin(run.job.name, other.name, wanted)
-    there = {
-        record
-        for record, found in known.items()
-        if own[record] in kin
-        or any(alike(found.filled, k) for m in found.marks for k in kin.get(m, ()))
-    }
-    return {id(records[r]) for r in there | set(linked)}
-
-
 __all__ = [
     "FIELDS",
     "apply",
     "finish",
     "guard",
-    "moved_since",
     "plan",
     "plan_document",
     "sync",

@@ -165,7 +165,7 @@ async def plan_seen(run: JobRun, side: LiveSide, seen: Sequence[Seen]) -> list[C
     kin = await _look_at_kin(run, side, subjects)
     subjects = _decide(run, side, subjects, kin)
     await _read_counterparts(run, side, subjects)
-    decided = run.store.decisions(run.job.name, [s.hub for s in subjects])
+    decided = _decisions(run, side, subjects)
     for hub, told in (await by_time(run, _contested(run, side, subjects))).items():
         decided[hub] = told | decided.get(hub, {})
     changes = []
@@ -587,8 +587,9 @@ def _out(run: JobRun, side: LiveSide, s: Subject) -> Change | None:
     if s.base is not None and s.there is not None:
         if run.job.leaving == "delete":
             return _withdraw(run, side, s)
-        if run.job.leaving == "unlink" and not run.planning:
-            part(run, s.hub, {side.name: s.seen.id, across(side.name): s.there.id})
+        if run.job.leaving == "unlink":
+            made = _made(run, side, "settle", s, {}, "left the scope")
+            return structs.replace(made, leaves=True)
     _leave(run, side, s)
     return None
 
@@ -718,6 +719,35 @@ def _update(
         reason = "linked by identity" if s.base is None else "changed at the source"
         made = _made(run, side, "update", s, fields, reason, merged)
     return structs.replace(made, leaves=True) if leaves else made
+
+
+def _decisions(
+    run: JobRun, side: LiveSide, subjects: Sequence[Subject]
+) -> dict[bytes, dict[str, SideName]]:
+    """What people decided about fields that hold now what was seen then; else it is asked again."""
+    kept = run.store.decisions(run.job.name, [s.hub for s in subjects])
+    found: dict[bytes, dict[str, SideName]] = {}
+    for s in subjects if kept else ():
+        if s.hub not in kept or s.there is None:
+            continue
+        left, right = (s.seen, s.there) if side.name == "left" else (s.there, s.seen)
+        now = held(run, left, right, kept[s.hub])
+        good = {n: w for n, (w, seen) in kept[s.hub].items() if now.get(n) == seen}
+        found[s.hub] = good
+        if not run.planning:
+            old = kept[s.hub].keys() - good.keys()
+            run.store.forget_decisions(run.job.name, [s.hub], old)
+    return found
+
+
+def held(run: JobRun, left: Seen, right: Seen, names: Iterable[str]) -> dict[str, str]:
+    """A keyed hash of what both sides hold of each field, so that a decision is about these values."""
+    mine = dict(zip(run.left.spoke.kept, left.raws, strict=True))
+    theirs = dict(zip(run.right.spoke.kept, right.raws, strict=True))
+    return {
+        n: change_hash(run.key, [n, str(mine.get(n)), str(theirs.get(n))]).hex()
+        for n in names
+    }
 
 
 def _contested(run: JobRun, side: LiveSide, subjects: Iterable[Subject]) -> Contested:
@@ -880,7 +910,9 @@ def asked(run: JobRun, c: Change) -> Held:
     """The conflict about fields that both sides changed."""
     pair: list[Member] = [(name, x.id) for name in SIDES if (x := c.seen(name))]
     subject = change_hash(run.key, ["conflict", FIELDS, c.hub.hex()])
-    detail = {"hub": c.hub.hex(), "fields": ",".join(c.asks)}
+    detail: dict[str, Any] = {"hub": c.hub.hex(), "fields": ",".join(c.asks)}
+    if c.left is not None and c.right is not None:
+        detail["seen"] = held(run, c.left, c.right, c.asks)
     return Held(FIELDS, subject, tuple(pair), detail)
 
 

@@ -106,7 +106,7 @@ class Held:
     kind: str
     subject: bytes
     members: tuple[Member, ...]
-    detail: Mapping[str, str]
+    detail: Mapping[str, Any]
 
     def row(self) -> list[Any]:
         """As JSON values."""

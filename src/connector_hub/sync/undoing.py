@@ -21,8 +21,9 @@ from connector_hub.model.union import RESOURCE
 from connector_hub.ports import Store
 from connector_hub.sync.applier import apply_window
 from connector_hub.sync.base import hashes
-from connector_hub.sync.jobs import finish, guard, moved_since
+from connector_hub.sync.jobs import finish, guard
 from connector_hub.sync.journal import layout
+from connector_hub.sync.overtaken import moved_since
 from connector_hub.sync.planner import keep_window
 from connector_hub.sync.reconcile import reconcile
 from connector_hub.sync.run import JobRun

@@ -317,7 +317,7 @@ def _questions(store: Store, job: Job, subject: Subject, name: str) -> Iterator[
     if subject.hub:
         decided = store.decisions(job.name, [subject.hub]).get(subject.hub, {})
         if name in decided:
-            winner = job.side(decided[name]).connection
+            winner = job.side(decided[name][0]).connection
             yield f"decided: {winner} is right; the next sync carries it out"
 
 

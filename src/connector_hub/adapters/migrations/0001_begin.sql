@@ -38,7 +38,8 @@ create table conflict_member(conflict int, side text, record text, primary key(c
 create index conflict_record on conflict_member(side, record);
 
 -- What people decided about fields that both sides had changed.
-create table decision(tenant int, job text, hub blob, field text, winner text not null, primary key(tenant, job, hub, field)) without rowid;
+create table decision(tenant int, job text, hub blob, field text, winner text not null, seen text not null, at text not null,
+  primary key(tenant, job, hub, field)) without rowid;
 
 create table dead_letter(id integer primary key autoincrement, tenant int, job text, side text, record text, hub blob, op text, reason text, fields text,
   change blob, run int, opened text, closed text, payload blob);
