@@ -9,7 +9,13 @@ from typing import Any
 from connector_hub.errors import GuardTripped, PlanStale
 from connector_hub.model.plan import Change, Seen
 from connector_hub.sync.applier import apply_window
-from connector_hub.sync.overtaken import moved_since, overtaken, put_stale, still_true
+from connector_hub.sync.overtaken import (
+    moved_since,
+    overtaken,
+    put_stale,
+    settled_by_now,
+    still_true,
+)
 from connector_hub.sync.planner import FIELDS, plan_seen, plan_windows
 from connector_hub.sync.plans import must_wait, over, prints, told
 from connector_hub.sync.reading import read_index, read_sides, store_marks
@@ -165,10 +171,13 @@ async def apply(
     run.taken = {(side, r) for side, r in needs["taken"]}
     run.taken_to = dict(needs["taken_to"])
     run.held_marks = set(needs["held_marks"])
-    for row in needs["held"]:
-        hold(run, Held.of(row))
+    for found in map(Held.of, needs["held"]):
         run.tally.read += 1
-        run.tally.add("conflicts")
+        if settled_by_now(run, found):
+            run.tally.add("unchanged")
+        else:
+            hold(run, found)
+            run.tally.add("conflicts")
     run.look_again([(side, r) for side, r in needs["unread"]], "plan")
     for side in run.sides:
         if run.plan.count("create") and run.job.creates_at(side.name):

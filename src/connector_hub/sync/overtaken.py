@@ -11,7 +11,7 @@ from connector_hub.model.link import alike
 from connector_hub.model.plan import Change, Seen
 from connector_hub.sync.identity import Marks
 from connector_hub.sync.planner import put_off
-from connector_hub.sync.run import JobRun
+from connector_hub.sync.run import Held, JobRun
 from connector_hub.sync.sides import LiveSide, fetch
 
 
@@ -19,6 +19,20 @@ def overtaken(run: JobRun, needs: Mapping[str, Any]) -> bool:
     """Whether the job has run through since the plan was made: that run has settled what the plan saw."""
     ended = run.store.ended_since(run.job.name, needs["run"], run.number)
     return not ended.isdisjoint({"done", "partial"})
+
+
+def settled_by_now(run: JobRun, found: Held) -> bool:
+    """Whether somebody has linked a record of a conflict since; the others are looked at again."""
+    for name, record in found.members:
+        side = run.side(name)
+        link = side.links([record]).get(record)
+        if link is None or link.gone:
+            continue
+        there = run.other(side).records([link.hub])
+        if any(not gone for _, gone in there.values()):
+            run.look_again(found.members, "linked")
+            return True
+    return False
 
 
 async def moved_since(side: LiveSide, known: Sequence[Seen]) -> dict[str, Seen | None]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import replace
@@ -15,12 +15,13 @@ from typing import Any
 
 from msgspec import Struct, structs
 
+from connector_hub.errors import MarkLost
 from connector_hub.model.job import SIDES, Policy, SideName, across
 from connector_hub.model.link import Kin, Match, alike, match
 from connector_hub.model.mapping import Bad, Spoke
 from connector_hub.model.merge import Merged, blank
 from connector_hub.model.plan import Change, Seen, Wait
-from connector_hub.model.record import EMPTY, Gone
+from connector_hub.model.record import EMPTY, Gone, Page
 from connector_hub.sync import rivals
 from connector_hub.sync.base import Base, change_hash
 from connector_hub.sync.merging import Pair, merge_pair
@@ -515,7 +516,7 @@ def _change(
         return None
     covered = run.job.covers(s.view) or (bool(s.there) and run.job.covers(s.there_view))
     if s.there_id == "":
-        _leave(run, side, s)
+        run.tally.add("unchanged")
         return None
     if not covered:
         return _out(run, side, s)
@@ -865,9 +866,8 @@ def _pair(
     anew |= side.bases.never(s.base) & other.bases.never(s.there_base)
     if (side.name, s.seen.id) in run.replayed:
         anew |= policies.keys() - based
-    for name, record, view in zip(SIDES, ids, views, strict=True):
-        if (name, record) in run.heirs:
-            anew |= {n for n in policies if blank(view.get(n))}
+    if not run.heirs.isdisjoint(zip(SIDES, ids, strict=True)):
+        anew |= {n for n in policies if any(blank(v.get(n)) for v in views)}
     moved = (mine, theirs) if at_left else (theirs, mine)
     return Pair(views, hidden, moved, based, outside, anew)
 
@@ -964,7 +964,7 @@ async def _plan_deletes(run: JobRun, side: LiveSide, n: int) -> int:
     kept = run.store.cursor(run.job.name, side.name, "deleted")
     at = run.clock.monotonic()
     changes: list[Change] = []
-    async for page in pages(side, "deleted", kept[0] if kept else None):
+    async for page in _deleted(run, side, kept[0] if kept else None):
         if page.mark is not None:
             run.marks.setdefault(f"{side.name}/deleted", page.mark)
         gone = [
@@ -976,6 +976,21 @@ async def _plan_deletes(run: JobRun, side: LiveSide, n: int) -> int:
     for i in range(0, len(changes), WINDOW):
         n = keep_window(run, n, changes[i : i + WINDOW], at)
     return n
+
+
+async def _deleted(
+    run: JobRun, side: LiveSide, mark: str | None
+) -> AsyncIterator[Page]:
+    """The deleted feed; when its mark is lost only a new one is taken, and nothing is deleted."""
+    try:
+        async for page in pages(side, "deleted", mark):
+            yield page
+    except MarkLost:
+        run.note(
+            f"{side.connection}: the vendor has forgotten where we were; deletes are followed from now on"
+        )
+        async for page in pages(side, "deleted", None):
+            yield structs.replace(page, records=[])
 
 
 async def plan_archives(

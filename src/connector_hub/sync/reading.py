@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from connector_hub.errors import MarkLost, PluginError
-from connector_hub.model.link import Link
 from connector_hub.model.plan import Seen
 from connector_hub.model.record import Gone, Ref
 from connector_hub.sdk.connector import Can
-from connector_hub.sync.run import JobRun
+from connector_hub.sync.base import change_hash
+from connector_hub.sync.run import Held, JobRun, hold
 from connector_hub.sync.sides import LiveSide, Portion, fetch, portions
 
 ABSENT = "not there"
@@ -185,24 +185,64 @@ def bury(run: JobRun, side: LiveSide, gone: Sequence[Gone]) -> None:
     if not gone:
         return
     ids = [g.id for g in gone]
-    links = side.links(ids)
+    known = side.links(ids)
     run.store.forget(run.job.name, side.name, ids)
     side.lose(ids)
     free(run, side, ids)
-    for g in gone:
-        if g.id in links and g.into is not None:
-            _hand_on(run, side, links[g.id], g.into)
+    into = {g.id: g.into for g in gone if g.into is not None}
+    run.into.update({(side.name, record): ref for record, ref in into.items()})
+    for record, ref in into.items():
+        # An earlier one of these may have handed its link on to this one.
+        link = known.get(record) or side.links([record]).get(record)
+        if link is not None:
+            _hand_on(run, side, record, link.hub, ref)
 
 
-def _hand_on(run: JobRun, side: LiveSide, link: Link, into: Ref) -> None:
-    """What a record was, the one it was merged or converted into is from now on."""
-    if run.store.links(side.home, into.resource, [into.id]):
-        return
-    run.store.link([(side.home, into.resource, into.id, link.hub)])
-    if into.resource in side.names:
+def _hand_on(run: JobRun, side: LiveSide, record: str, hub: bytes, into: Ref) -> None:
+    """What a record was, the last one it was merged or converted into is from now on."""
+    met = {record}
+    heir = side.known_as(into.resource, into.id)
+    while (side.name, heir) in run.into and heir not in met:
+        met.add(heir)
+        into = run.into[side.name, heir]
         heir = side.known_as(into.resource, into.id)
-        run.heirs.add((side.name, heir))
-        run.store.look_again(run.job.name, side.name, [(heir, HEIR)])
+    if run.pilot is not None and (side.name, record) in run.pilot:
+        run.pilot.add((side.name, heir))
+        run.store.enlist(run.job.name, [(side.name, heir)])
+    there = run.store.links(side.home, into.resource, [into.id]).get(into.id)
+    if there is None:
+        run.store.link([(side.home, into.resource, into.id, hub)])
+        _inherit(run, side, heir, hub)
+    elif there.hub != hub and not there.gone:
+        _left_behind(run, side, hub, there.hub)
+
+
+def _inherit(run: JobRun, side: LiveSide, heir: str, hub: bytes) -> None:
+    """The heir is looked at, and so is its counterpart where only that travels."""
+    other = run.other(side)
+    members = [(side.name, heir)]
+    members += [
+        (other.name, r) for r, gone in other.records([hub]).values() if not gone
+    ]
+    run.heirs.update(members)
+    for name, record in members:
+        if name in run.job.read_from:
+            run.store.look_again(run.job.name, name, [(record, HEIR)])
+
+
+def _left_behind(run: JobRun, side: LiveSide, hub: bytes, heirs: bytes) -> None:
+    """Two things became one on a side and are two across: a person merges them there, too."""
+    other = run.other(side)
+    found = other.records([hub, heirs])
+    records = sorted(record for record, gone in found.values() if not gone)
+    if len(records) != len({hub, heirs}):
+        return
+    subject = change_hash(run.key, ["conflict", "merged", other.name, records])
+    held = Held("merged", subject, tuple((other.name, r) for r in records), {})
+    if run.planning:
+        run.held.append(held)
+    else:
+        hold(run, held)
 
 
 def free(run: JobRun, side: LiveSide, records: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from connector_hub.model.job import SIDES, Job, Policy, SideName
 from connector_hub.model.mapping import Bad, Spoke
 from connector_hub.model.plan import OUTCOMES, Plan
+from connector_hub.model.record import Ref
 from connector_hub.ports import Clock, Progress, Store
 from connector_hub.sdk.connector import Way
 from connector_hub.sync.sides import LiveSide
@@ -162,6 +163,8 @@ class JobRun:
     held: list[Held] = field(default_factory=list)
     unread: list[Member] = field(default_factory=list)
     """Records a plan found unreadable; its apply has them looked at again."""
+    into: dict[Member, Ref] = field(default_factory=dict)
+    """What records were merged or converted into, as far as this run has read."""
     heirs: set[Member] = field(default_factory=set)
     """Records that others were merged or converted into: what these held, a blank does not erase."""
     taken: set[Member] = field(default_factory=set)

@@ -67,6 +67,8 @@ _BILLED = {
 }
 """https://knowledge.hubspot.com/integrations/manage-marketing-contacts-settings-for-your-integrations"""
 _HISTORIES = 50
+_MERGED = "hs_merged_object_ids"
+"""The ids of those that went into a record: HubSpot tells of a merge nowhere else."""
 _OWNERS = "owners"
 """The account's users, read only: contacts and companies hold an owner's id."""
 _OWNER_FIELDS = tuple(
@@ -191,6 +193,8 @@ class HubSpot(Connector):
             records = await self.fetch(resource, [r.id for r in records], want)
         else:
             records = await self._long_links(resource, body["results"], records, want)
+            gone = [g for row in body["results"] for g in _merged(resource, row)]
+            records = [*gone, *records] if gone else records
         after = _after(body)
         return Page(
             records,
@@ -267,7 +271,10 @@ class HubSpot(Connector):
             records = await self._fetch_all(resource, ids, want)
         else:
             links = await self._links(resource, ids, want)
-            records = [self._record(resource, r, links.get(r["id"], {})) for r in rows]
+            records = [
+                *(g for r in rows for g in _merged(resource, r)),
+                *(self._record(resource, r, links.get(r["id"], {})) for r in rows),
+            ]
         following = _following(place, rows, stamp, more=bool(_after(found)))
         return Page(
             records,
@@ -284,7 +291,7 @@ class HubSpot(Connector):
         """
         if not ids:
             return []
-        properties = [*self._properties(resource, want), "hs_merged_object_ids"]
+        properties = self._properties(resource, want)
         rows = await self._batch(resource, ids, properties)
         links = await self._links(resource, [r["id"] for r in rows], want)
         found: list[Record | Gone] = []
@@ -292,12 +299,7 @@ class HubSpot(Connector):
         for row in rows:
             if row["id"] in asked:
                 found.append(self._record(resource, row, links.get(row["id"], {})))
-            merged = (row["properties"].get("hs_merged_object_ids") or "").split(";")
-            found += [
-                Gone(old, "merged", Ref(resource, row["id"]))
-                for old in merged
-                if old in asked and old != row["id"]
-            ]
+            found += [g for g in _merged(resource, row) if g.id in asked]
         missing = asked - {r.id for r in found}
         if missing:
             archived = await self._batch(resource, sorted(missing), [], archived=True)
@@ -652,7 +654,7 @@ class HubSpot(Connector):
     def _properties(self, resource: str, want: Want) -> list[str]:
         """Property names to ask for: the wanted ones, the stamp and the key."""
         names = {p.removeprefix(PREFIX) for p in want.fields if p.startswith(PREFIX)}
-        names.add(_STAMP.get(resource, "hs_lastmodifieddate"))
+        names |= {_STAMP.get(resource, "hs_lastmodifieddate"), _MERGED}
         if self.key:
             names.add(self.key)
         return sorted(names)
@@ -916,3 +918,12 @@ _SPELLED: Mapping[type, Callable[[Any], str]] = {
 def spelled(value: Any) -> str:
     """A hub value as HubSpot's text (https://developers.hubspot.com/docs/guides/api/crm/properties)."""
     return _SPELLED.get(value.__class__, str)(value)
+
+
+def _merged(resource: str, row: Mapping[str, Any]) -> list[Gone]:
+    """Those that were merged into a record."""
+    ids = row["properties"].get(_MERGED)
+    if not ids:
+        return []
+    into = Ref(resource, row["id"])
+    return [Gone(old, "merged", into) for old in ids.split(";") if old != row["id"]]
