@@ -302,9 +302,9 @@ class Store(Protocol):
         records: Collection[str],
         at: datetime,
         *,
-        kept: str = "",
+        kept: Collection[str] = (),
     ) -> set[tuple[SideName, str]]:
-        """Close what these records were in conflict about, but for one kind; the other members of a group."""
+        """Close what these records were in conflict about, but for some kinds; the others of a group."""
 
     def decide(  # noqa: PLR0917 - a row
         self,

@@ -696,18 +696,18 @@ class SqliteStore:
         records: Collection[str],
         at: datetime,
         *,
-        kept: str = "",
+        kept: Collection[str] = (),
     ) -> set[tuple[SideName, str]]:
-        """Close what these records were in conflict about, but for one kind; the other members of a group."""
+        """Close what these records were in conflict about, but for some kinds; the others of a group."""
         if not self._any_open("conflict", job):
             return set()
         numbers = [
             r[0]
             for r in self._in(
                 "select c.id from conflict_member m join conflict c on c.id = m.conflict "
-                "where c.closed is null and c.tenant=? and c.job=? and c.kind<>? and m.side=? "
-                "and m.record in ({})",
-                (_TENANT, job, kept, side),
+                "where c.closed is null and c.tenant=? and c.job=? and m.side=? "
+                "and instr(?, '/' || c.kind || '/')=0 and m.record in ({})",
+                (_TENANT, job, side, "".join(f"/{k}/" for k in kept)),
                 records,
             )
         ]

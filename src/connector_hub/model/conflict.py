@@ -10,11 +10,13 @@ from typing import Any
 from connector_hub.model.job import SideName
 
 UNKNOWN = "unknown outcome"
+MERGED = "merged"
+"""Settling a pair does not end this one: only what is done about the records does."""
 KINDS: Mapping[str, str] = {
     "twins": "several records on one side are the same person or thing; merge them there",
     "candidates": "several records on the other side fit; merge them there, or tell which",
     "taken": "its counterpart is linked to another record; merge the two on this side",
-    "merged": "what is one record on one side is two on the other; merge them there, too",
+    MERGED: "what is one record on one side is two on the other; merge them there, too",
     "fields": "both sides changed the same fields; say which side is right: conflicts resolve N --take SIDE",
     "no identity": "every identifying field is blank; fill one in",
     UNKNOWN: "a create was never answered and cannot be looked up; see what the vendor has: is it there, "

@@ -866,8 +866,10 @@ def _pair(
     anew |= side.bases.never(s.base) & other.bases.never(s.there_base)
     if (side.name, s.seen.id) in run.replayed:
         anew |= policies.keys() - based
-    if not run.heirs.isdisjoint(zip(SIDES, ids, strict=True)):
-        anew |= {n for n in policies if any(blank(v.get(n)) for v in views)}
+    ends = tuple(zip(SIDES, ids, strict=True))
+    for end, across_it, view in zip(ends, ends[::-1], views, strict=True):
+        if end in run.heirs or across_it in run.across_heirs:
+            anew |= {n for n in policies if blank(view.get(n))}
     moved = (mine, theirs) if at_left else (theirs, mine)
     return Pair(views, hidden, moved, based, outside, anew)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from connector_hub.errors import MarkLost, PluginError
+from connector_hub.model.conflict import MERGED
 from connector_hub.model.plan import Seen
 from connector_hub.model.record import Gone, Ref
 from connector_hub.sdk.connector import Can
@@ -20,6 +21,8 @@ ABSENT = "not there"
 """Why a record waits in the inbox whose counterpart was not answered."""
 HEIR = "heir"
 """Why a record waits in the inbox that another one was merged or converted into."""
+HEIR_ACROSS = "heir across"
+"""Why a record waits whose counterpart is such a one, where only its own side travels."""
 FIRST = "first"
 """The fact whether a side was empty when the job first read it."""
 
@@ -218,16 +221,15 @@ def _hand_on(run: JobRun, side: LiveSide, record: str, hub: bytes, into: Ref) ->
 
 
 def _inherit(run: JobRun, side: LiveSide, heir: str, hub: bytes) -> None:
-    """The heir is looked at, and so is its counterpart where only that travels."""
+    """The heir is looked at, or its counterpart where only that travels."""
+    run.heirs.add((side.name, heir))
+    if side.name in run.job.read_from:
+        run.store.look_again(run.job.name, side.name, [(heir, HEIR)])
+        return
     other = run.other(side)
-    members = [(side.name, heir)]
-    members += [
-        (other.name, r) for r, gone in other.records([hub]).values() if not gone
-    ]
-    run.heirs.update(members)
-    for name, record in members:
-        if name in run.job.read_from:
-            run.store.look_again(run.job.name, name, [(record, HEIR)])
+    for record, gone in other.records([hub]).values():
+        if not gone:
+            run.store.look_again(run.job.name, other.name, [(record, HEIR_ACROSS)])
 
 
 def _left_behind(run: JobRun, side: LiveSide, hub: bytes, heirs: bytes) -> None:
@@ -237,8 +239,8 @@ def _left_behind(run: JobRun, side: LiveSide, hub: bytes, heirs: bytes) -> None:
     records = sorted(record for record, gone in found.values() if not gone)
     if len(records) != len({hub, heirs}):
         return
-    subject = change_hash(run.key, ["conflict", "merged", other.name, records])
-    held = Held("merged", subject, tuple((other.name, r) for r in records), {})
+    subject = change_hash(run.key, ["conflict", MERGED, other.name, records])
+    held = Held(MERGED, subject, tuple((other.name, r) for r in records), {})
     if run.planning:
         run.held.append(held)
     else:
@@ -263,6 +265,9 @@ async def _read_inbox(run: JobRun, side: LiveSide) -> None:
     run.replayed |= {(side.name, r) for r, why in asked.items() if why == "replay"}
     run.absent |= {(side.name, r) for r, why in asked.items() if why == ABSENT}
     run.heirs |= {(side.name, r) for r, why in asked.items() if why == HEIR}
+    run.across_heirs |= {
+        (side.name, r) for r, why in asked.items() if why == HEIR_ACROSS
+    }
     run.taken |= {(side.name, r) for r in asked}
     run.taken_to[side.name] = last
     here, gone = await fetch(side, list(asked))

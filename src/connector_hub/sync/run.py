@@ -167,6 +167,8 @@ class JobRun:
     """What records were merged or converted into, as far as this run has read."""
     heirs: set[Member] = field(default_factory=set)
     """Records that others were merged or converted into: what these held, a blank does not erase."""
+    across_heirs: set[Member] = field(default_factory=set)
+    """Records whose counterparts are such ones."""
     taken: set[Member] = field(default_factory=set)
     """Records that came from the inbox."""
     taken_to: dict[str, int] = field(default_factory=dict)

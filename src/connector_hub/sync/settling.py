@@ -17,7 +17,7 @@ from connector_hub.errors import (
     Stale,
     Unavailable,
 )
-from connector_hub.model.conflict import UNKNOWN
+from connector_hub.model.conflict import MERGED, UNKNOWN
 from connector_hub.model.job import SIDES, SideName, across
 from connector_hub.model.mapping import Raws
 from connector_hub.model.plan import OUTCOMES, Change, Seen
@@ -314,7 +314,7 @@ def _decided(
         store.exhume(job, side.name, _cured(run, side, through), now)
         for asks in (True, False):
             records = [record for s, record in through if bool(s.change.asks) is asks]
-            kept = FIELDS if asks else ""
+            kept = (MERGED, FIELDS) if asks else (MERGED,)
             others = store.close_conflicts(job, side.name, records, now, kept=kept)
             run.look_again(others, "twin resolved")
     store.forget_decisions(job, [s.change.hub for s in settling if not s.change.asks])
