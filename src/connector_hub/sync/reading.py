@@ -41,6 +41,22 @@ async def read_sides(run: JobRun) -> None:
         await _read_inbox(run, side)
         if not run.options.inbox_only:
             await _read(run, side, staged=True)
+    for side in run.sides:
+        await _follow_heirs(run, side)
+
+
+async def _follow_heirs(run: JobRun, side: LiveSide) -> None:
+    """An heir that no feed has shown may be gone itself: it is asked for, to the last of a chain."""
+    asked: set[str] = set()
+    while True:
+        heirs = {r for name, r in run.heirs if name == side.name} - asked
+        heirs -= run.store.passed(run.job.name, side.name, heirs, run.number)
+        if not heirs:
+            return
+        asked |= heirs
+        _, gone = await fetch(side, sorted(heirs))
+        with run.store.transaction():
+            bury(run, side, list(gone.values()))
 
 
 async def read_index(run: JobRun, side: LiveSide) -> None:
