@@ -857,14 +857,20 @@ class Hub:
             await pilot.choose(run, run.job.pilot)
             run.pilot = self.store.pilot(mine)
             return
+        held: set[str | None] = set()
         for child in self.project.jobs.values():
             routes, _ = self._routes(child)
-            if child.pilot is None or mine not in {r.job for r in routes.values()}:
+            if mine not in {r.job for r in routes.values()}:
+                continue
+            if child.pilot is None:
+                pilot.end(self.store, mine, child.name)
+                held.add("free")
                 continue
             other = await self._run(child, run.number, _ALL, run.progress, None)
             await pilot.choose(other, child.pilot)
-            if self.store.fact(mine, "left", pilot.HELD) == child.name:
-                run.pilot = self.store.pilot(mine)
+            held.add(self.store.fact(mine, "left", pilot.held_by(child.name)))
+        if "held" in held and "free" not in held:
+            run.pilot = self.store.pilot(mine)
 
     def _drop_old_plans(self, job: str, keep: str | None) -> None:
         before = self.clock.now() - timedelta(seconds=self.project.plan_ttl)

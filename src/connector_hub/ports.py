@@ -166,11 +166,25 @@ class Store(Protocol):
     def unlink(self, account: str, resource: str, records: Collection[str]) -> None:
         """Forget these records' links, as if they had never been met."""
 
-    def enlist(self, job: str, rows: Iterable[tuple[SideName, str]]) -> None:
-        """Remember records as (side, record) that a pilot holds a job to."""
+    def enlist(
+        self, job: str, rows: Iterable[tuple[SideName, str]], *, by: str = ""
+    ) -> None:
+        """Remember records as (side, record) that a pilot holds a job to.
+
+        ``by`` is empty for those that were chosen, else the job that needs them, or that they are heirs.
+        """
+
+    def dismiss(self, job: str, rows: Iterable[tuple[SideName, str]]) -> None:
+        """Chosen records leave a pilot."""
+
+    def release(self, job: str, by: str) -> None:
+        """Forget what a job was held to for another one."""
+
+    def chosen(self, job: str) -> set[tuple[SideName, str]]:
+        """The records that were chosen for a job's own pilot."""
 
     def pilot(self, job: str) -> set[tuple[SideName, str]]:
-        """The records a job is held to."""
+        """All records a job is held to."""
 
     def linked(self, account: str, resource: str) -> int:
         """How many live links a resource has."""

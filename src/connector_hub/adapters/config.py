@@ -121,7 +121,7 @@ class JobModel(_Strict):
         "keep",
         description="what becomes of a pair that only no longer covers; delete goes with one direction",
     )
-    pilot: Annotated[int, Field(ge=1)] | str | None = Field(
+    pilot: Annotated[int, Field(ge=1, strict=True)] | str | None = Field(
         None,
         description="so many records to begin with, or a CSV file with the columns left and right",
     )

@@ -352,15 +352,42 @@ class SqliteStore:
             ((place, r) for r in records),
         )
 
-    def enlist(self, job: str, rows: Iterable[tuple[SideName, str]]) -> None:
-        """Remember records as (side, record) that a pilot holds a job to."""
+    def enlist(
+        self, job: str, rows: Iterable[tuple[SideName, str]], *, by: str = ""
+    ) -> None:
+        """Remember records as (side, record) that a pilot holds a job to.
+
+        ``by`` is empty for those that were chosen, else the job that needs them, or that they are heirs.
+        """
         self._many(
-            "insert or ignore into pilot values(?,?,?,?)",
+            "insert or ignore into pilot values(?,?,?,?,?)",
+            ((_TENANT, job, side, record, by) for side, record in rows),
+        )
+
+    def dismiss(self, job: str, rows: Iterable[tuple[SideName, str]]) -> None:
+        """Chosen records leave a pilot."""
+        self._many(
+            "delete from pilot where tenant=? and job=? and side=? and record=? and by=''",
             ((_TENANT, job, side, record) for side, record in rows),
         )
 
+    def release(self, job: str, by: str) -> None:
+        """Forget what a job was held to for another one."""
+        self._run(
+            "delete from pilot where tenant=? and job=? and by=?", (_TENANT, job, by)
+        )
+
+    def chosen(self, job: str) -> set[tuple[SideName, str]]:
+        """The records that were chosen for a job's own pilot."""
+        return set(
+            self._run(
+                "select side, record from pilot where tenant=? and job=? and by=''",
+                (_TENANT, job),
+            )
+        )
+
     def pilot(self, job: str) -> set[tuple[SideName, str]]:
-        """The records a job is held to."""
+        """All records a job is held to."""
         return set(
             self._run(
                 "select side, record from pilot where tenant=? and job=?",

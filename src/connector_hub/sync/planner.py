@@ -22,7 +22,7 @@ from connector_hub.model.mapping import Bad, Spoke
 from connector_hub.model.merge import Merged, blank
 from connector_hub.model.plan import Change, Seen, Wait
 from connector_hub.model.record import EMPTY, Gone, Page
-from connector_hub.sync import rivals
+from connector_hub.sync import pilot, rivals
 from connector_hub.sync.base import Base, change_hash
 from connector_hub.sync.merging import Pair, merge_pair
 from connector_hub.sync.newest import Contested, by_time
@@ -161,6 +161,7 @@ def put_off(run: JobRun, changes: Iterable[Change], why: str) -> None:
 async def plan_seen(run: JobRun, side: LiveSide, seen: Sequence[Seen]) -> list[Change]:
     """What is to be done about these records of a side."""
     subjects = [Subject(s) for s in seen]
+    pilot.join(run, side, seen)
     find_links(run, side, subjects)
     view_subjects(run, side, subjects)
     kin = await _look_at_kin(run, side, subjects)
@@ -534,7 +535,9 @@ def _held_back(run: JobRun, side: LiveSide, s: Subject) -> bool:
     mine, theirs = (side.name, s.seen.id), (other.name, s.there_id or "")
     if not run.looks_after(mine, theirs):
         run.tally.add("unchanged")
-    elif s.rejects:
+        return True
+    pilot.take_along(run, side, s.seen.id, s.waits)
+    if s.rejects:
         _refuse(run, side, s)
     elif any(name in other.resource.needs for _, name, _, _ in s.waits):
         run.tally.add("blocked")

@@ -227,7 +227,7 @@ def _hand_on(run: JobRun, side: LiveSide, record: str, hub: bytes, into: Ref) ->
         heir = side.known_as(into.resource, into.id)
     if run.pilot is not None and (side.name, record) in run.pilot:
         run.pilot.add((side.name, heir))
-        run.store.enlist(run.job.name, [(side.name, heir)])
+        run.store.enlist(run.job.name, [(side.name, heir)], by=HEIR)
     there = run.store.links(side.home, into.resource, [into.id]).get(into.id)
     if there is None:
         run.store.link([(side.home, into.resource, into.id, hub)])

@@ -59,7 +59,7 @@ create table window(tenant int, job text, plan text, n int, payload blob not nul
 create table writing(tenant int, job text, plan text, n int, seed blob not null, run int not null, primary key(tenant, job, plan, n)) without rowid;
 
 -- The records a job is held to while it is a pilot.
-create table pilot(tenant int, job text, side text, record text, primary key(tenant, job, side, record)) without rowid;
+create table pilot(tenant int, job text, side text, record text, by text, primary key(tenant, job, side, record, by)) without rowid;
 
 -- Jobs and connections that are paused, and connections whose credentials were refused; who and why are sealed.
 create table standing(tenant int, what text, name text, state text not null, since text not null, credentials blob, payload blob not null,
