@@ -1175,7 +1175,8 @@ class Hub:
         )
         async with self._running(job, "apply", options, progress, number) as run:
             document = {"needs": self._approvable(number).needs}
-            await carry_out(run, document, lambda: self._decide(number, "applied"))
+            await carry_out(run, document, lambda: self._decide(number, "begun"))
+            self._decide(number, "applied")
             receipt = self._receipt(job, run.number, run, None, started)
             self._end(receipt)
             return receipt
@@ -1315,7 +1316,14 @@ class Hub:
             known: Mapping[str, Any] = row.document["prints"]
             return known
         homes = [self.store.pinned(job.side(side).connection) for side in SIDES]
-        return prints(job, spokes, homes)
+        return prints(job, spokes, homes, [self._key_field(job, n) for n in SIDES])
+
+    def _key_field(self, job: Job, side: SideName) -> str | None:
+        """Where a side's record keys are kept."""
+        at = self.connection(job.side(side).connection)
+        if at.key_field != "default":
+            return at.key_field
+        return self.plugins.connector(at.connector).key_field
 
     def _place(self, job: str, step: Step) -> str:
         """Where that stands which has changed since a plan was made."""
@@ -1333,7 +1341,7 @@ class Hub:
                 return self.project.place_of_rule(
                     entity, connector, resource, "fields", *field
                 )
-            case ("account", "left" | "right" as side):
+            case ("account" | "key", "left" | "right" as side):
                 return self.project.place(
                     "connections", self.job(job).side(side).connection
                 )

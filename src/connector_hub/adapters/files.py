@@ -498,9 +498,7 @@ class _Reader:
             right=sides["right"],
             direction=model.direction,
             guard=self._guard((*at, "guard"), model.guard),
-            apply_when=self._guard((*at, "apply", "when"), model.apply.when)
-            if model.apply
-            else None,
+            apply_when=self._apply_when((*at, "apply", "when"), model),
             guarding=model.guarding,
             deletes_follow=model.deletes.follow,
             create_without_identity=model.create_without_identity,
@@ -534,6 +532,40 @@ class _Reader:
                         f"{kind.name} has no call that {op}s {resource} only where it has not moved",
                         hint="write guarding: reread"
                         + (", or delete nothing" if op == "archive" else ""),
+                    )
+
+    def _apply_when(self, at: yaml.Key, model: JobModel) -> Guard | None:
+        if model.apply is None:
+            return None
+        if not model.apply.when.model_fields_set:
+            self.add(
+                at, "every plan is within these bounds", hint="name one: create: 50"
+            )
+        return self._guard(at, model.apply.when)
+
+    def _check_words(
+        self, at: yaml.Key, entity: str, asked: Mapping[str, list[str]]
+    ) -> None:
+        """What fields must say has to be something that they can say."""
+        fields = self.words.entities[entity][0].fields
+        for name, words in asked.items():
+            spec = fields.get(name)
+            if spec is None:
+                continue
+            if spec.kind == "link":
+                self.add((*at, name), f"{name!r} is a link: it says no word", key=True)
+            if not words:
+                self.add(
+                    (*at, name),
+                    f"no record says nothing of {name!r}",
+                    hint="name a word",
+                )
+            for i, word in enumerate(words if spec.kind == "choice" else ()):
+                if word not in spec.of:
+                    self.add(
+                        (*at, name, i),
+                        f"{word!r} is not a word of {name!r}",
+                        hint=did_you_mean(word, spec.of),
                     )
 
     def _pilot(self, at: yaml.Key, asked: int | str | None) -> Pilot | None:
@@ -586,6 +618,7 @@ class _Reader:
                 "in a two-way job neither record is the copy of the other",
                 hint="write leaving: unlink",
             )
+        self._check_words((*at, "only"), model.entity, model.only)
         for name in model.only:
             if (
                 name not in mapped
@@ -801,6 +834,7 @@ class _Reader:
                     hint=did_you_mean(target.resource, listed),
                 )
             known = self.words.entities[entity][0].fields
+            self._check_words((*at, "create_as", i, "when"), entity, target.when)
             for name in target.when:
                 if name not in known:
                     self.add(

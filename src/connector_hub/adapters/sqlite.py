@@ -1230,11 +1230,11 @@ class SqliteStore:
         ]
 
     def end_plan(self, plan: str, state: PlanState, at: datetime, person: str) -> bool:
-        """A plan is decided once: whether it was open until now."""
+        """A plan is decided once, and what was begun is applied: whether that could be until now."""
         done = self._run(
-            "update plan set state=?, decided=?, person=? "
-            "where tenant=? and id=? and state in ('kept', 'waiting')",
-            (state, at.isoformat(), person, _TENANT, plan),
+            "update plan set state=?, decided=?, person=? where tenant=? and id=? "
+            "and (state in ('kept', 'waiting') or (state='begun' and ?='applied'))",
+            (state, at.isoformat(), person, _TENANT, plan, state),
         )
         return done.rowcount > 0
 

@@ -9,10 +9,11 @@ from typing import Any, Literal, NamedTuple
 from connector_hub.model.plan import Plan
 
 PlanState = Literal[
-    "kept", "waiting", "applied", "rejected", "replaced", "expired", "stale"
+    "kept", "waiting", "begun", "applied", "rejected", "replaced", "expired", "stale"
 ]
 """``kept``: made by ``plan``, for whoever wants it. ``waiting``: a sync of its job waits for a person's word.
 
+``begun``: it is being carried out, or that ended before its end; a sync goes on from there.
 ``expired`` and ``stale`` (what it was made from has changed) are never stored: they are seen when one looks.
 """
 OPEN: frozenset[PlanState] = frozenset({"kept", "waiting"})

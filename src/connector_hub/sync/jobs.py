@@ -204,6 +204,7 @@ def plan_document(run: JobRun) -> dict[str, Any]:
             run.job,
             [{n: s.place(n).spoke for n in s.names} for s in run.sides],
             [s.home for s in run.sides],
+            [s.connector.key for s in run.sides],
         ),
         "allow_deletes": run.options.allow_deletes,
         "needs": {

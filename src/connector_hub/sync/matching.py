@@ -225,11 +225,20 @@ def _twice(pairs: Sequence[tuple[int, str, str]]) -> Iterable[str]:
 
 
 def _unknown(run: JobRun, pairs: Sequence[tuple[int, str, str]]) -> Iterable[str]:
-    for place, side in enumerate(SIDES, 1):
-        known = run.store.indexed(run.job.name, side, [str(p[place]) for p in pairs])
+    for place, name in enumerate(SIDES, 1):
+        side = run.side(name)
+        known = run.store.indexed(run.job.name, name, [str(p[place]) for p in pairs])
         for p in pairs:
-            if p[place] not in known:
-                yield f"line {p[0]}: {run.side(side).connection} has no record {p[place]}"
+            if p[place] in known:
+                continue
+            told = f"line {p[0]}: {side.connection} has no record {p[place]}"
+            if side.at(str(p[place]))[0] not in side.names:
+                told += f" (write {' or '.join(f'{n}/ID' for n in side.names)})"
+            elif not known:
+                told += (
+                    f" that the hub knows (read both sides first: match {run.job.name})"
+                )
+            yield told
 
 
 def _has_partner(run: JobRun, link: Link, a: str, b: str) -> bool:

@@ -22,7 +22,10 @@ _KINDS = {"create": "create", "update": "update", "archive": "delete"}
 
 
 def prints(
-    job: Job, spokes: Sequence[Mapping[str, Spoke]], homes: Sequence[str | None]
+    job: Job,
+    spokes: Sequence[Mapping[str, Spoke]],
+    homes: Sequence[str | None],
+    keys: Sequence[str | None],
 ) -> dict[str, Any]:
     """What a plan is made from, as fingerprints that two processes agree on.
 
@@ -30,6 +33,7 @@ def prints(
         job: as hub.yaml has it.
         spokes: of each side, by resource.
         homes: the account of each side.
+        keys: the field of each side's record keys.
     """
     entity = next(iter(spokes[0].values())).entity
     said = asdict(job)
@@ -37,6 +41,7 @@ def prints(
     return {
         "job": _print(said),
         "homes": list(homes),
+        "keys": list(keys),
         "entity": _print(asdict(entity)),
         "mappings": [
             {resource: _mapping(spoke) for resource, spoke in side.items()}
@@ -76,18 +81,24 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Step]:
     if old["job"] != new["job"]:
         yield ("job",)
     for i, side in enumerate(_SIDES):
-        if old["homes"][i] != new["homes"][i]:
-            yield ("account", side)
+        for part, word in (("homes", "account"), ("keys", "key")):
+            if old[part][i] != new[part][i]:
+                yield (word, side)
     if old["entity"] != new["entity"]:
         yield ("entity",)
     for i, side in enumerate(_SIDES):
         for resource, was in old["mappings"][i].items():
             now = new["mappings"][i].get(resource, was)
-            for name in sorted(was["rules"].keys() | now["rules"].keys()):
-                if was["rules"].get(name) != now["rules"].get(name):
-                    yield ("rule", side, resource, name)
-            if was["rest"] != now["rest"]:
-                yield ("mapping", side, resource)
+            for step in _mapping_changes(was, now):
+                yield (step[0], side, resource, *step[1:])
+
+
+def _mapping_changes(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Step]:
+    for name in sorted(was["rules"].keys() | now["rules"].keys()):
+        if was["rules"].get(name) != now["rules"].get(name):
+            yield ("rule", name)
+    if was["rest"] != now["rest"]:
+        yield ("mapping",)
 
 
 def told(plan: Plan) -> dict[str, Any]:
@@ -119,6 +130,11 @@ def stands(
     plan = plan_of(row.document["plan"])
     remedy = f"plan again: connector-hub plan {row.job}"
     kept = Kept(plan, row.made, row.state, row.decided, row.person, remedy=remedy)
+    if kept.state == "begun":
+        by = f"{_instant(row.decided)} by {row.person}"
+        why = f"was begun at {by}, and is at work or did not come to its end"
+        go_on = f"connector-hub sync {row.job} goes on from there"
+        return replace(kept, why=why, remedy=go_on)
     if not kept.open:
         by = f" by {row.person}" if row.person else ""
         return replace(kept, why=f"was {row.state} at {_instant(row.decided)}{by}")
@@ -140,19 +156,16 @@ def stands(
 
 
 def _words(plan: Plan, step: Step) -> str:
-    connections = {"left": plan.left, "right": plan.right}
-    match step:
-        case ("rule", side, _, field):
-            return f"the rule of {field} at {connections[side]} changed"
-        case ("mapping", side, _):
-            return f"the mapping of {connections[side]} changed"
-        case ("account", side):
-            return f"connection {connections[side]} got another account"
-        case ("entity",):
-            return f"entity {plan.entity} changed"
-        case ("gone",):
-            return f"job {plan.job} was taken out"
-    return f"job {plan.job} changed"
+    where = {"left": plan.left, "right": plan.right}.get("".join(step[1:2]), "")
+    told = {
+        "rule": f"the rule of {step[-1]} at {where} changed",
+        "mapping": f"the mapping of {where} changed",
+        "account": f"connection {where} got another account",
+        "key": f"connection {where} got another key_field",
+        "entity": f"entity {plan.entity} changed",
+        "gone": f"job {plan.job} was taken out",
+    }
+    return told.get(step[0], f"job {plan.job} changed")
 
 
 def refusal(kept: Kept) -> PlanStale:
@@ -160,7 +173,9 @@ def refusal(kept: Kept) -> PlanStale:
     return PlanStale(
         f"plan {kept.plan.id} {kept.why}",
         where=kept.where,
-        hint=f"nothing was written; {kept.remedy}",
+        hint=f"nothing was written now; {kept.remedy}"
+        if kept.state == "begun"
+        else f"nothing was written; {kept.remedy}",
     )
 
 
