@@ -334,7 +334,7 @@ def match_unlinked(
     for s in unknown:
         record = s.seen.id
         if s.hub in by_key:
-            found[record] = _keyed(run, side, s, by_key[s.hub])
+            found[record] = _keyed(run, side, s, by_key[s.hub], other.get(record, ()))
         elif record in known[1]:
             found[record] = _match(run, side, s, *known, taken, known=1)
         else:
@@ -391,10 +391,22 @@ def _add_rivals(
             same.setdefault(record, []).extend(found)
 
 
-def _keyed(run: JobRun, side: LiveSide, s: Subject, carriers: Sequence[str]) -> Match:
-    if len(carriers) > 1:
-        return Match("candidates", tuple(sorted(carriers)))
-    return _given(run, side, s, carriers[0])
+def _keyed(
+    run: JobRun,
+    side: LiveSide,
+    s: Subject,
+    carriers: Sequence[Kin],
+    kin: Iterable[Kin],
+) -> Match:
+    """A record key decides, unless identity says that the two are two: then a person does."""
+    records = tuple(sorted(k.record for k in carriers))
+    shared = carriers[0].filled & side.identities.filled(s.view, s.seen.raws)
+    first = (shared & -shared).bit_length() - 1
+    same = {k.slot for k in kin if k.record == records[0]}
+    if len(records) > 1:
+        return Match("candidates", records)
+    given = _given(run, side, s, records[0])
+    return Match("candidates", records) if shared and first not in same else given
 
 
 def _match(  # noqa: PLR0917 - one decision, all it depends on
@@ -428,13 +440,13 @@ def _given(run: JobRun, side: LiveSide, s: Subject, record: str) -> Match:
 
 def _by_key(
     run: JobRun, other: LiveSide, unknown: Sequence[Subject]
-) -> dict[bytes, list[str]]:
+) -> dict[bytes, list[Kin]]:
     """Records across that carry the record key of these subjects, by hub id."""
     if not run.store.keyed(run.job.name, other.name):
         return {}
     hubs = {other.identities.key_mark(s.hub): s.hub for s in unknown}
     kin = run.store.kin(run.job.name, other.name, hubs)
-    return {hubs[m]: [k.record for k in found] for m, found in kin.items()}
+    return {hubs[m]: found for m, found in kin.items()}
 
 
 def relatives(run: JobRun, side: LiveSide, unknown: Sequence[Subject]) -> Relatives:
