@@ -1378,7 +1378,7 @@ class Hub:
         """
         self._new_ledgers(None)
         async with self._running(job, "link", _ALL, _silent) as run:
-            made = matching.link_pairs(run, pairs)
+            made = await matching.link_pairs(run, pairs)
             self._looked(run.number, {"job": job, "linked": made})
             return made
 

@@ -140,7 +140,7 @@ async def test_records_joined_by_hand_meet_for_the_first_time(both):
     await both.sync()
     again = both.right.person(email="a@x.org", name=None, note=None)
     await both.sync()
-    assert matching.link_pairs(both.run(), [(1, a, again)]) == 1
+    assert await matching.link_pairs(both.run(), [(1, a, again)]) == 1
     await both.sync()
     assert both.left.rows[a]["name"] == both.right.rows[again]["name"] == "A"
 
@@ -155,7 +155,7 @@ async def test_two_widows_can_be_joined_by_hand(both):
     both.left.person(a, note="n2")
     both.right.person(d, note="n3")
     await both.sync()
-    assert matching.link_pairs(both.run(), [(1, a, d)]) == 1
+    assert await matching.link_pairs(both.run(), [(1, a, d)]) == 1
     await both.sync()
     assert both.left.rows[a]["email"] == both.right.rows[d]["email"]
 

@@ -22,7 +22,7 @@ from connector_hub.sync.planner import (
 )
 from connector_hub.sync.reading import read_sides
 from connector_hub.sync.run import JobRun
-from connector_hub.sync.sides import LiveSide
+from connector_hub.sync.sides import LiveSide, fetch
 
 Kind = Literal[
     "linked",
@@ -145,7 +145,7 @@ def words(text: str) -> set[str]:
     return set(text.casefold().replace(".", " ").replace(",", " ").split())
 
 
-def link_pairs(run: JobRun, pairs: Iterable[tuple[int, str, str]]) -> int:
+async def link_pairs(run: JobRun, pairs: Iterable[tuple[int, str, str]]) -> int:
     """Link what a person says belongs together: (line of the file, left id, right id).
 
     Returns:
@@ -155,7 +155,7 @@ def link_pairs(run: JobRun, pairs: Iterable[tuple[int, str, str]]) -> int:
         ConfigError: a record is unknown, named twice, or linked to another; nothing has been linked.
     """
     listed = list(pairs)
-    mistakes = [*_twice(listed), *_unknown(run, listed)]
+    mistakes = [*_twice(listed), *await _unknown(run, listed)]
     hubs: dict[tuple[str, str], bytes] = {}
     left, right = run.left, run.right
     mine = left.links([p[1] for p in listed])
@@ -224,21 +224,26 @@ def _twice(pairs: Sequence[tuple[int, str, str]]) -> Iterable[str]:
                 yield f"line {p[0]}: {p[place]} is there more than once"
 
 
-def _unknown(run: JobRun, pairs: Sequence[tuple[int, str, str]]) -> Iterable[str]:
+async def _unknown(run: JobRun, pairs: Sequence[tuple[int, str, str]]) -> list[str]:
+    """Records that are not there; one the hub has not met, the vendor is asked for."""
+    told: list[str] = []
     for place, name in enumerate(SIDES, 1):
         side = run.side(name)
-        known = run.store.indexed(run.job.name, name, [str(p[place]) for p in pairs])
+        asked = [str(p[place]) for p in pairs]
+        wrong = {r for r in asked if side.at(r)[0] not in side.names}
+        known = run.store.indexed(run.job.name, name, asked)
+        new = {r for r in asked if r not in known} - wrong
+        here, _ = await fetch(side, sorted(new))
         for p in pairs:
-            if p[place] in known:
-                continue
-            told = f"line {p[0]}: {side.connection} has no record {p[place]}"
-            if side.at(str(p[place]))[0] not in side.names:
-                told += f" (write {' or '.join(f'{n}/ID' for n in side.names)})"
-            elif not known:
-                told += (
-                    f" that the hub knows (read both sides first: match {run.job.name})"
+            record = str(p[place])
+            if record in wrong:
+                ids = " or ".join(f"{n}/ID" for n in side.names)
+                told.append(
+                    f"line {p[0]}: {record} is no id at {side.connection}: write {ids}"
                 )
-            yield told
+            elif record in new and record not in here:
+                told.append(f"line {p[0]}: {side.connection} has no record {record}")
+    return told
 
 
 def _has_partner(run: JobRun, link: Link, a: str, b: str) -> bool:
