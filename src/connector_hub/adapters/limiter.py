@@ -34,6 +34,8 @@ class _Bucket:
     daily: Limit | None = None
     concurrent: int | None = None
     log: deque[tuple[float, int]] = field(default_factory=deque)
+    logged: int = 0
+    """What the log adds up to."""
     flying: int = 0
     requests: int = 0
     waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
@@ -56,6 +58,8 @@ class _Bucket:
     def _until(self, limit: Limit, now: float, cost: int) -> float:
         cost = min(cost, limit.amount)
         used = self.flying
+        if used + self.logged + cost <= limit.amount:
+            return 0.0
         since = now - limit.per
         inside = [(t, c) for t, c in self.log if t > since + _EPSILON]
         used += sum(c for _, c in inside)
@@ -82,7 +86,7 @@ class _Bucket:
     def forget(self, now: float) -> None:
         longest = max((r.per for r in self.rolling), default=0.0)
         while self.log and self.log[0][0] <= now - longest:
-            self.log.popleft()
+            self.logged -= self.log.popleft()[1]
 
 
 class WindowLimiter:
@@ -128,6 +132,7 @@ class WindowLimiter:
             b.requests -= 1
             if b.rolling:
                 b.log.append((self._clock.monotonic(), cost))
+                b.logged += cost
             self._wake(b)
 
     async def _enter(self, name: str, b: _Bucket, cost: int) -> None:
