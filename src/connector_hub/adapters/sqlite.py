@@ -106,6 +106,7 @@ class SqliteStore:
     def __init__(self, path: Path | str, vault: Vault) -> None:
         self.vault = vault
         self.path = path
+        self._numbers: dict[tuple[Any, ...], int] = {}
         self._things: dict[bytes, int] = {}
         if path != ":memory:":
             _private(Path(path))
@@ -236,11 +237,16 @@ class SqliteStore:
         return self._number("side", "job=? and name=?", (_TENANT, job, side))
 
     def _number(self, table: str, names: str, values: Sequence[Any]) -> int:
+        key = (table, *values)
+        if key in self._numbers:
+            return self._numbers[key]
         query = f"select id from {table} where tenant=? and {names}"  # noqa: S608 - constants
         row = self._one(query, values)
         if row is None:
             self._run(f"insert or ignore into {table} values(null,?,?,?)", values)
             row = self._one(query, values)
+        if not self._db.in_transaction:
+            self._numbers[key] = int(row[0])
         return int(row[0])
 
     def _numbered(self, hubs: Collection[bytes]) -> Mapping[bytes, int]:
