@@ -288,3 +288,55 @@ def test_a_window_remembers_which_run_was_writing_it(store):
     store.open_window("j", "p", 0, b"s" * 12, 7)
     store.close_window("j", "p", 0, [change("rest")])
     assert store.writers("j") == {("p", 0): 7}
+
+
+def test_look_ups_of_records_seek_each_and_never_walk_a_side(store):
+    asked: list[str] = []
+    store._db.set_trace_callback(asked.append)
+    store.links("hubspot:1", "contacts", ["1"])
+    store.records("hubspot:1", "contacts", [b"h"])
+    store.things([b"h"])
+    store.bases("j", "left", [b"h"])
+    store.passed("j", "left", ["1"], 1)
+    store.kin("j", "left", [b"m"])
+    list(store.relatives("j", "left", "right", ["1"]))
+    list(store.pairs(("hubspot:1", "contacts"), ("salesforce:1", "Contact")))
+    store._db.set_trace_callback(None)
+    for sql in (q for q in asked if q.startswith("select")):
+        walked = 0
+        for *_, step in store._db.execute(f"explain query plan {sql}").fetchall():
+            keys = ("record=", "thing=", "hub=", "mark=", "rowid=", "name=", "resource")
+            walked += "TEMP" not in step and not any(k in step for k in keys)
+        assert walked <= ("order by a.record" in sql), sql
+
+
+def test_what_is_undone_leaves_no_number_behind(store):
+    row = ("hubspot:1", "contacts", "7", b"x" * 16)
+
+    def dies():
+        with store.transaction():
+            store.link([row])
+            store.set_bases("j", "left", [(row[3], b"of a run that died")])
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        dies()
+    store.link([("hubspot:1", "companies", "8", b"y" * 16)])
+    with store.transaction():
+        store.link([row])
+        store.set_bases("j", "left", [(row[3], b"base")])
+    assert store.records(*row[:2], [row[3]]) == {row[3]: ("7", False)}
+    assert store.bases("j", "left", [row[3], b"y" * 16]) == {row[3]: b"base"}
+    assert store.records("hubspot:1", "companies", [b"y" * 16])[b"y" * 16][0] == "8"
+
+
+def test_a_window_is_marked_without_writing_its_payload_again(store):
+    store.save_window("j", "p", 0, [change()])
+    kept = store._one("select payload from window")[0]
+    store.open_window("j", "p", 0, b"s" * 12)
+    store.drop_windows("j", "p")
+    assert [(p, n) for p, n, _ in store.open_windows("j")] == [("p", 0)]
+    assert store._one("select payload from window")[0] == kept
+    store.close_window("j", "p", 0)
+    assert store.open_windows("j") == []
+    assert store._one("select count(*) from writing")[0] == 0
