@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
-import os
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from connector_hub.adapters.person import person
 from connector_hub.cli import failures
 from connector_hub.cli.board import Board, shown
 from connector_hub.cli.outcomes import COLOURS, as_document, length, line
@@ -187,7 +186,7 @@ def pause(session: Session, *, name: str, reason: str) -> int:
 
     async def work() -> None:
         async with session.open() as hub:
-            held = hub.pause(name, why=reason, who=_me())
+            held = hub.pause(name, why=reason, who=person())
         session.say(held.told())
         session.document(
             {"paused": {"what": held.what, "name": held.name, "since": held.since}}
@@ -209,11 +208,3 @@ def resume(session: Session, *, name: str) -> int:
         session.document({"resumed": {"what": what, "name": found, "held": held}})
 
     return finish_command(session, work())
-
-
-def _me() -> str:
-    """Whoever gives the command, as the machine knows them."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
