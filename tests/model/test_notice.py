@@ -118,7 +118,7 @@ def test_only_what_is_asked_for_is_told_and_remembered():
     ("topic", "command"),
     [
         ("failed", "connector-hub runs"),
-        ("waiting", "connector-hub plan x"),
+        ("waiting", "connector-hub plans list --job x"),
         ("reconnect", "connector-hub connect x"),
         ("dead_letters", "connector-hub dead-letters list --job x"),
         ("conflicts", "connector-hub conflicts list --job x"),

@@ -108,7 +108,7 @@ class News:
             case "failed":
                 return "connector-hub runs"
             case "waiting":
-                return f"connector-hub plan {self.subject}"
+                return f"connector-hub plans list --job {self.subject}"
             case "reconnect":
                 return f"connector-hub connect {self.subject}"
         name = self.topic.replace("_", "-")
