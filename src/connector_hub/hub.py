@@ -46,6 +46,7 @@ from connector_hub.errors import (
     VendorError,
 )
 from connector_hub.model.conflict import (
+    FIELDS,
     KINDS,
     UNKNOWN,
     Conflict,
@@ -1591,12 +1592,12 @@ class Hub:
         """
         if conflict.kind == UNKNOWN:
             return self._try_again(conflict)
-        if conflict.kind != syncing.FIELDS:
+        if conflict.kind != FIELDS:
             raise ConfigError(
                 f"conflict {conflict.id} ({conflict.kind}) is resolved at the vendor",
                 hint=KINDS.get(conflict.kind, ""),
             )
-        asked = str(conflict.detail["fields"]).split(",")
+        asked = conflict.fields
         for name in fields:
             if name not in asked:
                 raise ConfigError(

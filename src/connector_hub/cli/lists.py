@@ -19,9 +19,8 @@ from connector_hub.cli.sheets import writing_sheet
 from connector_hub.cli.tables import table
 from connector_hub.diagnostics import did_you_mean
 from connector_hub.errors import ConfigError
-from connector_hub.model.conflict import KINDS, Conflict, DeadLetter, causes
+from connector_hub.model.conflict import FIELDS, KINDS, Conflict, DeadLetter, causes
 from connector_hub.model.job import SIDES, SideName
-from connector_hub.sync.deciding import about
 
 if TYPE_CHECKING:
     from connector_hub.hub import Hub
@@ -154,7 +153,7 @@ async def _sheet(
             for c in some:
                 ids = {s: [r for side, r in c.members if side == s] for s in SIDES}
                 cells = [c.id, c.kind, c.job, *(" ".join(ids[s]) for s in SIDES)]
-                for name in about(c) or [""]:
+                for name in c.fields or [""]:
                     held = [
                         quoted(view[name]) if name in view else ""
                         for s in SIDES
@@ -245,8 +244,8 @@ def _side_by_side(
     if conflict.kind in KINDS:
         session.say(KINDS[conflict.kind])
     fields = list(dict.fromkeys(f for _, _, view in members for f in view))
-    asked = str(conflict.detail.get("fields", "")).split(",")
-    if conflict.kind == "fields":
+    asked = conflict.fields
+    if asked:
         fields.sort(key=lambda f: f not in asked)
         session.say(f"fields that both sides changed: {', '.join(asked)}")
     rows = [
@@ -321,9 +320,7 @@ def _resolving(
     def work(hub: Hub) -> None:
         found = [hub.conflict(n) for n in numbers]
         if job is not None:
-            found += [
-                c for c in hub.conflicts(known_job(hub, job)) if c.kind == "fields"
-            ]
+            found += [c for c in hub.conflicts(known_job(hub, job)) if c.kind == FIELDS]
         if not numbers and job is None:
             raise ConfigError(
                 "which conflicts?", hint="give their numbers, or --job JOB"

@@ -9,7 +9,10 @@ from typing import Any
 
 from connector_hub.model.job import SideName
 
+FIELDS = "fields"
+"""Both sides changed a field."""
 UNKNOWN = "unknown outcome"
+"""A create was never answered."""
 MERGED = "merged"
 """Settling a pair does not end this one: only what is done about the records does."""
 KINDS: Mapping[str, str] = {
@@ -17,7 +20,7 @@ KINDS: Mapping[str, str] = {
     "candidates": "several records on the other side fit; merge them there, or tell which",
     "taken": "its counterpart is linked to another record; merge the two on this side",
     MERGED: "what is one record on one side is two on the other; merge them there, too",
-    "fields": "both sides changed the same fields; say which side is right: conflicts resolve N --take SIDE",
+    FIELDS: "both sides changed the same fields; say which side is right: conflicts resolve N --take SIDE",
     "no identity": "every identifying field is blank; fill one in",
     UNKNOWN: "a create was never answered and cannot be looked up; see what the vendor has: is it there, "
     "links import; is it not, conflicts resolve N --take SIDE",
@@ -36,6 +39,11 @@ class Conflict:
     run: int
     opened: str
     detail: Mapping[str, Any]
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields that it is about; none where it is about whole records."""
+        return str(self.detail["fields"]).split(",") if self.kind == FIELDS else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from connector_hub.diagnostics import Diagnostic, Diagnostics, did_you_mean
-from connector_hub.model.conflict import KINDS, UNKNOWN, Conflict
+from connector_hub.model.conflict import FIELDS, KINDS, UNKNOWN, Conflict
 from connector_hub.model.job import SideName
-from connector_hub.sync.planner import FIELDS
 
 Row = tuple[int, Mapping[str, str]]
 """A line of a sheet and its cells by column."""
@@ -90,7 +89,7 @@ class Deciding:
         if conflict.kind not in {FIELDS, UNKNOWN}:
             what = f"conflict {conflict.id} ({conflict.kind}) is resolved at the vendor"
             return what, KINDS.get(conflict.kind, "")
-        asked = about(conflict)
+        asked = conflict.fields
         if name and name not in asked:
             what = f"conflict {conflict.id} is not about {name!r}"
             return what, did_you_mean(name, asked)
@@ -101,13 +100,6 @@ class Deciding:
                 return f"conflict {conflict.id}{told} is decided twice", ""
             taken[at] = (sides[take], conflict)
         return "", ""
-
-
-def about(conflict: Conflict) -> list[str]:
-    """The fields that a conflict is about; none where it is about whole records."""
-    if conflict.kind != FIELDS:
-        return []
-    return str(conflict.detail["fields"]).split(",")
 
 
 def _joined(

@@ -16,7 +16,7 @@ from connector_hub.sync.overtaken import (
     settled_by_now,
     still_true,
 )
-from connector_hub.sync.planner import FIELDS, plan_seen, plan_windows
+from connector_hub.sync.planner import plan_seen, plan_windows
 from connector_hub.sync.plans import must_wait, over, prints, told
 from connector_hub.sync.reading import read_index, read_sides, store_marks
 from connector_hub.sync.reconcile import reconcile
@@ -223,7 +223,6 @@ def plan_document(run: JobRun) -> dict[str, Any]:
 
 
 __all__ = [
-    "FIELDS",
     "apply",
     "finish",
     "guard",

@@ -16,6 +16,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from connector_hub.errors import MarkLost
+from connector_hub.model.conflict import FIELDS
 from connector_hub.model.job import SIDES, Policy, SideName, across
 from connector_hub.model.link import Kin, Match, alike, match
 from connector_hub.model.mapping import Bad, Spoke
@@ -34,8 +35,6 @@ from connector_hub.sync.views import linked_across, read_views
 
 WINDOW = 2000
 """Records planned and written together; memory is proportional to it."""
-FIELDS = "fields"
-"""The kind of conflict in which both sides changed a field."""
 
 
 Relatives = tuple[dict[str, list[Kin]], dict[str, list[Kin]]]

@@ -17,7 +17,7 @@ from connector_hub.errors import (
     Stale,
     Unavailable,
 )
-from connector_hub.model.conflict import MERGED, UNKNOWN
+from connector_hub.model.conflict import FIELDS, MERGED, UNKNOWN
 from connector_hub.model.job import SIDES, SideName, across
 from connector_hub.model.mapping import Raws
 from connector_hub.model.plan import OUTCOMES, Change, Seen
@@ -25,7 +25,7 @@ from connector_hub.model.record import Done, Outcome
 from connector_hub.sync import rivals
 from connector_hub.sync.base import Base, change_hash
 from connector_hub.sync.journal import Differs, keep
-from connector_hub.sync.planner import FIELDS, asked, part, refused, wait_for_links
+from connector_hub.sync.planner import asked, part, refused, wait_for_links
 from connector_hub.sync.reading import free, index
 from connector_hub.sync.run import Held, JobRun, Member, hold
 from connector_hub.sync.sides import LiveSide

@@ -307,8 +307,7 @@ def _questions(store: Store, job: Job, subject: Subject, name: str) -> Iterator[
     """Conflicts, dead letters and decisions that speak of the thing."""
     mine = {(s, r) for s, (r, _) in subject.records.items()}
     for c in store.conflicts(job.name):
-        fields = str(c.detail.get("fields", ""))
-        if mine & set(c.members) and (not fields or name in fields.split(",")):
+        if mine & set(c.members) and name in (c.fields or [name]):
             yield f"conflict {c.id} ({c.kind})"
     for d in store.letters(job.name):
         if (d.side, d.record) in mine:
