@@ -261,13 +261,5 @@ async def _connection(exam: _Examination, hub: Hub, name: str) -> None:
         live = await hub.connect(name)
         a = live.account
         exam.add("ok", f"connection {name}: {live.connector.name} account {a.id}")
-        path = hub.state_path
-        known = hub.store.pinned(name) if path and path.exists() else None
-        if known not in {None, f"{live.connector.name}:{a.id}"}:
-            exam.add(
-                "error",
-                f"connection {name} belonged to account {known}",
-                "give back the old credentials, or use a connection of another name",
-            )
         if a.lacks:
             exam.add("warn", f"connection {name} lacks {', '.join(a.lacks)}")
