@@ -1392,8 +1392,7 @@ class Hub:
         self._new_ledgers(None)
         async with self._running(job, "link", _ALL, _silent) as run:
             matching.unlink_pair(run, left, right)
-            document = {"job": job, "unlinked": [left, right]}
-            self.store.end_run(run.number, "done", document, self.clock.now())
+            self._looked(run.number, {"job": job, "unlinked": [left, right]})
 
     def trace(self, job: str, record: str) -> list[Known]:
         """All records, of any job, that are one thing with a job's record; the record itself among them."""
@@ -1640,20 +1639,13 @@ class Hub:
             file,
             {c.id: c for c in self.store.conflicts()},
             self.store.had_conflict,
-            self._side_words,
+            lambda job: self.job(job).sides_by_word,
         )
         decided = asked.read(rows)
         with self.store.transaction():
             for d in decided:
                 self.resolve(d.conflict, d.winner, d.fields)
         return decided
-
-    def _side_words(self, job: str) -> Mapping[str, SideName]:
-        """The words for a job's sides: left, right, and their connections' names."""
-        named: dict[str, SideName] = {
-            self.job(job).side(s).connection: s for s in SIDES
-        }
-        return {**named, **{s: s for s in SIDES}}
 
     async def members(
         self, conflict: Conflict

@@ -342,8 +342,7 @@ def _resolving(
 
 def _winner(hub: Hub, conflict: Conflict, take: str) -> SideName:
     """The side a person means by a connection's name, or by the side's own."""
-    sides: dict[str, SideName] = {_at(hub, conflict, s): s for s in SIDES}
-    sides |= {s: s for s in SIDES}
+    sides = hub.job(conflict.job).sides_by_word
     if take not in sides:
         raise ConfigError(
             f"{take!r} is no side of job {conflict.job}", hint=did_you_mean(take, sides)

@@ -162,6 +162,12 @@ class Job:
         return self.left if name == "left" else self.right
 
     @property
+    def sides_by_word(self) -> dict[str, SideName]:
+        """Its sides by the words people have for them: their connections' names, left and right."""
+        by_connection = {self.side(s).connection: s for s in SIDES}
+        return {**by_connection, **{s: s for s in SIDES}}
+
+    @property
     def read_from(self) -> tuple[SideName, ...]:
         """The sides whose records travel."""
         match self.direction:
