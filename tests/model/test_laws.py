@@ -22,10 +22,11 @@ from connector_hub.model.mapping import (
     LinkRule,
     Mapping,
     Rule,
+    blank,
     check,
     compile_mapping,
 )
-from connector_hub.model.merge import blank, merge
+from connector_hub.model.merge import merge
 from connector_hub.model.plan import Change, Seen
 from connector_hub.model.record import Ref
 from connector_hub.model.transforms import Unreadable

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector_hub.model.job import Both, Policy, SideName
-from connector_hub.model.merge import Merged, blank, merge
+from connector_hub.model.mapping import blank
+from connector_hub.model.merge import Merged, merge
 
 QUICK = settings(max_examples=150, deadline=None, derandomize=True)
 FIELDS = ("a", "b", "c")

@@ -454,7 +454,7 @@ class Spoke:
     def filled(self, view: Map[str, Any]) -> dict[str, Any]:
         """What a record says after these fields were written: defaults stand where blanks were."""
         blanks = {
-            n: d for n, d in self.defaults.items() if n in view and _is_blank(view[n])
+            n: d for n, d in self.defaults.items() if n in view and blank(view[n])
         }
         return {**view, **blanks}
 
@@ -502,7 +502,8 @@ def _said(value: Any) -> str | None:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _is_blank(value: Any) -> bool:
+def blank(value: Any) -> bool:
+    """Whether a value in the hub's words says *empty*."""
     return value is None or value == ()
 
 
@@ -542,7 +543,7 @@ def compile_mapping(
         for r in rules
         if not r.one_way and all(t.put is not None for t in made[r.field])
     )
-    paths = {p for r in rules for p in _paths(r)}
+    paths = {p for r in rules for p in paths_of(r)}
     assocs = tuple(
         (r.field, r.link.association, r.link)
         for r in rules
@@ -582,7 +583,8 @@ def compile_mapping(
     )
 
 
-def _paths(rule: Rule) -> Iterable[str]:
+def paths_of(rule: Rule) -> Iterable[str]:
+    """Every path a rule reads."""
     if rule.path:
         yield rule.path
     if rule.link and rule.link.path:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connector_hub.model.job import Both, Policy, SideName, across
+from connector_hub.model.mapping import blank
 
 _NOTHING = object()
 
@@ -124,8 +125,3 @@ def _winner(rule: Both, left: Any, right: Any) -> str:
         case "fill":
             return "left" if blank(left) and not blank(right) else "right"
     return "asks"
-
-
-def blank(value: Any) -> bool:
-    """Whether a value in the hub's words says *empty*."""
-    return value is None or value == ()

@@ -12,8 +12,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from connector_hub.model.job import SIDES, Policy, SideName, across
-from connector_hub.model.mapping import Spoke, holds
-from connector_hub.model.merge import Merged, blank, merge
+from connector_hub.model.mapping import Spoke, blank, holds
+from connector_hub.model.merge import Merged, merge
 
 Views = tuple[Mapping[str, Any], Mapping[str, Any]]
 

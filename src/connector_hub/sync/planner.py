@@ -19,8 +19,8 @@ from connector_hub.errors import MarkLost
 from connector_hub.model.conflict import FIELDS
 from connector_hub.model.job import SIDES, Policy, SideName, across
 from connector_hub.model.link import Kin, Match, alike, match
-from connector_hub.model.mapping import Bad, Spoke
-from connector_hub.model.merge import Merged, blank
+from connector_hub.model.mapping import Bad, Spoke, blank
+from connector_hub.model.merge import Merged
 from connector_hub.model.plan import Change, Seen, Wait
 from connector_hub.model.record import EMPTY, Gone, Page
 from connector_hub.sync import pilot, rivals

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from connector_hub.errors import PlanStale
-from connector_hub.model.job import Guard, Job
+from connector_hub.model.job import SIDES, Guard, Job
 from connector_hub.model.kept import Kept, KeptRow
 from connector_hub.model.mapping import Spoke
 from connector_hub.model.plan import Change, Plan
@@ -17,7 +17,6 @@ from connector_hub.sync.run import JobRun
 
 Step = tuple[str, ...]
 """What has changed: ``job``, ``gone``, ``entity``, or ``account``, ``mapping``, ``rule`` and which one."""
-_SIDES = ("left", "right")
 _KINDS = {"create": "create", "update": "update", "archive": "delete"}
 
 
@@ -80,13 +79,13 @@ def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Step | None:
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Step]:
     if old["job"] != new["job"]:
         yield ("job",)
-    for i, side in enumerate(_SIDES):
+    for i, side in enumerate(SIDES):
         for part, word in (("homes", "account"), ("keys", "key")):
             if old[part][i] != new[part][i]:
                 yield (word, side)
     if old["entity"] != new["entity"]:
         yield ("entity",)
-    for i, side in enumerate(_SIDES):
+    for i, side in enumerate(SIDES):
         for resource, was in old["mappings"][i].items():
             now = new["mappings"][i].get(resource, was)
             for step in _mapping_changes(was, now):

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from connector_hub.model.job import Policy, SideName
-from connector_hub.model.mapping import ABSENT, Spoke
-from connector_hub.model.merge import blank
+from connector_hub.model.mapping import ABSENT, Spoke, blank
 from connector_hub.model.record import Record, Want
 from connector_hub.sdk.connector import Connector
 

@@ -14,7 +14,7 @@ from connector_hub.model.plan import Seen
 from connector_hub.model.standing import Rival
 from connector_hub.sync.base import Base
 from connector_hub.sync.run import JobRun
-from connector_hub.sync.sides import LiveSide
+from connector_hub.sync.sides import LiveSide, is_strangers
 
 SOON = timedelta(hours=1)
 """How long after a write another's change of the same field is told from an ordinary one."""
@@ -40,7 +40,7 @@ def remember(run: JobRun, written: Iterable[Written]) -> None:
             (seen.id, n, str(seen.by))
             for _, seen, _, edited in mine
             for n in edited
-            if _is_other(side, seen)
+            if is_strangers(side, seen)
         ]
         run.store.meet_rivals(job, side.name, met, now)
 
@@ -49,15 +49,9 @@ def notice(
     run: JobRun, side: LiveSide, seen: Seen, moved: Collection[str], base: Base
 ) -> None:
     """Somebody else changed fields of a record: kept until ``compare``."""
-    if moved and not run.planning and _is_other(side, seen):
+    if moved and not run.planning and is_strangers(side, seen):
         fields = {*moved} - side.bases.never(base)
         run.strangers.append((side.name, seen.id, str(seen.by), fields))
-
-
-def _is_other(side: LiveSide, seen: Seen) -> bool:
-    """Whether a record was last modified by somebody else, where the vendor tells both."""
-    user = side.account.user
-    return user is not None and seen.by is not None and seen.by != user
 
 
 def compare(run: JobRun) -> None:

@@ -327,6 +327,12 @@ async def portions(
     yield part
 
 
+def is_strangers(side: LiveSide, seen: Seen) -> bool:
+    """Whether somebody else was the last to write to a record, where the vendor tells both."""
+    user = side.account.user
+    return user is not None and seen.by is not None and seen.by != user
+
+
 async def fetch(
     side: LiveSide, ids: Sequence[str]
 ) -> tuple[dict[str, Seen], dict[str, Gone]]:

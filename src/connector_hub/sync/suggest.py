@@ -15,7 +15,7 @@ from typing import Any, get_args
 from connector_hub.model.entity import Entity, FieldSpec, Kind
 from connector_hub.model.job import SideName
 from connector_hub.model.mapping import Mapping as Spec
-from connector_hub.model.mapping import Rule
+from connector_hub.model.mapping import Rule, paths_of
 from connector_hub.model.record import Record
 from connector_hub.sdk.connector import FieldInfo
 
@@ -140,15 +140,6 @@ class _Pair:
     kind: Kind
     name: str = ""
     mapped: frozenset[SideName] = field(default_factory=frozenset)
-
-
-def paths_of(rule: Rule) -> Iterable[str]:
-    """Every path a rule reads."""
-    if rule.path:
-        yield rule.path
-    if rule.link and rule.link.path:
-        yield rule.link.path
-    yield from rule.also
 
 
 def kind_of(info: FieldInfo) -> Kind | None:

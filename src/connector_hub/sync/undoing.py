@@ -14,8 +14,7 @@ from msgspec import structs
 
 from connector_hub.model.job import SIDES, Side, SideName, across
 from connector_hub.model.journal import Entry, Page
-from connector_hub.model.mapping import ABSENT, Raws, ref
-from connector_hub.model.merge import blank
+from connector_hub.model.mapping import ABSENT, Raws, blank, ref
 from connector_hub.model.plan import Change, Seen
 from connector_hub.model.union import RESOURCE
 from connector_hub.ports import Store
@@ -27,7 +26,7 @@ from connector_hub.sync.overtaken import moved_since
 from connector_hub.sync.planner import keep_window
 from connector_hub.sync.reconcile import reconcile
 from connector_hub.sync.run import JobRun
-from connector_hub.sync.sides import LiveSide, fetch
+from connector_hub.sync.sides import LiveSide, fetch, is_strangers
 
 CHANGED = "changed since"
 GONE = "no longer there"
@@ -249,7 +248,7 @@ def _remove(at: _At, e: Entry, now: Seen | None, owner: str | None) -> Change:
     if not e.after:
         return _kept(e, now, (), UNKNOWN)
     edited = e.edited or _edited(at, e, now)
-    if edited or _touched(at.side, now):
+    if edited or is_strangers(at.side, now):
         return _kept(e, now, edited, EDITED)
     if owner is not None:
         return _kept(e, now, (), f"records of job {owner} point to it")
@@ -272,12 +271,6 @@ def _edited(at: _At, e: Entry, now: Seen) -> tuple[str, ...]:
     wrote = dict(zip(at.page.layout(e.side), hashes(e.after), strict=True))
     holds = zip(layout(at.side), hashes(now.raws), strict=True)
     return tuple(n[0] for n, value in holds if wrote.get(n, value) != value)
-
-
-def _touched(side: LiveSide, now: Seen) -> bool:
-    """Whether somebody else was the last to write to the record, where the vendor tells."""
-    user = side.account.user
-    return user is not None and now.by is not None and now.by != user
 
 
 def _archived(at: _At, e: Entry, now: Seen | None) -> Iterator[Change]:

@@ -31,7 +31,7 @@ from connector_hub.model.record import (
 from connector_hub.sdk.connector import Way
 from connector_hub.sync.base import hashes
 from connector_hub.sync.run import JobRun
-from connector_hub.sync.sides import LiveSide, batches, fetch, together
+from connector_hub.sync.sides import LiveSide, batches, fetch, is_strangers, together
 from connector_hub.sync.views import links_of, read_views, spelled_links
 
 _TRIES = 3
@@ -363,5 +363,4 @@ def is_ours(item: Item) -> bool:
         return False
     if isinstance(item.outcome, Done) and item.outcome.version is not None:
         return item.now.version == item.outcome.version
-    user = item.side.account.user
-    return user is None or item.now.by is None or item.now.by == user
+    return not is_strangers(item.side, item.now)
