@@ -42,4 +42,5 @@ def read_sheet(file: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
 
 def _plain(cell: str) -> str:
     """A cell without the quote that made it safe."""
-    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(FORMULA) else cell
+    quoted = cell[:1] == "'" and cell.lstrip("'").startswith(FORMULA)
+    return cell[1:] if quoted else cell

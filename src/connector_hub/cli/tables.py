@@ -38,4 +38,4 @@ def width(text: str) -> int:
 
 def safe(cell: str) -> str:
     """A cell of a CSV that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.startswith(FORMULA) else cell
+    return f"'{cell}" if cell.lstrip("'").startswith(FORMULA) else cell
