@@ -10,7 +10,7 @@ import pytest
 
 from connector_hub.diagnostics import Mistakes
 from connector_hub.errors import ConfigError, GuardTripped, PlanStale, Unavailable
-from connector_hub.hub import Hub
+from connector_hub.hub import Hub, open_hub
 from connector_hub.sync.matching import Found
 from connector_hub.sync.run import Options
 from connector_hub.testing.sandbox import Fault
@@ -424,3 +424,24 @@ async def test_a_policy_that_makes_no_sense_is_told_at_its_line(
     (found,) = told.value.diagnostics
     assert found.line == 19
     assert said in f"{found.message} {found.hint}"
+
+
+async def test_two_connections_that_lead_to_one_place_are_no_two_sides(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "people").mkdir()
+    (tmp_path / "people/contacts.csv").write_text("id,email\n1,a@x.example\n")
+    (tmp_path / "hub.yaml").write_text(
+        "connections:\n"
+        "  here: {connector: files, folder: people}\n"
+        "  there: {connector: files, folder: ./people}\n"
+        "jobs:\n"
+        "  people:\n"
+        "    entity: contact\n"
+        "    left: {connection: here, resource: contacts}\n"
+        "    right: {connection: there, resource: contacts}\n"
+        "    direction: both\n"
+    )
+    async with open_hub(tmp_path) as hub:
+        with pytest.raises(ConfigError, match="both sides are contacts of account"):
+            await hub.plan("people")

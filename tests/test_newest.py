@@ -124,3 +124,18 @@ def test_a_link_that_no_job_keeps_cannot_have_a_policy(tmp_path: Path) -> None:
         told.value
     )
     assert "add a job for entity company" in str(told.value)
+
+
+async def test_the_owner_of_a_field_wins_at_a_first_meeting_whatever_the_times_say(
+    opened: Opener, vendors: Vendors
+) -> None:
+    row = vendors["sales"].live("contacts")[0]
+    email = row["properties"]["email"]
+    there = {"LastName": "X", "Email": email, "MailingCity": "Medan"}
+    pair = (row["id"], vendors["billing"].edit("Contact", there)["Id"])
+    later(vendors)
+    move(vendors, pair, "sales")
+    keys = {"fields": "{city: {from: billing}}", "first": "{city: newest}"}
+    async with opened("both", **keys) as hub:
+        await hub.sync("contacts")
+        assert cities(vendors, pair) == ("Medan", "Medan")

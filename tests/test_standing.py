@@ -11,6 +11,7 @@ import pytest
 from connector_hub.adapters.locks import job_lock
 from connector_hub.errors import AuthError, ConfigError, Locked, Paused
 from connector_hub.hub import Hub
+from connector_hub.model.conflict import DeadLetter
 from connector_hub.sync.schedule import LOOK_AGAIN, Event
 from connector_hub.testing.clock import VirtualClock
 from connector_hub.testing.sandbox import Fault
@@ -241,3 +242,13 @@ async def test_a_plan_does_not_depend_on_how_often_its_job_runs(opened: Opener) 
         plan = await hub.plan("contacts")
     async with opened(every="7m") as hub:
         assert (await hub.apply(plan)).created == 20
+
+
+async def test_a_paused_job_edits_no_record_behind_a_dead_letter(
+    opened: Opener,
+) -> None:
+    letter = DeadLetter(1, "contacts", "left", "1", "create", "", (), 1, "", "")
+    async with opened() as hub:
+        hub.pause("contacts")
+        with pytest.raises(Paused):
+            await hub.mend(letter, {"city": "Bogor"})

@@ -223,3 +223,15 @@ async def test_a_limit_leaves_the_rest_for_later(project):
     assert run.tally.outcomes == {"created": 4, "blocked": 6}
     run = await project.sync()
     assert run.tally.outcomes == {"created": 6}
+
+
+async def test_a_copy_that_was_edited_stays_when_its_source_is_deleted(project):
+    project.job = replace(project.job, deletes_follow=True, guard=Guard(delete=5))
+    a = project.left.person(email="a@x.org", name="A")
+    await project.sync()
+    (b,) = project.right.rows
+    project.right.person(b, name="Edited")
+    project.left.delete(a)
+    run = await project.sync()
+    assert b in project.right.rows
+    assert run.notes == [f"billing: {b} was edited, and stays though {a} is gone"]

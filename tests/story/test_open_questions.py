@@ -8,7 +8,7 @@ import pytest
 
 from connector_hub.model.job import Guard, Policy
 from connector_hub.model.link import hub_id, spelled
-from connector_hub.sync import matching
+from connector_hub.sync import jobs, matching
 
 from .conftest import Project
 
@@ -167,3 +167,25 @@ async def test_a_match_by_record_key_is_reported(both):
     told: list[matching.Found] = []
     counts = await matching.match_sides(run, told.append)
     assert counts == {"one to one": 1}
+
+
+async def test_one_record_is_not_given_to_two_who_fit_it_for_different_reasons(project):
+    there = {"email": "a@x.org", "name": "A", "phone": "0812-3456-7890"}
+    project.right.person(**there)
+    project.left.person(email="a@x.org", name="Other")
+    project.left.person(name="A", phone="0812-3456-7890")
+    run = await project.sync()
+    assert run.tally.outcomes == {"updated": 1, "conflicts": 1}
+    await project.sync()
+    assert [c.kind for c in project.store.conflicts("people")] == ["taken"]
+
+
+async def test_twins_outside_the_pilot_are_nobodys_business_yet(project):
+    inside = project.left.person(email="a@x.org", name="A")
+    for _ in "12":
+        project.left.person(email="b@x.org", name="B")
+    run = project.run()
+    run.pilot = {("left", inside)}
+    await jobs.sync(run)
+    assert run.tally.outcomes == {"created": 1, "unchanged": 2}
+    assert project.store.conflicts("people") == []

@@ -308,3 +308,27 @@ async def test_a_record_whose_new_rule_differs_is_told_until_it_is_backfilled(bo
     assert run.tally.unbased == {"note": 1}
     run = await both.sync(backfill=frozenset({"note"}))
     assert (run.tally.unbased, run.tally.by_field) == ({}, {"note": 1})
+
+
+async def test_a_default_that_was_cleared_on_both_sides_stays_so(both):
+    both.maps["right"] = mapping(note=DEFAULT)
+    both.left.person(email="a@x.org", name="A", note="tall")
+    await both.sync()
+    (b,) = both.right.rows
+    for world in (both.left, both.right):
+        for record in list(world.rows):
+            world.person(record, note=None)
+    before = writes(both)
+    await both.sync()
+    assert both.right.rows[b]["note"] is None
+    assert writes(both) == before
+
+
+async def test_a_backfill_gives_the_owner_no_default(both):
+    both.job = replace(both.job, fields={"note": Policy("right")})
+    both.left.person(email="a@x.org", name="A")
+    await both.sync()
+    both.maps["right"] = mapping(note=DEFAULT)
+    before = writes(both)
+    await both.sync(backfill=frozenset({"note"}))
+    assert writes(both) == before

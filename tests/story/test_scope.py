@@ -8,6 +8,7 @@ import pytest
 
 from connector_hub.errors import GuardTripped
 from connector_hub.model.job import Guard
+from connector_hub.sync import jobs
 
 from .conftest import Project
 
@@ -72,3 +73,18 @@ async def test_a_copy_that_people_work_with_stays(scoped):
     run = await scoped.sync()
     assert b in scoped.right.rows
     assert run.notes == [f"billing: {b} was edited, and stays"]
+
+
+async def test_a_plan_unlinks_nobody(scoped):
+    scoped.job = replace(scoped.job, leaving="unlink")
+    a = scoped.left.person(email="a@x.org", name="A", note="vip")
+    await scoped.sync()
+    scoped.left.person(a, note="no")
+    (b,) = scoped.right.rows
+    scoped.right.person(b, note="no")
+    run = scoped.run()
+    run.planning = True
+    await jobs.plan(run)
+    assert scoped.run().left.links([a])
+    await scoped.sync()
+    assert scoped.run().left.links([a]) == {}
