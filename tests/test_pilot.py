@@ -135,3 +135,19 @@ async def test_a_list_that_is_no_list_is_told(
         async with opened("left-to-right", pilot="few.csv"):
             pass
     assert message in str(told.value)
+
+
+async def test_members_are_such_as_the_job_looks_after_and_identity_knows(
+    opened: Opener, vendors: Vendors
+) -> None:
+    rows = vendors["sales"].live("contacts")
+    for i, row in enumerate(rows):
+        properties = {"jobtitle": "chosen" if i < 3 or i > 99 else "other"}
+        if i < 3:
+            properties |= {"email": "", "phone": ""}
+        vendors["sales"].edit("contacts", {"id": row["id"], "properties": properties})
+    async with opened("left-to-right", pilot="5", only="{title: [chosen]}") as hub:
+        await sync_all(hub, vendors)
+    made = vendors["billing"].live("Contact")
+    assert [r["Title"] for r in made] == ["chosen"] * 5
+    assert all(r["Email"] for r in made)
