@@ -196,3 +196,10 @@ def test_no_spreadsheet_computes_a_cell_and_it_comes_back_as_it_was(tmp_path):
         writing_sheet(tmp_path / "no" / "x.csv", ("a",)),
     ):
         pass
+
+
+def test_a_command_that_fails_leaves_the_sheet_that_was_there(story):
+    story.sheet.write_text("corrected by hand\n")
+    assert story("match", "contcts", "--csv", str(story.sheet)).exit_code != 0
+    assert story.sheet.read_text() == "corrected by hand\n"
+    assert [p.name for p in story.sheet.parent.glob(".*.part")] == []

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -15,8 +14,8 @@ import click
 
 from connector_hub.cli import planview
 from connector_hub.cli.session import MASK, Session, masked, printable, quoted
+from connector_hub.cli.sheets import private_file
 from connector_hub.cli.tables import safe
-from connector_hub.errors import ConfigError
 from connector_hub.model.plan import FieldChange, Plan, Shown
 
 if TYPE_CHECKING:
@@ -71,42 +70,20 @@ def plan_files(
         ConfigError: one of them cannot be written.
     """
     files = PlanFiles(session)
+
+    def added() -> bool:
+        return files.plans > 0
+
     with ExitStack() as stack:
         if page is not None:
-            out = stack.enter_context(_private(page, files))
+            out = stack.enter_context(private_file(page, wanted=added))
             writer = Page(out, values=session.values)
             stack.callback(writer.end)
             files.asked.append((page, writer.add))
         if sheet is not None:
-            out = stack.enter_context(_private(sheet, files))
+            out = stack.enter_context(private_file(sheet, wanted=added))
             files.asked.append((sheet, Sheet(out, values=session.values).add))
         yield files
-
-
-@contextmanager
-def _private(path: Path, files: PlanFiles) -> Iterator[TextIO]:
-    """A file that only its owner can read, in place of the old one when it is whole."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        handle = os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-    except OSError as e:
-        raise _unwritable(path, e) from None
-    try:
-        with os.fdopen(handle, "w", newline="", encoding="utf-8") as out:
-            yield out
-        if files.plans:
-            part.replace(path)
-    except OSError as e:
-        raise _unwritable(path, e) from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
-
-
-def _unwritable(path: Path, error: OSError) -> ConfigError:
-    return ConfigError(
-        f"{path} cannot be written: {error.strerror}", hint="name another file"
-    )
 
 
 class Sheet:
