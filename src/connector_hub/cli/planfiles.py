@@ -6,14 +6,13 @@ import csv
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from connector_hub.cli import planview
-from connector_hub.cli.session import MASK, Session, masked, printable, quoted
+from connector_hub.cli import pages, planview
+from connector_hub.cli.session import MASK, Session, masked, quoted
 from connector_hub.cli.sheets import private_file
 from connector_hub.cli.tables import safe
 from connector_hub.model.plan import FieldChange, Plan, Shown
@@ -144,12 +143,8 @@ class Page:
         self._value = quoted if values else masked
         note = _CLEAR if values else _MASKED
         self._say(
-            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-            '<meta http-equiv="Content-Security-Policy" '
-            "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-            '<meta name="viewport" content="width=device-width">'
-            f"<title>Plan</title><style>{_STYLE}</style></head><body>"
-            f'<p class="note{" clear" if values else ""}">{_text(note)}</p>'
+            pages.head("Plan", _STYLE)
+            + f'<p class="note{" clear" if values else ""}">{pages.text(note)}</p>'
         )
 
     def end(self) -> None:
@@ -158,16 +153,18 @@ class Page:
 
     def add(self, hub: Hub, plan: Plan) -> None:
         """A plan: its totals, what else it means, and every change."""
-        self._say(f"<section><h1>{_text(planview.title(plan))}</h1>")
-        self._say(f"<p>{_text(planview.ends(hub, plan))}, plan {_text(plan.id)}</p>")
-        self._say(f"<p><strong>{_text(plan.summary())}</strong></p>")
+        self._say(f"<section><h1>{pages.text(planview.title(plan))}</h1>")
+        self._say(
+            f"<p>{pages.text(planview.ends(hub, plan))}, plan {pages.text(plan.id)}</p>"
+        )
+        self._say(f"<p><strong>{pages.text(plan.summary())}</strong></p>")
         self._writes(plan)
         self._counts("By field", "field", plan.by_field)
         self._counts("By reason", "why", plan.by_reason)
         notes = list(planview.footnotes(plan, planview.counts(plan.unreadable)))
         if notes:
             self._say("<h2>Before you say yes</h2><ul>")
-            self._say("".join(f"<li>{_text(n)}</li>" for n in notes))
+            self._say("".join(f"<li>{pages.text(n)}</li>" for n in notes))
             self._say("</ul>")
         self._say("<h2>Changes</h2>")
         for action, kind in _KINDS.items():
@@ -178,7 +175,7 @@ class Page:
             self._say("<p>Nothing to write.</p>")
         else:
             command = planview.command(plan)
-            self._say(f"<p>Carry it out: <code>{_text(command)}</code></p>")
+            self._say(f"<p>Carry it out: <code>{pages.text(command)}</code></p>")
         self._say("</section>")
 
     def _writes(self, plan: Plan) -> None:
@@ -200,11 +197,15 @@ class Page:
     ) -> None:
         """Words in the first column, numbers in the others."""
         first, *rest = heads
-        self._say(f"<h2>{_text(title)}</h2><table><tr><th>{_text(first)}</th>")
-        self._say("".join(f'<th class="n">{_text(h)}</th>' for h in rest) + "</tr>")
+        self._say(
+            f"<h2>{pages.text(title)}</h2><table><tr><th>{pages.text(first)}</th>"
+        )
+        self._say(
+            "".join(f'<th class="n">{pages.text(h)}</th>' for h in rest) + "</tr>"
+        )
         for word, *numbers in rows:
             cells = "".join(f'<td class="n">{n:,}</td>' for n in numbers)
-            self._say(f"<tr><td>{_text(word)}</td>{cells}</tr>")
+            self._say(f"<tr><td>{pages.text(word)}</td>{cells}</tr>")
         self._say("</table>")
 
     def _changes(self, kind: str, count: int, changes: Iterable[Shown]) -> None:
@@ -215,22 +216,17 @@ class Page:
             ids = " → ".join(i for i in (c.source, c.record) if i)
             fields = "<br>".join(self._field(c, f) for f in c.fields)
             self._say(
-                f"<tr><td>{_text(c.connection)}</td><td>{_text(ids)}</td>"
-                f"<td>{fields}</td><td>{_text(c.reason)}</td></tr>\n"
+                f"<tr><td>{pages.text(c.connection)}</td><td>{pages.text(ids)}</td>"
+                f"<td>{fields}</td><td>{pages.text(c.reason)}</td></tr>\n"
             )
         self._say("</table></details>")
 
     def _field(self, change: Shown, f: FieldChange) -> str:
-        new = f'<span class="new">{_text(self._value(f.new))}</span>'
+        new = f'<span class="new">{pages.text(self._value(f.new))}</span>'
         if change.action == "create":
-            return f"{_text(f.field)} {new}"
-        old = f'<span class="old">{_text(self._value(f.old))}</span>'
-        return f"{_text(f.field)} {old} → {new}"
+            return f"{pages.text(f.field)} {new}"
+        old = f'<span class="old">{pages.text(self._value(f.old))}</span>'
+        return f"{pages.text(f.field)} {old} → {new}"
 
     def _say(self, markup: str) -> None:
         self._out.write(markup)
-
-
-def _text(text: str) -> str:
-    """Text as markup, without what a reader's eye or browser would obey."""
-    return escape(printable(text))

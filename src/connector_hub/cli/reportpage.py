@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, timedelta
-from html import escape
 
+from connector_hub.cli import pages
 from connector_hub.cli.offline import instant
 from connector_hub.cli.report import Table, tables
-from connector_hub.cli.session import printable
 from connector_hub.sync.reporting import Report
 
 _TITLES = (
@@ -33,10 +32,6 @@ th,td{padding:.35rem .75rem .35rem 0;text-align:left;border-bottom:1px solid var
 th{color:var(--soft);font-weight:600}td{font-variant-numeric:tabular-nums}
 svg{width:100%;height:7rem;display:block}rect{fill:var(--bar)}
 """
-_POLICY = (
-    '<meta http-equiv="Content-Security-Policy" '
-    "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-)
 _MOST_BARS = 120
 
 
@@ -44,12 +39,8 @@ def page(found: Report, name: str) -> str:
     """The report of a project as a page."""
     span = f"{instant(found.since)} to {instant(found.until)}"
     parts = [
-        "<!doctype html>",
-        '<html lang="en"><head><meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        _POLICY,
-        f"<title>connector-hub: {_safe(name)}</title><style>{_STYLE}</style></head>",
-        f"<body><main><h1>{_safe(name)}</h1><p>{span}</p>",
+        pages.head(f"connector-hub: {name}", _STYLE),
+        f"<main><h1>{pages.text(name)}</h1><p>{span}</p>",
         _numbers(found),
         _bars(found),
     ]
@@ -113,14 +104,10 @@ def _days(found: Report) -> Iterable[str]:
 def _table(title: str, t: Table) -> str:
     head = "".join(f'<th scope="col">{h.capitalize()}</th>' for h in t.heads)
     body = "".join(
-        "<tr>" + "".join(f"<td>{_safe(c)}</td>" for c in row) + "</tr>"
+        "<tr>" + "".join(f"<td>{pages.text(c)}</td>" for c in row) + "</tr>"
         for row in t.rows
     )
     return (
         f'<div class="wide" role="region" tabindex="0" aria-label="{title}"><table>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
-
-
-def _safe(text: str) -> str:
-    return escape(printable(text))
