@@ -185,6 +185,11 @@ class Job:
             ops = ("update", "archive")
         return {across(side): ops for side in self.read_from}
 
+    @property
+    def two_way(self) -> bool:
+        """Whether records of both sides travel."""
+        return self.direction == "both"
+
     def covers(self, view: Mapping[str, Any]) -> bool:
         """Whether a record says what ``only`` asks for."""
         return all(str(view.get(n)) in allowed for n, allowed in self.only.items())

@@ -12,14 +12,14 @@ from connector_hub.errors import ConfigError
 from connector_hub.model.job import SIDES, SideName
 from connector_hub.model.link import Link
 from connector_hub.model.plan import Seen
-from connector_hub.sync.planner import (
-    WINDOW,
+from connector_hub.sync.linking import (
     Subject,
     find_links,
     match_unlinked,
     relatives,
     view_subjects,
 )
+from connector_hub.sync.planner import WINDOW
 from connector_hub.sync.reading import read_sides
 from connector_hub.sync.run import JobRun
 from connector_hub.sync.sides import LiveSide, fetch

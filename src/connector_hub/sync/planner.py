@@ -5,60 +5,48 @@ A window is planned as a whole: one look-up of links, one of identity, one read 
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import structs
 
-from connector_hub.errors import MarkLost
 from connector_hub.model.conflict import FIELDS
-from connector_hub.model.job import SIDES, Policy, SideName, across
-from connector_hub.model.link import Kin, Match, alike, match
-from connector_hub.model.mapping import Bad, Spoke, blank
+from connector_hub.model.job import SIDES, SideName, across
+from connector_hub.model.link import Kin, Match
+from connector_hub.model.mapping import blank
 from connector_hub.model.merge import Merged
 from connector_hub.model.plan import Change, Seen, Wait
-from connector_hub.model.record import EMPTY, Gone, Page
+from connector_hub.model.record import EMPTY, Gone
 from connector_hub.sync import pilot, rivals
-from connector_hub.sync.base import Base, change_hash
-from connector_hub.sync.merging import Pair, merge_pair
-from connector_hub.sync.newest import Contested, by_time
+from connector_hub.sync.archiving import plan_archives, told_as_deleted
+from connector_hub.sync.base import change_hash
+from connector_hub.sync.linking import (
+    Relatives,
+    Subject,
+    find_links,
+    match_unlinked,
+    relatives,
+    view_subjects,
+)
+from connector_hub.sync.newest import by_time
+from connector_hub.sync.pairing import (
+    contested,
+    decisions,
+    held,
+    leaves_scope,
+    merge_subject,
+    sayable,
+)
 from connector_hub.sync.plans import count_writes
 from connector_hub.sync.reading import ABSENT, FIRST, bury, free, index, met_at_left
 from connector_hub.sync.run import ALL_WRITES, Held, JobRun, Member, hold
-from connector_hub.sync.sides import LiveSide, fetch, pages
+from connector_hub.sync.sides import LiveSide, fetch
 from connector_hub.sync.views import linked_across, read_views
 
 WINDOW = 2000
 """Records planned and written together; memory is proportional to it."""
-
-
-Relatives = tuple[dict[str, list[Kin]], dict[str, list[Kin]]]
-"""Who shares an identity with each record, on its own side and on the other."""
-
-
-class Subject(Struct, eq=False, gc=False):
-    """A record on its way to a change, with its counterpart."""
-
-    seen: Seen
-    hub: bytes = b""
-    base: Base | None = None
-    """Its base, None at the first link of the two."""
-    there_id: str | None = None
-    """The counterpart: None where none is known, empty where it is gone."""
-    there: Seen | None = None
-    there_base: Base | None = None
-    view: dict[str, Any] = {}
-    there_view: dict[str, Any] = {}
-    hidden: Mapping[str, Any] | None = None
-    there_hidden: Mapping[str, Any] | None = None
-    """Fields outside their conditions."""
-    waits: tuple[Wait, ...] = ()
-    rejects: tuple[str, ...] = ()
 
 
 async def plan_windows(run: JobRun) -> int:
@@ -166,8 +154,8 @@ async def plan_seen(run: JobRun, side: LiveSide, seen: Sequence[Seen]) -> list[C
     kin = await _look_at_kin(run, side, subjects)
     subjects = _decide(run, side, subjects, kin)
     await _read_counterparts(run, side, subjects)
-    decided = _decisions(run, side, subjects)
-    for hub, told in (await by_time(run, _contested(run, side, subjects))).items():
+    decided = decisions(run, side, subjects)
+    for hub, told in (await by_time(run, contested(run, side, subjects))).items():
         decided[hub] = told | decided.get(hub, {})
     changes = []
     for s in subjects:
@@ -179,13 +167,9 @@ async def plan_seen(run: JobRun, side: LiveSide, seen: Sequence[Seen]) -> list[C
     return _suppress(run, changes)
 
 
-def _two_way(run: JobRun) -> bool:
-    return len(run.job.read_from) > 1
-
-
 def _once(run: JobRun, side: LiveSide, seen: Sequence[Seen]) -> Sequence[Seen]:
     """Records that were not planned already together with their counterpart; a pair counts once."""
-    if not _two_way(run):
+    if not run.job.two_way:
         return seen
     claimed = run.store.claimed(side.name, [s.id for s in seen])
     run.tally.read -= len(claimed)
@@ -199,62 +183,9 @@ def _once(run: JobRun, side: LiveSide, seen: Sequence[Seen]) -> Sequence[Seen]:
 
 def _claim(run: JobRun, side: LiveSide, subjects: Sequence[Subject]) -> None:
     """Counterparts that were looked at here are not planned again from their own side."""
-    if _two_way(run):
+    if run.job.two_way:
         there = across(side.name)
         run.store.claim((there, s.there_id, s.seen.id) for s in subjects if s.there_id)
-
-
-def view_subjects(run: JobRun, side: LiveSide, subjects: Sequence[Subject]) -> None:
-    """Read subjects into the hub's words; what cannot be read is counted."""
-    read = read_views(run, side, [s.seen for s in subjects])
-    for s, found in zip(subjects, read, strict=True):
-        s.view, s.hidden, s.waits = found.view, found.hidden, found.waits
-        s.rejects = tuple(b.field for b in found.bad if b.reject)
-        run.tally.bad(found.bad)
-
-
-def find_links(run: JobRun, side: LiveSide, subjects: Sequence[Subject]) -> None:
-    """Hub ids: an existing link's, the record key's, else one computed from the record."""
-    store, other = run.store, run.other(side)
-    links = side.links([s.seen.id for s in subjects])
-    hubs = [k.hub for k in links.values()]
-    mine = store.bases(run.job.name, side.name, hubs)
-    theirs = store.bases(run.job.name, other.name, hubs)
-    keyed = _own_keys(run, side, [s.seen for s in subjects if s.seen.id not in links])
-    for s in subjects:
-        link = links.get(s.seen.id)
-        s.hub = (
-            link.hub
-            if link
-            else keyed.get(s.seen.id) or side.first_hub_id(run.tenant, s.seen.id)
-        )
-        if s.hub in mine and s.hub in theirs:
-            s.base = side.bases.unpack(mine[s.hub], s.hub)
-            s.there_base = other.bases.unpack(theirs[s.hub], s.hub)
-    there = other.records([s.hub for s in subjects])
-    for s in subjects:
-        if s.hub in there:
-            record, gone = there[s.hub]
-            s.there_id = "" if gone else record
-
-
-def _own_keys(
-    run: JobRun, side: LiveSide, unlinked: Sequence[Seen]
-) -> dict[str, bytes]:
-    """Hub ids that these records carry as record keys; one that was copied to another says nothing."""
-    found: dict[str, bytes] = {}
-    for seen in unlinked:
-        if seen.key:
-            with suppress(ValueError):
-                found[seen.id] = uuid.UUID(seen.key).bytes
-    if not found:
-        return found
-    marks = {side.identities.key_mark(hub): hub for hub in found.values()}
-    kin = run.store.kin(run.job.name, side.name, marks)
-    several = {marks[m] for m, carriers in kin.items() if len(carriers) > 1}
-    linked = side.records(list(found.values()))
-    several |= {hub for hub, (_, gone) in linked.items() if not gone}
-    return {record: hub for record, hub in found.items() if hub not in several}
 
 
 async def _look_at_kin(
@@ -316,155 +247,6 @@ def _decide(
     return [s for s in subjects if id(s) not in held]
 
 
-def match_unlinked(
-    run: JobRun, side: LiveSide, unknown: Sequence[Subject], kin: Relatives
-) -> dict[str, Match]:
-    """Who the counterpart of each unlinked record is, by record key, else by identity.
-
-    Those that are found are given to these records for the rest of the run.
-    """
-    by_key = _by_key(run, run.other(side), unknown)
-    same, other = kin
-    taken = _taken(run.other(side), other)
-    known = _split(run, same), _split(run, other)
-    _add_rivals(run, side, same, other)
-    spoken_for = taken | _spoken_for(run, side, other)
-    found: dict[str, Match] = {}
-    for s in unknown:
-        record = s.seen.id
-        if s.hub in by_key:
-            found[record] = _keyed(run, side, s, by_key[s.hub], other.get(record, ()))
-        elif record in known[1]:
-            found[record] = _match(run, side, s, *known, taken, known=1)
-        else:
-            found[record] = _match(run, side, s, same, other, spoken_for)
-    return found
-
-
-def _split(run: JobRun, kin: dict[str, list[Kin]]) -> dict[str, list[Kin]]:
-    """Take those out who share an id that the two systems know of each other."""
-    first = len(run.job.match)
-    found: dict[str, list[Kin]] = {}
-    for record, all_kin in kin.items() if first else ():
-        found[record] = [k for k in all_kin if k.slot < first]
-        kin[record] = [k for k in all_kin if k.slot >= first]
-    return {record: listed for record, listed in found.items() if listed}
-
-
-def _spoken_for(
-    run: JobRun, side: LiveSide, other: Mapping[str, list[Kin]]
-) -> frozenset[str]:
-    """Records across that another record here knows by id; identity does not give these away."""
-    first = len(run.job.match)
-    records = {k.record for kin in other.values() for k in kin} if first else set()
-    return frozenset(
-        record
-        for record, there, kin in run.store.relatives(
-            run.job.name, across(side.name), side.name, records
-        )
-        if there and kin.slot < first
-    )
-
-
-def _add_rivals(
-    run: JobRun,
-    side: LiveSide,
-    same: dict[str, list[Kin]],
-    other: Mapping[str, list[Kin]],
-) -> None:
-    """Who has several values of one field can be the counterpart of several that share none: twins, too."""
-    there, first = run.other(side), len(run.job.match)
-    if side.spoke.also is None and there.spoke.also is None:
-        return
-    filled = {k.record: k.filled for kin in other.values() for k in kin}
-    rivals: dict[str, list[Kin]] = {}
-    for record, across_, kin in run.store.relatives(
-        run.job.name, there.name, side.name, list(filled)
-    ):
-        if across_ and kin.slot >= first and alike(filled[record], kin):
-            rivals.setdefault(record, []).append(kin)
-    for record, kin_there in other.items():
-        claims = (k for t in kin_there for k in rivals.get(t.record, ()))
-        found = [k for k in claims if k.record != record]
-        if found:
-            same.setdefault(record, []).extend(found)
-
-
-def _keyed(
-    run: JobRun,
-    side: LiveSide,
-    s: Subject,
-    carriers: Sequence[Kin],
-    kin: Iterable[Kin],
-) -> Match:
-    """A record key decides, unless identity says that the two are two: then a person does."""
-    records = tuple(sorted(k.record for k in carriers))
-    shared = carriers[0].filled & side.identities.filled(s.view, s.seen.raws)
-    first = (shared & -shared).bit_length() - 1
-    same = {k.slot for k in kin if k.record == records[0]}
-    if len(records) > 1:
-        return Match("candidates", records)
-    given = _given(run, side, s, records[0])
-    return Match("candidates", records) if shared and first not in same else given
-
-
-def _match(  # noqa: PLR0917 - one decision, all it depends on
-    run: JobRun,
-    side: LiveSide,
-    s: Subject,
-    same: Mapping[str, list[Kin]],
-    other: Mapping[str, list[Kin]],
-    taken: frozenset[str],
-    *,
-    known: int = 0,
-) -> Match:
-    """What identity says; a counterpart that this run has given to another record is taken.
-
-    ``known`` is the first set's bit where that decides, an id both systems know.
-    """
-    record = s.seen.id
-    filled = side.identities.filled(s.view, s.seen.raws) | known
-    found = match(record, filled, same.get(record, ()), other.get(record, ()), taken)
-    return _given(run, side, s, found.records[0]) if found.kind == "one" else found
-
-
-def _given(run: JobRun, side: LiveSide, s: Subject, record: str) -> Match:
-    """A counterpart is given to one record only in a run."""
-    there = across(side.name)
-    owner = run.store.claimed(there, [record]).get(record)
-    if owner is None:
-        run.store.claim([(there, record, s.seen.id)])
-    return Match("one" if owner in {None, s.seen.id} else "taken", (record,))
-
-
-def _by_key(
-    run: JobRun, other: LiveSide, unknown: Sequence[Subject]
-) -> dict[bytes, list[Kin]]:
-    """Records across that carry the record key of these subjects, by hub id."""
-    if not run.store.keyed(run.job.name, other.name):
-        return {}
-    hubs = {other.identities.key_mark(s.hub): s.hub for s in unknown}
-    kin = run.store.kin(run.job.name, other.name, hubs)
-    return {hubs[m]: found for m, found in kin.items()}
-
-
-def relatives(run: JobRun, side: LiveSide, unknown: Sequence[Subject]) -> Relatives:
-    """Who shares an identity with each subject, on its own side and on the other."""
-    same: dict[str, list[Kin]] = {}
-    other: dict[str, list[Kin]] = {}
-    for record, there, kin in run.store.relatives(
-        run.job.name, side.name, across(side.name), [s.seen.id for s in unknown]
-    ):
-        (other if there else same).setdefault(record, []).append(kin)
-    return same, other
-
-
-def _taken(other: LiveSide, found: Mapping[str, list[Kin]]) -> frozenset[str]:
-    """Those of the other side's kin that are linked already."""
-    records = {k.record for kin in found.values() for k in kin}
-    return frozenset(other.links(records))
-
-
 def _may_create(run: JobRun, side: LiveSide, found: Match) -> bool:
     """A record without identity may be created where nothing can be there twice."""
     if found.kind != "unknown":
@@ -517,7 +299,7 @@ async def _read_counterparts(
     read = read_views(run, other, [s.there for s in found if s.there])
     for s, theirs in zip(found, read, strict=True):
         s.there_view, s.there_hidden = theirs.view, theirs.hidden
-        if _two_way(run):
+        if run.job.two_way:
             s.waits += theirs.waits
 
 
@@ -578,23 +360,7 @@ def _fields_of_new(
     if spoke.conditions:
         out = spoke.outside(spoke.filled({n: s.view[n] for n in names}))
         names = [n for n in names if n not in out]
-    return _sayable(run, spoke, names, s.view)
-
-
-def _sayable(
-    run: JobRun, spoke: Spoke, names: Iterable[str], view: Mapping[str, Any]
-) -> tuple[str, ...]:
-    """Those of the fields that a vendor has a word for; the others are counted and left alone."""
-    if not spoke.known:
-        return tuple(names)
-    said = []
-    for name in names:
-        value = view.get(name)
-        if spoke.can_say(name, value):
-            said.append(name)
-        elif not blank(value):
-            run.tally.bad([Bad(name, value)])
-    return tuple(said)
+    return sayable(run, spoke, names, s.view)
 
 
 def _out(run: JobRun, side: LiveSide, s: Subject) -> Change | None:
@@ -721,8 +487,8 @@ def unreadable(run: JobRun, seen: Seen) -> bytes:
 def _update(
     run: JobRun, side: LiveSide, s: Subject, decided: Mapping[str, SideName]
 ) -> Change | None:
-    merged = _merge(run, side, s, decided)
-    leaves = bool(run.job.only) and _leaves(run, side, s, merged)
+    merged = merge_subject(run, side, s, decided)
+    leaves = bool(run.job.only) and leaves_scope(run, side, s, merged)
     if leaves and run.job.leaving == "delete" and s.base is not None:
         return _withdraw(run, side, s)
     if leaves:
@@ -734,158 +500,6 @@ def _update(
         reason = "linked by identity" if s.base is None else "changed at the source"
         made = _made(run, side, "update", s, fields, reason, merged)
     return structs.replace(made, leaves=True) if leaves else made
-
-
-def _decisions(
-    run: JobRun, side: LiveSide, subjects: Sequence[Subject]
-) -> dict[bytes, dict[str, SideName]]:
-    """What people decided about fields that hold now what was seen then; else it is asked again."""
-    kept = run.store.decisions(run.job.name, [s.hub for s in subjects])
-    found: dict[bytes, dict[str, SideName]] = {}
-    for s in subjects if kept else ():
-        if s.hub not in kept or s.there is None:
-            continue
-        left, right = (s.seen, s.there) if side.name == "left" else (s.there, s.seen)
-        now = held(run, left, right, kept[s.hub])
-        good = {n: w for n, (w, seen) in kept[s.hub].items() if now.get(n) == seen}
-        found[s.hub] = good
-        if not run.planning:
-            old = kept[s.hub].keys() - good.keys()
-            run.store.forget_decisions(run.job.name, [s.hub], old)
-    return found
-
-
-def held(run: JobRun, left: Seen, right: Seen, names: Iterable[str]) -> dict[str, str]:
-    """A keyed hash of what both sides hold of each field, so that a decision is about these values."""
-    mine = dict(zip(run.left.spoke.kept, left.raws, strict=True))
-    theirs = dict(zip(run.right.spoke.kept, right.raws, strict=True))
-    return {
-        n: change_hash(run.key, [n, str(mine.get(n)), str(theirs.get(n))]).hex()
-        for n in names
-    }
-
-
-def _contested(run: JobRun, side: LiveSide, subjects: Iterable[Subject]) -> Contested:
-    """Fields that both sides hold differently and of which the later edit is to win."""
-    if not any("newest" in {p.both, p.first} for p in run.policies.values()):
-        return {}
-    found: dict[bytes, tuple[str, str, frozenset[str]]] = {}
-    for s in subjects:
-        if s.there is None:
-            continue
-        left, right = (s.seen, s.there) if side.name == "left" else (s.there, s.seen)
-        policies = run.policies_of(run.left.at(left.id)[0], run.right.at(right.id)[0])
-        pair = _pair(run, side, s, policies)
-        names = frozenset(
-            n
-            for n, p in policies.items()
-            if n in s.view
-            and n in s.there_view
-            and s.view[n] != s.there_view[n]
-            and _asks_for_time(p, n, pair)
-        )
-        if names:
-            found[s.hub] = left.id, right.id, names
-    return found
-
-
-def _asks_for_time(policy: Policy, name: str, pair: Pair) -> bool:
-    if policy.owner is not None:
-        return False
-    if pair.moved is None or name in pair.anew:
-        filled = not any(blank(view.get(name)) for view in pair.views)
-        return policy.first == "newest" and filled
-    return policy.both == "newest" and all(name in m for m in pair.moved)
-
-
-def _leaves(run: JobRun, side: LiveSide, s: Subject, merged: Merged) -> bool:
-    """Whether the job looks after neither record any more, once both are written."""
-    here, there = (merged.left, merged.right)
-    if side.name == "right":
-        here, there = there, here
-    mine = {**s.view, **{n: s.there_view[n] for n in here if n in s.there_view}}
-    theirs = {**s.there_view, **{n: s.view[n] for n in there if n in s.view}}
-    return not (run.job.covers(mine) or run.job.covers(theirs))
-
-
-def _merge(
-    run: JobRun, side: LiveSide, s: Subject, decided: Mapping[str, SideName]
-) -> Merged:
-    """Three ways where the field has a base; a rule that is new or edited begins with the next edit.
-
-    What is replayed or back-filled, or was never agreed on, is decided as at a first meeting.
-    """
-    assert s.there is not None  # noqa: S101 - decided by the caller
-    left, right = (s.seen, s.there) if side.name == "left" else (s.there, s.seen)
-    policies = run.policies_of(run.left.at(left.id)[0], run.right.at(right.id)[0])
-    spokes = (run.left.spoke.of(left.raws), run.right.spoke.of(right.raws))
-    pair = _pair(run, side, s, policies)
-    if pair.moved is not None:
-        _notice_rivals(run, side, s, pair.moved)
-    merged = merge_pair(policies, spokes, pair, decided, run.options.backfill)
-    if pair.moved is not None and not policies.keys() <= pair.based:
-        _count_unbased(run, policies, pair)
-    if not (spokes[0].known or spokes[1].known):
-        return merged
-    return replace(
-        merged,
-        left=_sayable(run, spokes[0], merged.left, pair.views[1]),
-        right=_sayable(run, spokes[1], merged.right, pair.views[0]),
-    )
-
-
-def _notice_rivals(
-    run: JobRun,
-    side: LiveSide,
-    s: Subject,
-    moved: tuple[AbstractSet[str], AbstractSet[str]],
-) -> None:
-    mine, theirs = moved if side.name == "left" else moved[::-1]
-    if s.there is not None and s.base is not None and s.there_base is not None:
-        rivals.notice(run, side, s.seen, mine, s.base)
-        rivals.notice(run, run.other(side), s.there, theirs, s.there_base)
-
-
-def _count_unbased(run: JobRun, policies: Mapping[str, Policy], pair: Pair) -> None:
-    """Both sides differ in what a new or edited rule reads, and nothing is done about it: told."""
-    left, right = pair.views
-    for name in policies.keys() - pair.based - pair.outside - pair.anew:
-        if name in left and name in right and left[name] != right[name]:
-            run.tally.unbased[name] += 1
-
-
-def _pair(
-    run: JobRun, side: LiveSide, s: Subject, policies: Mapping[str, Policy]
-) -> Pair:
-    """A subject and its counterpart, left first."""
-    assert s.there is not None  # noqa: S101 - decided by the caller
-    other = run.other(side)
-    at_left = side.name == "left"
-    views = (s.view, s.there_view)
-    hidden = (s.hidden or EMPTY, s.there_hidden or EMPTY)
-    ids = (s.seen.id, s.there.id)
-    if not at_left:
-        views, hidden, ids = views[::-1], hidden[::-1], ids[::-1]
-    if s.base is None or s.there_base is None:
-        return Pair(views, hidden, None)
-    mine = side.bases.moved(s.base, s.seen.raws)
-    theirs = other.bases.moved(s.there_base, s.there.raws)
-    here, there = side.bases.based(s.base), other.bases.based(s.there_base)
-    based = here & there
-    outside: set[str] = set()
-    if side.spoke.conditions or other.spoke.conditions:
-        out = side.bases.outside(s.base), other.bases.outside(s.there_base)
-        outside = (out[0] | out[1]) & (here | out[0]) & (there | out[1])
-    anew = set(run.options.backfill) - mine - theirs
-    anew |= side.bases.never(s.base) & other.bases.never(s.there_base)
-    if (side.name, s.seen.id) in run.replayed:
-        anew |= policies.keys() - based
-    ends = tuple(zip(SIDES, ids, strict=True))
-    for end, across_it, view in zip(ends, ends[::-1], views, strict=True):
-        if end in run.heirs or across_it in run.across_heirs:
-            anew |= {n for n in policies if blank(view.get(n))}
-    moved = (mine, theirs) if at_left else (theirs, mine)
-    return Pair(views, hidden, moved, based, outside, anew)
 
 
 def _suppress(run: JobRun, changes: list[Change]) -> list[Change]:
@@ -980,7 +594,7 @@ async def _plan_deletes(run: JobRun, side: LiveSide, n: int) -> int:
     kept = run.store.cursor(run.job.name, side.name, "deleted")
     at = run.clock.monotonic()
     changes: list[Change] = []
-    async for page in _deleted(run, side, kept[0] if kept else None):
+    async for page in told_as_deleted(run, side, kept[0] if kept else None):
         if page.mark is not None:
             run.marks.setdefault(f"{side.name}/deleted", page.mark)
         gone = [
@@ -992,55 +606,3 @@ async def _plan_deletes(run: JobRun, side: LiveSide, n: int) -> int:
     for i in range(0, len(changes), WINDOW):
         n = keep_window(run, n, changes[i : i + WINDOW], at)
     return n
-
-
-async def _deleted(
-    run: JobRun, side: LiveSide, mark: str | None
-) -> AsyncIterator[Page]:
-    """The deleted feed; when its mark is lost only a new one is taken, and nothing is deleted."""
-    try:
-        async for page in pages(side, "deleted", mark):
-            yield page
-    except MarkLost:
-        run.note(
-            f"{side.connection}: the vendor has forgotten where we were; deletes are followed from now on"
-        )
-        async for page in pages(side, "deleted", None):
-            yield structs.replace(page, records=[])
-
-
-async def plan_archives(
-    run: JobRun, side: LiveSide, gone: Sequence[str]
-) -> list[Change]:
-    """Archives of the counterparts of records that are gone; one that was edited since stays."""
-    store, job, other = run.store, run.job.name, run.other(side)
-    links = side.links(gone)
-    hubs = {k.hub: i for i, k in links.items()}
-    live = {
-        hub: record for hub, (record, dead) in other.records(hubs).items() if not dead
-    }
-    here, _ = await fetch(other, list(live.values()))
-    bases = store.bases(job, other.name, list(live))
-    views = read_views(run, other, list(here.values()))
-    covered = {i for i, v in zip(here, views, strict=True) if run.job.covers(v.view)}
-    changes = []
-    for hub, record in live.items():
-        there = here.get(record)
-        if there is None or hub not in bases or record not in covered:
-            continue
-        if other.bases.moved(other.bases.unpack(bases[hub], hub), there.raws):
-            run.note(
-                f"{other.connection}: {record} was edited, and stays though {hubs[hub]} is gone"
-            )
-            continue
-        changes.append(_archive(side, hub, hubs[hub], there))
-    if _two_way(run):
-        met = store.passed(job, other.name, [live[c.hub] for c in changes], run.number)
-        run.tally.merge_pairs(len(met))
-    return changes
-
-
-def _archive(side: LiveSide, hub: bytes, gone: str, there: Seen) -> Change:
-    here = Seen(gone, None, None, None, ())
-    left, right = (here, there) if side.name == "left" else (there, here)
-    return Change("archive", hub, side.name, left, right, reason="gone at the source")

@@ -322,7 +322,7 @@ def _stage(
 def _count_unmoved(run: JobRun, side: LiveSide, same: Sequence[str]) -> None:
     """A pair counts once: at the right of a two-way job only where its left was not met."""
     n = len(same)
-    if n and side.name == "right" and len(run.job.read_from) > 1:
+    if n and side.name == "right" and run.job.two_way:
         links = side.links(same)
         n -= len(met_at_left(run, [k.hub for k in links.values()]))
     run.tally.read += n

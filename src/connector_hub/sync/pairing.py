@@ -1,0 +1,189 @@
+"""What two linked records, seen together, want written; and what people or the times have decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from typing import Any
+
+from connector_hub.model.job import SIDES, Policy, SideName
+from connector_hub.model.mapping import Bad, Spoke, blank
+from connector_hub.model.merge import Merged
+from connector_hub.model.plan import Seen
+from connector_hub.model.record import EMPTY
+from connector_hub.sync import rivals
+from connector_hub.sync.base import change_hash
+from connector_hub.sync.linking import Subject
+from connector_hub.sync.merging import Pair, merge_pair
+from connector_hub.sync.newest import Contested
+from connector_hub.sync.run import JobRun
+from connector_hub.sync.sides import LiveSide
+
+
+def merge_subject(
+    run: JobRun, side: LiveSide, s: Subject, decided: Mapping[str, SideName]
+) -> Merged:
+    """Three ways where the field has a base; a rule that is new or edited begins with the next edit.
+
+    What is replayed or back-filled, or was never agreed on, is decided as at a first meeting.
+    """
+    assert s.there is not None  # noqa: S101 - decided by the caller
+    left, right = (s.seen, s.there) if side.name == "left" else (s.there, s.seen)
+    policies = run.policies_of(run.left.at(left.id)[0], run.right.at(right.id)[0])
+    spokes = (run.left.spoke.of(left.raws), run.right.spoke.of(right.raws))
+    pair = _pair(run, side, s, policies)
+    if pair.moved is not None:
+        _notice_rivals(run, side, s, pair.moved)
+    merged = merge_pair(policies, spokes, pair, decided, run.options.backfill)
+    if pair.moved is not None and not policies.keys() <= pair.based:
+        _count_unbased(run, policies, pair)
+    if not (spokes[0].known or spokes[1].known):
+        return merged
+    return replace(
+        merged,
+        left=sayable(run, spokes[0], merged.left, pair.views[1]),
+        right=sayable(run, spokes[1], merged.right, pair.views[0]),
+    )
+
+
+def decisions(
+    run: JobRun, side: LiveSide, subjects: Sequence[Subject]
+) -> dict[bytes, dict[str, SideName]]:
+    """What people decided about fields that hold now what was seen then; else it is asked again."""
+    kept = run.store.decisions(run.job.name, [s.hub for s in subjects])
+    found: dict[bytes, dict[str, SideName]] = {}
+    for s in subjects if kept else ():
+        if s.hub not in kept or s.there is None:
+            continue
+        left, right = (s.seen, s.there) if side.name == "left" else (s.there, s.seen)
+        now = held(run, left, right, kept[s.hub])
+        good = {n: w for n, (w, seen) in kept[s.hub].items() if now.get(n) == seen}
+        found[s.hub] = good
+        if not run.planning:
+            old = kept[s.hub].keys() - good.keys()
+            run.store.forget_decisions(run.job.name, [s.hub], old)
+    return found
+
+
+def held(run: JobRun, left: Seen, right: Seen, names: Iterable[str]) -> dict[str, str]:
+    """A keyed hash of what both sides hold of each field, so that a decision is about these values."""
+    mine = dict(zip(run.left.spoke.kept, left.raws, strict=True))
+    theirs = dict(zip(run.right.spoke.kept, right.raws, strict=True))
+    return {
+        n: change_hash(run.key, [n, str(mine.get(n)), str(theirs.get(n))]).hex()
+        for n in names
+    }
+
+
+def contested(run: JobRun, side: LiveSide, subjects: Iterable[Subject]) -> Contested:
+    """Fields that both sides hold differently and of which the later edit is to win."""
+    if not any("newest" in {p.both, p.first} for p in run.policies.values()):
+        return {}
+    found: dict[bytes, tuple[str, str, frozenset[str]]] = {}
+    for s in subjects:
+        if s.there is None:
+            continue
+        left, right = (s.seen, s.there) if side.name == "left" else (s.there, s.seen)
+        policies = run.policies_of(run.left.at(left.id)[0], run.right.at(right.id)[0])
+        pair = _pair(run, side, s, policies)
+        names = frozenset(
+            n
+            for n, p in policies.items()
+            if n in s.view
+            and n in s.there_view
+            and s.view[n] != s.there_view[n]
+            and _asks_for_time(p, n, pair)
+        )
+        if names:
+            found[s.hub] = left.id, right.id, names
+    return found
+
+
+def _asks_for_time(policy: Policy, name: str, pair: Pair) -> bool:
+    if policy.owner is not None:
+        return False
+    if pair.moved is None or name in pair.anew:
+        filled = not any(blank(view.get(name)) for view in pair.views)
+        return policy.first == "newest" and filled
+    return policy.both == "newest" and all(name in m for m in pair.moved)
+
+
+def leaves_scope(run: JobRun, side: LiveSide, s: Subject, merged: Merged) -> bool:
+    """Whether the job looks after neither record any more, once both are written."""
+    here, there = (merged.left, merged.right)
+    if side.name == "right":
+        here, there = there, here
+    mine = {**s.view, **{n: s.there_view[n] for n in here if n in s.there_view}}
+    theirs = {**s.there_view, **{n: s.view[n] for n in there if n in s.view}}
+    return not (run.job.covers(mine) or run.job.covers(theirs))
+
+
+def _notice_rivals(
+    run: JobRun,
+    side: LiveSide,
+    s: Subject,
+    moved: tuple[AbstractSet[str], AbstractSet[str]],
+) -> None:
+    mine, theirs = moved if side.name == "left" else moved[::-1]
+    if s.there is not None and s.base is not None and s.there_base is not None:
+        rivals.notice(run, side, s.seen, mine, s.base)
+        rivals.notice(run, run.other(side), s.there, theirs, s.there_base)
+
+
+def _count_unbased(run: JobRun, policies: Mapping[str, Policy], pair: Pair) -> None:
+    """Both sides differ in what a new or edited rule reads, and nothing is done about it: told."""
+    left, right = pair.views
+    for name in policies.keys() - pair.based - pair.outside - pair.anew:
+        if name in left and name in right and left[name] != right[name]:
+            run.tally.unbased[name] += 1
+
+
+def _pair(
+    run: JobRun, side: LiveSide, s: Subject, policies: Mapping[str, Policy]
+) -> Pair:
+    """A subject and its counterpart, left first."""
+    assert s.there is not None  # noqa: S101 - decided by the caller
+    other = run.other(side)
+    at_left = side.name == "left"
+    views = (s.view, s.there_view)
+    hidden = (s.hidden or EMPTY, s.there_hidden or EMPTY)
+    ids = (s.seen.id, s.there.id)
+    if not at_left:
+        views, hidden, ids = views[::-1], hidden[::-1], ids[::-1]
+    if s.base is None or s.there_base is None:
+        return Pair(views, hidden, None)
+    mine = side.bases.moved(s.base, s.seen.raws)
+    theirs = other.bases.moved(s.there_base, s.there.raws)
+    here, there = side.bases.based(s.base), other.bases.based(s.there_base)
+    based = here & there
+    outside: set[str] = set()
+    if side.spoke.conditions or other.spoke.conditions:
+        out = side.bases.outside(s.base), other.bases.outside(s.there_base)
+        outside = (out[0] | out[1]) & (here | out[0]) & (there | out[1])
+    anew = set(run.options.backfill) - mine - theirs
+    anew |= side.bases.never(s.base) & other.bases.never(s.there_base)
+    if (side.name, s.seen.id) in run.replayed:
+        anew |= policies.keys() - based
+    ends = tuple(zip(SIDES, ids, strict=True))
+    for end, across_it, view in zip(ends, ends[::-1], views, strict=True):
+        if end in run.heirs or across_it in run.across_heirs:
+            anew |= {n for n in policies if blank(view.get(n))}
+    moved = (mine, theirs) if at_left else (theirs, mine)
+    return Pair(views, hidden, moved, based, outside, anew)
+
+
+def sayable(
+    run: JobRun, spoke: Spoke, names: Iterable[str], view: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Those of the fields that a vendor has a word for; the others are counted and left alone."""
+    if not spoke.known:
+        return tuple(names)
+    said = []
+    for name in names:
+        value = view.get(name)
+        if spoke.can_say(name, value):
+            said.append(name)
+        elif not blank(value):
+            run.tally.bad([Bad(name, value)])
+    return tuple(said)
