@@ -1,0 +1,437 @@
+"""Runs of jobs: their sides, their lock and number, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets as random_ids
+from collections import Counter
+from collections.abc import (
+    AsyncIterator,
+    Iterable,
+    Mapping,
+)
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from connector_hub.adapters.locks import job_lock
+from connector_hub.adapters.transforms import transforms
+from connector_hub.diagnostics import did_you_mean
+from connector_hub.errors import (
+    ConfigError,
+    GuardTripped,
+    HubError,
+    PlanStale,
+    PluginError,
+    StoreError,
+)
+from connector_hub.model.entity import Entity
+from connector_hub.model.job import Job, Side, SideName
+from connector_hub.model.known import knowing, reading
+from connector_hub.model.mapping import Mapping as Spec
+from connector_hub.model.mapping import Spoke, compile_mapping
+from connector_hub.model.plan import (
+    Plan,
+    Receipt,
+)
+from connector_hub.model.record import Record
+from connector_hub.model.union import unite
+from connector_hub.ports import Progress
+from connector_hub.sync import (
+    pilot,
+    standing,
+)
+from connector_hub.sync.base import Bases
+from connector_hub.sync.identity import Identities
+from connector_hub.sync.lookups import read_tables, sizes
+from connector_hub.sync.run import JobRun, Options, Route
+from connector_hub.sync.sides import LiveSide, Place, pages
+
+if TYPE_CHECKING:
+    pass
+from connector_hub.hub.connections import ALL, Connections, home_of, plugin_errors
+
+TENANT = "main"
+
+
+RESERVE = 0.2
+"""Share of a plan's calls kept for retries, besides three."""
+
+
+_HELD_TO_PILOTS = frozenset({"plan", "sync", "apply"})
+
+
+_WRITING = frozenset({"sync", "apply", "edit"})
+"""Kinds of runs that a pause holds; the others write to no vendor."""
+
+
+class Running(Connections):
+    """Runs of jobs: their sides, their lock and number, and how they end."""
+
+    def _routes(self, job: Job) -> tuple[dict[str, Route], list[str]]:
+        """Where the job's link fields lead, and those no job of the project carries."""
+        routes: dict[str, Route] = {}
+        left: list[str] = []
+        pair = {job.left.connection, job.right.connection}
+        for name, to in self.project.entity(job.entity).links().items():
+            carrier = next(
+                (
+                    j
+                    for j in self.project.jobs.values()
+                    if j.entity == to
+                    and {j.left.connection, j.right.connection} == pair
+                ),
+                None,
+            )
+            if carrier is None:
+                left.append(name)
+                continue
+            sides = {s.connection: s.resources for s in (carrier.left, carrier.right)}
+            routes[name] = Route(
+                carrier.name, sides[job.left.connection], sides[job.right.connection]
+            )
+        return routes, left
+
+    async def _side(
+        self, job: Job, name: SideName, left_out: Iterable[str]
+    ) -> LiveSide:
+        side = job.side(name)
+        live = await self.connect(side.connection)
+        self._pin(side.connection, live)
+        self._pin_side(job.name, name, home_of(live))
+        await self._look_up(job.entity, side)
+        spokes = self._spokes(job, name, left_out)
+        assert self._vault is not None  # noqa: S101 - _pin has opened the store
+        key, identity = self._vault.derive("base"), self._vault.derive("identity")
+        with plugin_errors(live.connector, side.connection):
+            places = {
+                n: Place(live.connector.resource(n), s, s.want)
+                for n, s in spokes.items()
+            }
+        spoke = unite(spokes) if side.one_of else spokes[side.resource]
+        return LiveSide(
+            name=name,
+            connection=side.connection,
+            account=live.account,
+            connector=live.connector,
+            resource=places[side.resource].resource,
+            spoke=spoke,
+            want=spoke.want,
+            bases=Bases(self.store, job.name, name, spoke, key, self._vault),
+            identities=Identities(
+                spoke.entity.identity, spoke, identity, len(job.match)
+            ),
+            places=places if side.one_of else {},
+        )
+
+    def _spokes(
+        self, job: Job, side: SideName, left_out: Iterable[str]
+    ) -> dict[str, Spoke]:
+        """How each resource of a side is read."""
+        at = job.side(side)
+        self.connection(at.connection)
+        return {
+            resource: self._spoke(
+                knowing(self.project.entity(job.entity), job.match),
+                reading(
+                    self.project.mapping_at(at.connection, job.entity, resource),
+                    job.match,
+                    side,
+                ),
+                at.connection,
+                left_out,
+            )
+            for resource in at.resources
+        }
+
+    def _spoke(
+        self,
+        entity: Entity,
+        mapping: Spec,
+        connection: str,
+        left_out: Iterable[str] = (),
+    ) -> Spoke:
+        """A connection's spoke; looked-up fields by what was read last, if anything was."""
+        return compile_mapping(
+            mapping,
+            entity,
+            transforms(),
+            leave_out=left_out,
+            tables=self._tables.get(connection),
+        )
+
+    async def _look_up(self, entity: str, side: Side) -> None:
+        """Read anew what a side's fields are looked up in."""
+        live = await self.connect(side.connection)
+        mappings = [
+            self.project.mapping_at(side.connection, entity, resource)
+            for resource in side.resources
+        ]
+        with plugin_errors(live.connector, side.connection):
+            tables = await read_tables(live.connector, mappings)
+        self._tables.setdefault(side.connection, {}).update(tables)
+
+    @contextlib.asynccontextmanager
+    async def _running(
+        self,
+        name: str,
+        kind: str,
+        options: Options,
+        progress: Progress,
+        plan: str | None = None,
+    ) -> AsyncIterator[JobRun]:
+        """A run under its lock, with its number; how it ends is kept, whatever happens."""
+        job = self.job(name)
+        with job_lock(self.state_path, name):
+            if kind in _WRITING:
+                standing.refuse_paused(self.store, job)
+            number = self.store.begin_run(name, kind, self.clock.now())
+            started = self.clock.monotonic()
+            run: JobRun | None = None
+            try:
+                run = await self._run(job, number, options, progress, plan)
+                self._drop_old_plans(job.name, plan)
+                if kind in _HELD_TO_PILOTS:
+                    await self._hold_to_pilot(run)
+                yield run
+            except BaseException as e:
+                error = _as_hub_error(e)
+                receipt = self._receipt(job.name, number, run, error, started)
+                self._end(receipt)
+                with contextlib.suppress(StoreError):
+                    await self._drop_refused(error)
+                if isinstance(error, HubError):
+                    error.receipt = receipt
+                    raise error from e
+                e.receipt = receipt  # type: ignore[attr-defined]
+                raise
+
+    async def _run(
+        self,
+        job: Job,
+        number: int,
+        options: Options,
+        progress: Progress,
+        plan: str | None,
+    ) -> JobRun:
+        routes, left = self._routes(job)
+        at_left = await self._side(job, "left", left)
+        at_right = await self._side(job, "right", left)
+        assert self._vault is not None  # noqa: S101 - the sides have opened the store
+        if (at_left.home, at_left.resource) == (at_right.home, at_right.resource):
+            raise ConfigError(
+                f"job {job.name}: both sides are {at_left.resource.name} of account {at_left.home}",
+                where=str(self.project.file),
+                hint="a job needs two accounts; look at the credentials of its connections",
+            )
+        known = self.project.entity(job.entity).fields
+        for name in options.backfill:
+            if name not in known:
+                raise ConfigError(
+                    f"entity {job.entity} has no field {name!r}",
+                    hint=did_you_mean(name, known),
+                )
+        shown = Plan(
+            plan or random_ids.token_hex(4),
+            job.name,
+            job.entity,
+            at_left.connection,
+            at_right.connection,
+        )
+        shown.left_out = tuple(left)
+        run = JobRun(
+            job=job,
+            number=number,
+            plan=shown,
+            left=at_left,
+            right=at_right,
+            store=self.store,
+            clock=self.clock,
+            tenant=TENANT,
+            key=self._vault.derive("changes"),
+            routes=routes,
+            options=options,
+            progress=progress,
+        )
+        for side in run.sides:
+            mappings = [side.place(n).spoke.mapping for n in side.names]
+            looked_up = sizes(mappings, self._tables[side.connection])
+            for resource, rows in looked_up.items():
+                with plugin_errors(side.connector, side.connection):
+                    way = side.connector.resource(resource).way("list")
+                run.cost(side, way, max(rows, 1), reading=True)
+        return run
+
+    async def _hold_to_pilot(self, run: JobRun) -> None:
+        """Hold a run to the pilot of its job, or to what another job's pilot needs of it."""
+        mine = run.job.name
+        if run.job.pilot is not None:
+            await pilot.choose(run, run.job.pilot)
+            run.pilot = self.store.pilot(mine)
+            return
+        held: set[str | None] = set()
+        for child in self.project.jobs.values():
+            routes, _ = self._routes(child)
+            if mine not in {r.job for r in routes.values()}:
+                continue
+            if child.pilot is None:
+                pilot.end(self.store, mine, child.name)
+                held.add("free")
+                continue
+            other = await self._run(child, run.number, ALL, run.progress, None)
+            await pilot.choose(other, child.pilot)
+            held.add(self.store.fact(mine, "left", pilot.held_by(child.name)))
+        if "held" in held and "free" not in held:
+            run.pilot = self.store.pilot(mine)
+
+    def _drop_old_plans(self, job: str, keep: str | None) -> None:
+        before = self.clock.now() - timedelta(seconds=self.project.plan_ttl)
+        self.store.drop_plans(job, before, keep=keep or "")
+        self.store.expire(self.clock.now())
+
+    def _receipt(
+        self,
+        job: str,
+        number: int,
+        run: JobRun | None,
+        error: BaseException | None,
+        started: float,
+    ) -> Receipt:
+        receipt = Receipt(job, number)
+        receipt.calls = self._spent()
+        receipt.seconds = self.clock.monotonic() - started
+        with contextlib.suppress(StoreError):
+            receipt.open = self.store.open_counts(job)
+        if run is not None:
+            t = run.tally
+            for name, n in t.document().items():
+                setattr(receipt, name, n)
+            receipt.read = t.read if error is None else sum(t.outcomes.values())
+            receiving = [run.other(s).connection for s in run.sources]
+            receipt.writes = {c: t.writes[c] for c in sorted(receiving)}
+            receipt.new = {
+                "conflicts": t.new_conflicts,
+                "dead_letters": t.new_letters,
+                "stale": t.new_stale,
+            }
+            receipt.unreadable, receipt.drift = dict(t.unreadable), t.drift
+            receipt.exposed = run.exposed
+            receipt.samples, receipt.unbased = dict(t.samples), dict(t.unbased)
+            receipt.notes = (*run.notes, *(left_out(f) for f in run.plan.left_out))
+        if error is not None:
+            receipt.status = _status(error)
+            if isinstance(error, HubError):
+                receipt.error = {"code": error.code, "message": str(error)}
+        elif any(receipt.new.values()):
+            receipt.status = "partial"
+        return receipt
+
+    def _spent(self) -> dict[str, dict[str, int]]:
+        """The calls of this run so far, by connection and bucket."""
+        return {n: dict(x.calls) for n, x in self._ledgers.items() if x.calls}
+
+    def _looked(self, run: int, document: Mapping[str, Any]) -> None:
+        """A run that only looked is through: what it found, and the calls it took."""
+        told = {**document, "spent": self._spent()}
+        self.store.end_run(run, "done", told, self.clock.now())
+
+    def _end(self, receipt: Receipt) -> None:
+        with contextlib.suppress(StoreError):
+            self.store.end_run(
+                receipt.run, receipt.status, receipt.document(), self.clock.now()
+            )
+
+    def _promise(self, run: JobRun) -> None:
+        """Calls per connection and bucket that neither ``sync`` nor ``apply`` will exceed."""
+        for side in run.sides:
+            name = side.connection
+            spent = self._ledgers[name].calls
+            again = run.rereads.get(name, Counter())
+            costs = run.costs.get(name, Counter())
+            calls = {}
+            for bucket in sorted({*spent, *again, *costs}):
+                reading = max(spent.get(bucket, 0), again.get(bucket, 0) + 3)
+                exact = reading + costs.get(bucket, 0)
+                calls[bucket] = exact + int(exact * RESERVE) + 3
+            run.plan.calls[name] = calls
+            left = self._live[name].client.left()
+            if left:
+                run.plan.remaining[name] = left
+            for limit in side.connector.limits():
+                if limit.kind == "rolling" and limit.bucket in calls:
+                    needed = calls[limit.bucket] / limit.amount * limit.per
+                    run.plan.seconds = max(run.plan.seconds, needed)
+
+    async def view(
+        self, connection: str, entity: str, since: str | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Records of a connection in the hub's words, read only.
+
+        Args:
+            connection: a connection of the project.
+            entity: what to read them as; of several resources that hold such, the one that a job uses.
+            since: an ISO date or instant; records not changed since are left out.
+        """
+        live = await self.connect(connection)
+        in_use = (
+            end.resource
+            for job in self.project.jobs.values()
+            for end in (job.left, job.right)
+            if (job.entity, end.connection) == (entity, connection)
+        )
+        mapping = self.project.mapping_at(connection, entity, next(in_use, None))
+        await self._look_up(entity, Side(connection, mapping.resource))
+        spoke = self._spoke(self.project.entity(entity), mapping, connection)
+        from_ = datetime.fromisoformat(since) if since else None
+        if from_ is not None and from_.tzinfo is None:
+            from_ = from_.replace(tzinfo=UTC)
+        side = LiveSide(
+            name="left",
+            connection=connection,
+            account=live.account,
+            connector=live.connector,
+            resource=live.connector.resource(mapping.resource),
+            spoke=spoke,
+            want=spoke.want,
+            bases=None,  # type: ignore[arg-type]
+            identities=None,  # type: ignore[arg-type]
+        )
+        async for page in pages(side, "changed", None):
+            for record in page.records:
+                if not isinstance(record, Record):
+                    continue
+                if (
+                    from_ is not None
+                    and record.changed is not None
+                    and record.changed < from_
+                ):
+                    continue
+                view, _ = spoke.view(spoke.raws(record.fields, record.links))
+                yield {"id": record.id, **view}
+
+
+def left_out(field: str) -> str:
+    """What people are told of a link field that no job carries."""
+    return f"field {field} is left out: no job syncs what it links to"
+
+
+def _status(error: BaseException) -> str:
+    if isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, GuardTripped | PlanStale) or (
+        isinstance(error, HubError) and error.exit_code == GuardTripped.exit_code
+    ):
+        return "refused"
+    return "failed"
+
+
+def _as_hub_error(error: BaseException) -> BaseException:
+    """The error as the hub tells it: what is not its own came out of a plugin, or is a bug."""
+    if isinstance(error, HubError):
+        return error
+    if isinstance(error, Exception):
+        return PluginError(
+            f"an unexpected {type(error).__name__} stopped the run",
+            hint="run with --debug for the traceback, and report it",
+        )
+    return error
