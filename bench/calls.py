@@ -103,8 +103,9 @@ class Count:
         self.kept = self.kept and (good or not self.strict)
         written = sum(receipt.writes.values())
         counted = ", ".join(f"{n} {calls[n]}" for n in calls)
+        bound = f"   (at most {most})" if most else ""
         print(
-            f"{what:<26}{receipt.read:>8,} read{written:>8,} written   {counted}   (at most {most})"
+            f"{what:<26}{receipt.read:>8,} read{written:>8,} written   {counted}{bound}"
         )
         return receipt
 
