@@ -52,10 +52,12 @@ bench-quick: $(STAMP) ## CPU per record against a loop written by hand; fails ab
 bench: $(STAMP) ## CPU, memory, calls, and a sync that is killed thirty times (about five minutes)
 	$(BIN)/python bench/run.py quick --rounds 5
 	$(BIN)/python bench/memory.py
+	$(BIN)/python bench/memory.py --both
 	$(BIN)/python bench/calls.py
 	$(BIN)/python bench/calls.py --direction both
 	$(BIN)/python bench/calls.py --match
 	$(BIN)/python bench/kill.py
+	$(BIN)/python bench/kill.py --both
 
 clean: ## back to a fresh clone
 	rm -rf $(VENV) build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

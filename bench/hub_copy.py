@@ -1,6 +1,6 @@
 """The hub's arm: one first copy of N contacts through the library, in its own folder.
 
-    hub_copy.py SOURCE TARGET N
+    hub_copy.py [--both] SOURCE TARGET N
 
 The windows of the vendor's limits are opened wide, because it is CPU that is measured.
 Prints one JSON line: ``{"read", "written"}``.
@@ -30,11 +30,13 @@ jobs:
     entity: person
     left: {{connection: source, resource: contacts}}
     right: {{connection: target, resource: contacts}}
-    direction: left-to-right
+    direction: {direction}
 """
 
 
-async def copy(source: str, target: str, contacts: int) -> tuple[int, int]:
+async def copy(
+    source: str, target: str, contacts: int, direction: str
+) -> tuple[int, int]:
     """Copy all contacts of one account to another: how many were read and written."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "hub.yaml"
@@ -44,6 +46,7 @@ async def copy(source: str, target: str, contacts: int) -> tuple[int, int]:
                 source=source,
                 target=target,
                 wide=_WIDE,
+                direction=direction,
             )
         )
         async with open_hub(file, environ={"TOKEN": "x"}) as hub:
@@ -56,11 +59,19 @@ async def copy(source: str, target: str, contacts: int) -> tuple[int, int]:
 def main() -> None:
     """Read the command line, copy, check, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--both", action="store_true", help="a two-way job")
     parser.add_argument("source")
     parser.add_argument("target")
     parser.add_argument("contacts", type=int)
     asked = parser.parse_args()
-    read, written = asyncio.run(copy(asked.source, asked.target, asked.contacts))
+    read, written = asyncio.run(
+        copy(
+            asked.source,
+            asked.target,
+            asked.contacts,
+            "both" if asked.both else "left-to-right",
+        )
+    )
     print(json.dumps({"read": read, "written": written}))
 
 
