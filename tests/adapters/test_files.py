@@ -330,6 +330,14 @@ MISTAKES = [
             "write left, right, fill or ask",
         ),
         (
+            "a copy where neither is one",
+            "direction: left-to-right",
+            "direction: both\n    only: {stage: [lead]}\n    leaving: delete",
+            "12:14 config",
+            "in a two-way job neither record is the copy of the other",
+            "write leaving: unlink",
+        ),
+        (
             "new records that go elsewhere",
             "right: {connection: there, resource: people}",
             "right: {connection: there, resource: people, create_as: [{resource: people}]}",

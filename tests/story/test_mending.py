@@ -83,3 +83,15 @@ async def test_an_edit_without_an_answer_is_looked_up(project):
     project.left.weather = [None, ("lost", InDoubt())]
     assert await mending.mend(project.run(), letter, {"name": "A"}) == ()
     assert project.left.rows[record]["name"] == "A"
+
+
+async def test_a_word_that_nobody_there_has_is_not_written(project, monkeypatch):
+    await refused(project)
+    (letter,) = project.store.letters("people")
+    run = project.run()
+    spoke = run.left.place(run.left.at(letter.record)[0]).spoke
+    monkeypatch.setattr(type(spoke), "can_say", lambda _spoke, _name, _value: False)
+    before = project.left.writes
+    with pytest.raises(ConfigError, match="has nothing like that for name"):
+        await mending.mend(run, letter, {"name": "A"})
+    assert project.left.writes == before

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from connector_hub.errors import Exists, Missing, Rejected, Stale
-from connector_hub.model.job import Policy
+from connector_hub.model.job import Guard, Policy
 from connector_hub.model.mapping import Rule
 from connector_hub.model.record import Done, Gone, Page, Ref
 from connector_hub.sync import jobs
@@ -345,3 +345,22 @@ async def test_a_done_without_values_is_read_back_and_one_with_values_is_not(pro
         await project.sync()
         assert project.right.calls.count("fetch") - before == calls
     assert Done("1").fields is None
+
+
+async def test_who_is_back_by_now_is_not_archived_by_an_apply(project):
+    project.job = replace(project.job, deletes_follow=True, guard=Guard(delete=5))
+    a = project.left.person(email="a@x.org", name="A")
+    await project.sync()
+    held = dict(project.left.rows[a])
+    project.left.delete(a)
+    run = project.run()
+    run.planning = True
+    await jobs.plan(run)
+    assert run.plan.count("delete") == 1
+    project.left.gone.discard(a)
+    project.left.person(a, **held)
+    late = project.run()
+    late.plan.id = run.plan.id
+    await jobs.apply(late, jobs.plan_document(run), lambda: None)
+    assert late.tally.outcomes == {"stale": 1}
+    assert len(project.right.rows) == 1

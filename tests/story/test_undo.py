@@ -543,3 +543,15 @@ async def test_an_undo_may_be_killed_at_every_step(after, where):
     while await killed_undo(schedules, after=after, where=where):
         schedules += step
     assert schedules >= 5
+
+
+async def test_what_was_edited_since_is_kept_where_the_vendor_does_not_say_by_whom(
+    project,
+):
+    project.left.person(email="a@x.org", name="A")
+    run = await project.sync()
+    (b,) = project.right.rows
+    project.right.person(b, name="Edited")
+    project.right.by.clear()
+    _, changes = await planned(project, run.number)
+    assert reasons(changes) == {b: undoing.EDITED}
