@@ -17,7 +17,7 @@ WAIVED = {
 COMMANDS = "\n".join(
     p.read_text() for p in sorted(Path(cli.__file__).parent.glob("*.py"))
 )
-METHODS = [n for n, m in vars(Hub).items() if callable(m) and not n.startswith("_")]
+METHODS = [n for n in dir(Hub) if callable(getattr(Hub, n)) and not n.startswith("_")]
 
 
 @pytest.mark.parametrize("method", METHODS)

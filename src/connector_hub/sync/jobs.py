@@ -17,7 +17,7 @@ from connector_hub.sync.overtaken import (
     still_true,
 )
 from connector_hub.sync.planner import plan_seen, plan_windows
-from connector_hub.sync.plans import must_wait, over, prints, told
+from connector_hub.sync.plans import must_wait, over, prints, told, what_it_does
 from connector_hub.sync.reading import read_index, read_sides, store_marks
 from connector_hub.sync.reconcile import reconcile
 from connector_hub.sync.run import Held, JobRun, hold
@@ -95,7 +95,7 @@ def guard(run: JobRun) -> None:
     for name, most in over(run, run.job.guard).items():
         flag = " or pass --allow-deletes N" if name == "delete" else ""
         raise GuardTripped(
-            f"job {run.job.name} would {name} {run.plan.count(name):,} records, its guard allows {most:,}",
+            f"job {run.job.name} would {what_it_does(run.plan, name)}, its guard allows {most:,}",
             hint=f"see `connector-hub plan {run.job.name} --all`; if it is right, "
             f"raise `guard: {{{name}: ...}}` in hub.yaml{flag}",
         )

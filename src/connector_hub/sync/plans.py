@@ -261,14 +261,16 @@ def must_wait(run: JobRun) -> bool:
 
 def _asks(plan: Plan, beyond: Mapping[str, int]) -> str:
     """``it would create 120 records, apply: when allows 50``, for each bound."""
-    words = {"clear": ("empty", "fields")}
-    asked = []
-    for name, most in beyond.items():
-        verb, what = words.get(name, (name, "records"))
-        asked.append(
-            f"it would {verb} {plan.count(name):,} {what}, apply: when allows {most:,}"
-        )
-    return "; ".join(asked)
+    return "; ".join(
+        f"it would {what_it_does(plan, name)}, apply: when allows {most:,}"
+        for name, most in beyond.items()
+    )
+
+
+def what_it_does(plan: Plan, bound: str) -> str:
+    """What of a plan a bound is about: ``create 120 records``, ``empty 60 fields``."""
+    verb, what = ("empty", "fields") if bound == "clear" else (bound, "records")
+    return f"{verb} {plan.count(bound):,} {what}"
 
 
 __all__ = [
@@ -285,4 +287,5 @@ __all__ = [
     "refusal",
     "stands",
     "told",
+    "what_it_does",
 ]
