@@ -31,7 +31,6 @@ async def linked(opened: Opener, vendors: Vendors) -> tuple[dict[str, str], set[
         v.clock.advance(300)
     async with opened("both", match=MATCH) as hub:
         await hub.sync("contacts")
-        await hub.sync("contacts")
         kinds = {c.kind for c in hub.conflicts("contacts")}
         return dict(hub.links("contacts")), kinds
 

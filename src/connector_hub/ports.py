@@ -303,6 +303,7 @@ class Store(Protocol):
         run: int,
         at: datetime,
         detail: Mapping[str, Any],
+        about: tuple[str, str] | None = None,
     ) -> bool:
         """Open a conflict, or add members to the open one. True when it is new."""
 

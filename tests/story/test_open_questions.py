@@ -189,3 +189,17 @@ async def test_twins_outside_the_pilot_are_nobodys_business_yet(project):
     await jobs.sync(run)
     assert run.tally.outcomes == {"created": 1, "unchanged": 2}
     assert project.store.conflicts("people") == []
+
+
+async def test_a_question_about_a_twin_outlives_what_its_linked_twin_does(both):
+    a, b = linked(both)
+    await both.sync()
+    both.left.person(email="a@x.org", name="C", note=None)
+    await both.sync()
+    (asked,) = both.store.conflicts("people")
+    for name in ("A2", "A3"):
+        both.right.person(b, name=name)
+        run = await both.sync()
+        assert run.tally.new_conflicts == 0
+    assert [c.id for c in both.store.conflicts("people")] == [asked.id]
+    assert both.left.rows[a]["name"] == "A3"

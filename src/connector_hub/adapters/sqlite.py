@@ -675,8 +675,12 @@ class SqliteStore:
         run: int,
         at: datetime,
         detail: Mapping[str, Any],
+        about: tuple[str, str] | None = None,
     ) -> bool:
-        """Open a conflict, or add members to the open one. True when it is new."""
+        """Open a conflict, or add members to the open one. True when it is new.
+
+        ``about`` is the member whose settlement ends it; None for any of them.
+        """
         row = self._one(
             "select id from conflict where tenant=? and job=? and kind=? and subject=? and closed is null",
             (_TENANT, job, kind, subject),
@@ -702,8 +706,12 @@ class SqliteStore:
                 (self.vault.seal(orjson.dumps(detail)), number),
             )
         self._many(
-            "insert or ignore into conflict_member values(?,?,?)",
-            ((number, side, record) for side, record in members),
+            "insert into conflict_member values(?,?,?,?) "
+            "on conflict do update set about=max(about, excluded.about)",
+            (
+                (number, side, record, about in {None, (side, record)})
+                for side, record in members
+            ),
         )
         return row is None
 
@@ -734,13 +742,14 @@ class SqliteStore:
         """Close what these records were in conflict about, but for some kinds; the others of a group."""
         if not self._any_open("conflict", job):
             return set()
+        spelled = "".join(f"/{k}/" for k in kept)
         numbers = [
             r[0]
             for r in self._in(
                 "select c.id from conflict_member m join conflict c on c.id = m.conflict "
                 "where c.closed is null and c.tenant=? and c.job=? and m.side=? "
-                "and instr(?, '/' || c.kind || '/')=0 and m.record in ({})",
-                (_TENANT, job, side, "".join(f"/{k}/" for k in kept)),
+                "and (?='' or m.about) and instr(?, '/' || c.kind || '/')=0 and m.record in ({})",
+                (_TENANT, job, side, spelled, spelled),
                 records,
             )
         ]

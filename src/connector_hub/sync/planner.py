@@ -273,7 +273,7 @@ def _conflict(
     members = sorted({member, *group, *(matched if kind != "twins" else ())})
     subject = change_hash(run.key, ["conflict", kind, group])
     run.tally.add("conflicts")
-    held = Held(kind, subject, tuple(members), {})
+    held = Held(kind, subject, tuple(members), {}, member)
     if run.planning:
         run.held.append(held)
     else:

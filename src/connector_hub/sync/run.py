@@ -108,16 +108,26 @@ class Held:
     subject: bytes
     members: tuple[Member, ...]
     detail: Mapping[str, Any]
+    about: Member | None = None
+    """The member whose settlement ends it; None for any of them."""
 
     def row(self) -> list[Any]:
         """As JSON values."""
-        return [self.kind, self.subject.hex(), self.members, dict(self.detail)]
+        return [
+            *(self.kind, self.subject.hex(), self.members, dict(self.detail)),
+            self.about,
+        ]
 
     @classmethod
     def of(cls, row: list[Any]) -> Held:
         """From ``row()``."""
+        kind, subject, members, detail, about = row
         return cls(
-            row[0], bytes.fromhex(row[1]), tuple((a, b) for a, b in row[2]), row[3]
+            kind,
+            bytes.fromhex(subject),
+            tuple((a, b) for a, b in members),
+            detail,
+            tuple(about) if about else None,
         )
 
 
@@ -316,5 +326,6 @@ def hold(run: JobRun, found: Held) -> None:
         run.number,
         run.clock.now(),
         found.detail,
+        found.about,
     ):
         run.tally.new_conflicts += 1

@@ -461,5 +461,5 @@ def _exists(run: JobRun, i: Item, outcome: Exists) -> str:
         return "stale"
     members = (me, (side.name, there)) if there else (me,)
     kind = "taken" if there in links else "candidates"
-    hold(run, Held(kind, change_hash(run.key, ["exists", *me]), members, {}))
+    hold(run, Held(kind, change_hash(run.key, ["exists", *me]), members, {}, me))
     return "conflicts"

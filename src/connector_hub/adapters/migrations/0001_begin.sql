@@ -34,7 +34,8 @@ create index waiting_target on waiting(tenant, account, resource, target);
 
 create table conflict(id integer primary key autoincrement, tenant int, job text, kind text, subject blob, run int, opened text, closed text, payload blob);
 create unique index conflict_open on conflict(tenant, job, kind, subject) where closed is null;
-create table conflict_member(conflict int, side text, record text, primary key(conflict, side, record)) without rowid;
+-- ``about`` those whose settlement ends it; the others only have to do with it.
+create table conflict_member(conflict int, side text, record text, about int not null, primary key(conflict, side, record)) without rowid;
 create index conflict_record on conflict_member(side, record);
 
 -- What people decided about fields that both sides had changed.
