@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
+
 BOTH = "{connection: billing, one_of: [{resource: Contact}, {resource: Lead}]}"
 BY_STAGE = (
     "{connection: billing, one_of: [{resource: Contact}, {resource: Lead}], "
@@ -66,3 +68,18 @@ def left(vendors: Any) -> dict[str, dict[str, Any]]:
 def rows(vendors: Any, resource: str = "Contact") -> list[dict[str, Any]]:
     found = vendors["billing"].live(resource)
     return [r for r in found if not r.get("IsConverted")]
+
+
+async def hs_merge(
+    vendors: Any, primary: str, other: str, resource: str = "contacts"
+) -> None:
+    async with httpx.AsyncClient(  # noqa: TID251 - as another program would
+        transport=httpx.ASGITransport(app=vendors["sales"].app), base_url="http://x"
+    ) as c:
+        token = next(iter(vendors["sales"].env().values()))
+        r = await c.post(
+            f"/crm/v3/objects/{resource}/merge",
+            json={"primaryObjectId": primary, "objectIdToMerge": other},
+            headers={"Authorization": f"Bearer {token}"},
+        )
+        assert r.status_code == 200, r.text

@@ -69,5 +69,5 @@ async def test_a_mistake_is_told_before_anything_is_read(
     with pytest.raises(HubError) as e:
         async with opened("both", **keys) as hub:
             await hub.sync("contacts")
-    assert "hub.yaml" in str(e.value) or "hub.yaml" in (e.value.where or "")
+    assert "hub.yaml:" in str(e.value)
     assert rows(vendors) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 
 from tests.conftest import Opener, Vendors
@@ -13,6 +12,7 @@ from .accounts import (
     convert_into,
     edit_left,
     edit_right,
+    hs_merge,
     later,
     lead,
     left,
@@ -24,19 +24,6 @@ from .accounts import (
 @pytest.fixture
 def people() -> int:
     return 0
-
-
-async def hs_merge(vendors, primary, other):
-    async with httpx.AsyncClient(  # noqa: TID251 - as another program would
-        transport=httpx.ASGITransport(app=vendors["sales"].app), base_url="http://x"
-    ) as c:
-        token = next(iter(vendors["sales"].env().values()))
-        r = await c.post(
-            "/crm/v3/objects/contacts/merge",
-            json={"primaryObjectId": primary, "objectIdToMerge": other},
-            headers={"Authorization": f"Bearer {token}"},
-        )
-        assert r.status_code == 200, r.text
 
 
 async def test_two_leads_converted_into_one_contact_do_not_leave_one_person_alone(
@@ -54,13 +41,9 @@ async def test_two_leads_converted_into_one_contact_do_not_leave_one_person_alon
         await hub.sync("contacts")
         edit_left(vendors, h2, city="Bogor")
         later(vendors)
-        r2 = await hub.sync("contacts")
+        await hub.sync("contacts")
         # h2 is now tied to nobody; its edits go nowhere. Somebody must hear of it.
-        assert (
-            hub.conflicts("contacts")
-            or r2.notes
-            or rows(vendors)[0]["MailingCity"] == "Bogor"
-        )
+        assert [c.kind for c in hub.conflicts("contacts")] == ["merged"]
 
 
 async def test_a_lead_converted_into_a_contact_of_another_person_is_told(
@@ -72,14 +55,13 @@ async def test_a_lead_converted_into_a_contact_of_another_person_is_told(
     async with opened("both", right=BOTH) as hub:
         later(vendors)
         await hub.sync("contacts")
-        assert True
         convert_into(vendors, l1, c2)
         later(vendors)
         await hub.sync("contacts")
         edit_left(vendors, h1, city="Bogor")
         later(vendors)
-        r2 = await hub.sync("contacts")
-        assert hub.conflicts("contacts") or r2.notes
+        await hub.sync("contacts")
+        assert [c.kind for c in hub.conflicts("contacts")] == ["merged"]
 
 
 async def test_a_merge_of_two_linked_contacts_at_hubspot_is_told(
@@ -95,13 +77,9 @@ async def test_a_merge_of_two_linked_contacts_at_hubspot_is_told(
         await hub.sync("contacts")
         edit_right(vendors, c2, MailingCity="Bogor")
         later(vendors)
-        r2 = await hub.sync("contacts")
+        await hub.sync("contacts")
         assert len(rows(vendors)) == 2
-        assert (
-            hub.conflicts("contacts")
-            or r2.notes
-            or left(vendors)[h1].get("city") == "Bogor"
-        )
+        assert [c.kind for c in hub.conflicts("contacts")] == ["merged"]
 
 
 async def test_a_merge_of_two_linked_contacts_at_salesforce_is_told(
@@ -117,13 +95,9 @@ async def test_a_merge_of_two_linked_contacts_at_salesforce_is_told(
         await hub.sync("contacts")
         edit_left(vendors, h2, city="Bogor")
         later(vendors)
-        r2 = await hub.sync("contacts")
+        await hub.sync("contacts")
         assert len(left(vendors)) == 2
-        assert (
-            hub.conflicts("contacts")
-            or r2.notes
-            or rows(vendors)[0]["MailingCity"] == "Bogor"
-        )
+        assert [c.kind for c in hub.conflicts("contacts")] == ["merged"]
 
 
 async def test_a_conversion_does_not_overwrite_the_company_people_chose(
@@ -148,7 +122,6 @@ async def test_a_conversion_does_not_overwrite_the_company_people_chose(
             later(vendors)
         (row,) = vendors["sales"].live("contacts")
         assoc = row["associations"]["companies"]["results"]
-        [a for a in assoc if "label" in str(a) or True]
         assert {a["id"] for a in assoc if a["type"].endswith("contact_to_company")} == {
             firm
         }

@@ -81,8 +81,8 @@ async def test_a_smaller_number(opened: Opener, vendors: Vendors, tmp_path) -> N
     async with opened("left-to-right", pilot="5") as hub:
         later(vendors)
         for j in hub.jobs_in_order():
-            r = await hub.sync(j)
-    assert len(emails(vendors)) == 5 or r.notes
+            await hub.sync(j)
+    assert len(emails(vendors)) == 5
 
 
 async def test_a_list_with_plain_ids_where_a_side_is_one_of_several(

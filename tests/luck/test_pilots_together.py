@@ -7,7 +7,17 @@ import pytest
 from connector_hub.hub import open_hub
 from tests.conftest import Opener, Vendors
 
-from .accounts import BOTH, contact, edit_left, later, lead, left, rows, sf
+from .accounts import (
+    BOTH,
+    contact,
+    edit_left,
+    hs_merge,
+    later,
+    lead,
+    left,
+    rows,
+    sf,
+)
 
 
 @pytest.fixture
@@ -32,6 +42,11 @@ async def test_a_pilot_that_comes_back_does_not_hold_a_job_that_is_at_work(
             "companies", {"properties": {"name": f"F{i}", "domain": f"f{i}.example"}}
         )
     async with opened("both", pilot="3") as hub:
+        await all_jobs(hub, vendors)
+        (member, _), *_ = hub.links("companies")
+        elder = {"name": "Elder", "domain": "elder.example"}
+        other = vendors["sales"].edit("companies", {"properties": elder})["id"]
+        await hs_merge(vendors, other, member, "companies")
         await all_jobs(hub, vendors)
     async with opened("both") as hub:
         await all_jobs(hub, vendors)

@@ -195,6 +195,7 @@ async def test_the_hub_was_off_for_a_month_with_deletes_that_follow(
         edit_right(vendors, x["Id"], IsDeleted=True)
         later(vendors, 40 * 86400)
         await all_jobs(hub, vendors, 2)
+        assert (len(left(vendors)), len(rows(vendors))) == (2, 1)
 
 
 async def test_a_lead_that_is_converted_and_edited_at_once(

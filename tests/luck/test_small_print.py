@@ -78,14 +78,15 @@ async def test_the_company_a_lead_could_not_hold_comes_with_the_conversion(
             later(vendors)
             for j in hub.jobs_in_order():
                 await hub.sync(j)
-        {a["Id"]: a["Name"] for a in vendors["billing"].live("Account")}
-        (_c,) = rows(vendors)
-        {
+        account = {a["Id"]: a["Name"] for a in vendors["billing"].live("Account")}
+        (c,) = rows(vendors)
+        mine = {
             a["id"]
             for x in vendors["sales"].live("contacts")
             for a in x["associations"]["companies"]["results"]
         }
-        {x["id"]: x["properties"]["name"] for x in vendors["sales"].live("companies")}
+        assert mine == {firm}
+        assert account[c["AccountId"]] == "Firm"
 
 
 async def test_links_that_were_exported_are_taken_in_after_the_state_is_lost(

@@ -1157,7 +1157,7 @@ class SqliteStore:
         """How runs of a job ended that write, of the numbers between two."""
         rows = self._run(
             "select status from run where tenant=? and job=? and id>? and id<? "
-            "and kind in ('sync', 'apply', 'undo')",
+            "and kind in ('sync', 'apply')",
             (_TENANT, job, after, before),
         )
         return {status for (status,) in rows}

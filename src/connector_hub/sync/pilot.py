@@ -13,6 +13,7 @@ from connector_hub.model.job import Pilot, SideName
 from connector_hub.model.plan import Seen, Wait
 from connector_hub.model.record import Ref
 from connector_hub.ports import Store
+from connector_hub.sync.reading import HEIR
 from connector_hub.sync.run import JobRun, Member
 from connector_hub.sync.sides import LiveSide, fetch, portions
 
@@ -94,7 +95,8 @@ def take_along(run: JobRun, side: LiveSide, record: str, waits: Iterable[Wait]) 
 def end(store: Store, job: str, child: str) -> None:
     """A child has no pilot any more: when it gets one again, it is judged anew whether that holds the job."""
     if store.fact(job, "left", held_by(child)):
-        store.release(job, child)
+        for by in (child, HEIR):
+            store.release(job, by)
         store.set_fact(job, "left", held_by(child), "")
 
 
@@ -195,6 +197,7 @@ def _held(run: JobRun, name: str) -> bool:
             for side in run.sides
             for resource in route.at(side.name)
         )
-        begins = not linked or bool(store.pilot(route.job))
+        for_others = store.pilot(route.job) - store.chosen(route.job)
+        begins = not linked or bool(for_others)
         store.set_fact(route.job, "left", fact, "held" if begins else "free")
     return store.fact(route.job, "left", fact) == "held"
