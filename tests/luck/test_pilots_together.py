@@ -51,7 +51,7 @@ async def test_a_pilot_that_comes_back_does_not_hold_a_job_that_is_at_work(
     async with opened("both") as hub:
         await all_jobs(hub, vendors)
         assert len(vendors["billing"].live("Account")) == 25
-    async with opened("both", pilot="3") as hub:
+    async with opened("both", pilot="5") as hub:
         await all_jobs(hub, vendors)
         for c in vendors["sales"].live("companies"):
             edit_left(vendors, c["id"], "companies", city="Bogor")
