@@ -15,7 +15,7 @@ STAMP := $(VENV)/.installed
 PACKAGES := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test setup lint types layers unit bench-quick bench clean
+.PHONY: help demo test setup lint types layers unit prove bench-quick bench clean
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -45,6 +45,9 @@ layers: $(STAMP) ## import-linter: who may import whom
 unit: $(STAMP) ## pytest, with the coverage of the kernel
 	echo "== pytest"
 	$(BIN)/pytest --durations=10 --cov=connector_hub.model --cov=connector_hub.sync --cov-branch --cov-report=term
+
+prove: $(STAMP) ## the proofs in their long profile: every schedule, thousands of stories
+	PROVE=1 $(BIN)/pytest tests/proof --durations=10
 
 bench-quick: $(STAMP) ## CPU per record against a loop written by hand; fails above 2.0
 	$(BIN)/python bench/run.py quick

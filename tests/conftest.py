@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -35,6 +36,9 @@ jobs:
 """
 
 CONTACTS = "{connection: billing, resource: Contact}"
+
+LONG = os.environ.get("PROVE") == "1"  # noqa: TID251 - asked for by `make prove`
+"""Whether proofs run their long profile: all schedules rather than a sample of them."""
 
 Vendors = dict[str, Sandbox]
 Opener = Callable[..., AbstractAsyncContextManager[Hub]]

@@ -1,0 +1,1 @@
+"""Proofs over many schedules: nothing is lost, doubled or overwritten."""
