@@ -1,0 +1,188 @@
+"""What Zoho's refusals mean.
+
+Zoho answers one body for a whole call, ``{code, details, message, status}``, and one such body a row
+inside ``data`` where the call was about rows; the status of the answer says little about either.
+Source: https://www.zoho.com/crm/developer/docs/api/v8/status-codes.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from connector_hub.sdk import (
+    Answer,
+    Exists,
+    Fault,
+    InDoubt,
+    Kind,
+    Missing,
+    Rejected,
+    Unavailable,
+    VendorError,
+    Write,
+)
+
+_THROTTLED = {"TOO_MANY_REQUESTS", "RATE_LIMIT_EXCEEDED"}
+_LATER = {"DEPENDENT_SERVICE_ERROR", "SERVICE_UNAVAILABLE"}
+_SHAPE = {
+    "INVALID_MODULE",
+    "INVALID_QUERY",
+    "INVALID_REQUEST_METHOD",
+    "INVALID_URL_PATTERN",
+    "LIMIT_EXCEEDED",
+    "REQUIRED_PARAM_MISSING",
+    "SYNTAX_ERROR",
+}
+_PAGE_LOST = {"EXPIRED_VALUE", "TOKEN_BOUND_DATA_MISMATCH"}
+_GONE = re.compile(
+    r"record not (?:deleted|found)|the id given seems to be invalid", re.IGNORECASE
+)
+_ID = re.compile(r"\$\.data\[\d+\]\.id\Z")
+
+
+def first(answer: Answer) -> Mapping[str, Any]:
+    """The error of an answer; that of its first row where only rows have one."""
+    try:
+        body = answer.json()
+    except VendorError:
+        return {}
+    if not isinstance(body, Mapping):
+        return {}
+    if "code" in body or "error" in body:
+        return body
+    return next((r for r in rows_of(body) if r.get("status") == "error"), {})
+
+
+def rows_of(body: Any) -> list[Mapping[str, Any]]:
+    """The rows of an answer about records."""
+    found = body.get("data") if isinstance(body, Mapping) else None
+    return (
+        [r for r in found if isinstance(r, Mapping)] if isinstance(found, list) else []
+    )
+
+
+def page_lost(answer: Answer) -> bool:
+    """Whether a page token is too old, or was given for another question."""
+    return first(answer).get("code") in _PAGE_LOST
+
+
+def sort(answer: Answer, key: str | None, connection: str) -> Fault | None:
+    """Sort a refused call; ``key`` is the key field: its absence has its own cure."""
+    error = first(answer)
+    word = str(error.get("code") or error.get("error") or "")
+    message = _said(error) or f"status {answer.status}"
+    fields = fields_of(error)
+    if key and key in {*fields, str(_details(error).get("column_name") or "")}:
+        return Fault(Kind.CONFIG, _unprepared(key, connection), word)
+    return _by_word(word, message, fields) or _by_status(
+        answer.status, word, message, error
+    )
+
+
+def _by_word(word: str, message: str, fields: tuple[str, ...]) -> Fault | None:
+    """What Zoho's own word decides, whatever the status."""
+    if word in _THROTTLED:
+        return Fault(Kind.THROTTLED, message, word)
+    if word in _LATER:
+        return Fault(Kind.UNAVAILABLE, f"Zoho is busy ({word})", word)
+    if word in _PAGE_LOST:
+        return Fault(Kind.MARK_LOST, message, word)
+    if word in _SHAPE:
+        return Fault(Kind.CONFIG, f"{word}: {message}", word, fields=fields)
+    return None
+
+
+def _by_status(
+    status: int, word: str, message: str, error: Mapping[str, Any]
+) -> Fault | None:
+    """What is left to the status; None leaves it to the hub."""
+    found = None
+    match status:
+        case 401 if word == "OAUTH_SCOPE_MISMATCH":
+            said = "the token lacks a scope this call needs"
+            found = Fault(Kind.DENIED, said, word)
+        case 401:
+            found = Fault(Kind.AUTH, "Zoho does not accept the token", word)
+        case 403:
+            said = f"{word}: {message}{_permissions(error)}"
+            found = Fault(Kind.DENIED, said, word)
+        case 412:
+            found = Fault(Kind.STALE, "the record has changed", word)
+        case 400:
+            found = Fault(Kind.RECORD, message, word, fields=fields_of(error))
+        case 500:
+            found = Fault(Kind.AMBIGUOUS, f"{word}: {message}", word)
+    return found
+
+
+def refusal(write: Write, row: Mapping[str, Any]) -> VendorError:
+    """What a refused row means."""
+    word = str(row.get("code") or "REJECTED")
+    message = _said(row) or word
+    fields = fields_of(row)
+    if word == "DUPLICATE_DATA":
+        there = _details(row).get("duplicate_record") or {}
+        known = there.get("id") or _details(row).get("id")
+        return Exists(
+            "another record holds a unique value", there=str(known) if known else None
+        )
+    if word in _THROTTLED or word in _LATER:
+        return Unavailable(f"Zoho is busy ({word})")
+    if word == "INTERNAL_ERROR":
+        return InDoubt("Zoho failed in the middle of this write")
+    if word == "INVALID_DATA" and _about_itself(write, row, message):
+        return Missing("the record is gone")
+    return Rejected(message, reason=word, fields=fields)
+
+
+def _about_itself(write: Write, row: Mapping[str, Any], message: str) -> bool:
+    """Whether a dead id is the row's own, and not that of a record it points to."""
+    if write.op == "create":
+        return False
+    at = str(_details(row).get("json_path") or "")
+    if at:
+        return bool(_ID.match(at))
+    own = _details(row).get("api_name") in {None, "id"}
+    return own and (bool(_GONE.search(message)) or write.op == "archive")
+
+
+def fields_of(error: Mapping[str, Any]) -> tuple[str, ...]:
+    """The fields an error speaks of."""
+    details = _details(error)
+    several: Iterable[Any] = details.get("errors") or (error,)
+    names = (_details(e).get("api_name") for e in several if isinstance(e, Mapping))
+    return tuple(dict.fromkeys(str(n) for n in names if n))
+
+
+def _details(error: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = error.get("details")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _said(error: Mapping[str, Any]) -> str:
+    """Zoho's words with what it expected, without any value."""
+    message = str(error.get("message") or error.get("error_description") or "")
+    details = _details(error)
+    told = {
+        "expected_data_type": "expected {}",
+        "maximum_length": "at most {} characters",
+        "supported_values": "one of its options",
+    }
+    more = [
+        text.format(details[name]) for name, text in told.items() if name in details
+    ]
+    return f"{message} ({', '.join(more)})" if more else message
+
+
+def _permissions(error: Mapping[str, Any]) -> str:
+    found = _details(error).get("permissions")
+    return f" ({', '.join(map(str, found))})" if isinstance(found, list) else ""
+
+
+def _unprepared(key: str, connection: str) -> str:
+    return (
+        f"field {key}, which holds the record key, is missing or not unique; "
+        f"run connector-hub prepare {connection}"
+    )
