@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
-import random
 import ssl
 import sys
 import zlib
@@ -17,6 +16,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from functools import cache
+from random import Random, SystemRandom
 from typing import Any, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
@@ -183,6 +183,7 @@ class HttpClient:
         ledger: counts requests; may be replaced between runs.
         transport: in place of the network, for tests.
         cap: the most decoded bytes an answer may have.
+        chance: the jitter of retries.
     """
 
     def __init__(
@@ -196,6 +197,7 @@ class HttpClient:
         ledger: Ledger,
         transport: httpx.AsyncBaseTransport | None = None,
         cap: int = CAP,
+        chance: Random | None = None,
     ) -> None:
         self.ledger = ledger
         self._kind = kind
@@ -204,6 +206,7 @@ class HttpClient:
         self._secrets = secrets
         self._clock = clock
         self._cap = cap
+        self._chance = chance or SystemRandom()
         self._base = self._checked_base(
             getattr(config, "base_url", None) or kind.base_url
         )
@@ -297,7 +300,7 @@ class HttpClient:
         retrying = AsyncRetrying(
             stop=stop_after_attempt(ATTEMPTS) | stop_after_delay(CALL_SECONDS),
             retry=retry_if_exception(self._may_retry),
-            wait=_wait,
+            wait=self._wait,
             sleep=self._clock.sleep,
             reraise=True,
         )
@@ -320,6 +323,14 @@ class HttpClient:
             return False
         self._retries.append(self._clock.monotonic())
         return True
+
+    def _wait(self, state: RetryCallState) -> float:
+        """Full jitter, but never before the time the vendor named."""
+        e = state.outcome.exception() if state.outcome else None
+        named = e.wait if isinstance(e, _Sorted) else None
+        most = min(_BACKOFF_CAP, 0.5 * 2**state.attempt_number)
+        jitter = self._chance.uniform(0, most)
+        return jitter if named is None else named + jitter / 10
 
     def _forget_calls(self) -> None:
         """Calls before the window count no longer; a hub that runs for months made millions."""
@@ -751,14 +762,6 @@ def _fields(auth: Auth) -> tuple[str, ...]:
         case ClientCredentials():
             return (auth.client_id, auth.client_secret)
     return ()
-
-
-def _wait(state: RetryCallState) -> float:
-    """Full jitter, but never before the time the vendor named."""
-    e = state.outcome.exception() if state.outcome else None
-    named = e.wait if isinstance(e, _Sorted) else None
-    jitter = random.uniform(0, min(_BACKOFF_CAP, 0.5 * 2**state.attempt_number))  # noqa: S311
-    return jitter if named is None else named + jitter / 10
 
 
 def retry_after(answer: Answer) -> float | None:

@@ -103,7 +103,12 @@ class SqliteStore:
         ConfigError: the state exists and the key does not fit it.
     """
 
-    def __init__(self, path: Path | str, vault: Vault) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        vault: Vault,
+        database: type[sqlite3.Connection] = sqlite3.Connection,
+    ) -> None:
         self.vault = vault
         self.path = path
         self._numbers: dict[tuple[Any, ...], int] = {}
@@ -112,7 +117,10 @@ class SqliteStore:
             _private(Path(path))
         with self._errors():
             self._db = sqlite3.connect(
-                path, isolation_level=None, timeout=_BUSY_MS / 1000
+                path,
+                isolation_level=None,
+                timeout=_BUSY_MS / 1000,
+                factory=database,
             )
             self._db.executescript(
                 f"pragma page_size={_PAGE}; pragma journal_mode=wal; pragma synchronous=full;"

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from random import Random, SystemRandom
 from typing import TYPE_CHECKING
 
 from connector_hub.adapters import files
@@ -39,6 +41,8 @@ async def open_hub(
     transports: Mapping[str, httpx.AsyncBaseTransport] | None = None,
     clock: Clock | None = None,
     plugins: Plugins | None = None,
+    chance: Random | None = None,
+    database: type[sqlite3.Connection] = sqlite3.Connection,
 ) -> AsyncIterator[Hub]:
     """Open a project.
 
@@ -49,6 +53,8 @@ async def open_hub(
         transports: httpx transports by connection, for tests: ``httpx.ASGITransport(app=...)``.
         clock: in place of the system's.
         plugins: in place of those installed.
+        chance: where ids and the jitter of retries come from; a seeded one gives the same for a test again.
+        database: the class of the connection to the state, for tests that watch it.
 
     Raises:
         ConfigError: every mistake in the files, with file, line and column.
@@ -64,6 +70,8 @@ async def open_hub(
         environ=env,
         clock=clock or SystemClock(),
         transports=transports or {},
+        chance=chance or SystemRandom(),
+        database=database,
     )
     try:
         yield hub

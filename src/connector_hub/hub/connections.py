@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import os
 import re
+import sqlite3
 from collections.abc import (
     Mapping,
 )
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from connector_hub.adapters import files
@@ -68,12 +70,16 @@ class Connections:
         environ: Mapping[str, str],
         clock: Clock,
         transports: Mapping[str, httpx.AsyncBaseTransport],
+        chance: Random,
+        database: type[sqlite3.Connection],
     ) -> None:
         self.project = project
         self.plugins = plugins
         self.clock = clock
+        self.chance = chance
         self.secrets = SecretsAdapter(project.folder, environ)
         self._transports = transports
+        self._database = database
         self._store: SqliteStore | None = None
         self._vault: Vault | None = None
         self._live: dict[str, Live] = {}
@@ -117,7 +123,7 @@ class Connections:
         if self._store is None:
             path = self.state_path
             self._vault = Vault(self._key(path))
-            self._store = SqliteStore(path or ":memory:", self._vault)
+            self._store = SqliteStore(path or ":memory:", self._vault, self._database)
         return self._store
 
     def _key(self, state: Path | None) -> bytes:
@@ -274,6 +280,7 @@ class Connections:
             clock=self.clock,
             ledger=self._ledger(name),
             transport=self._transports.get(name),
+            chance=self.chance,
         )
         key = kind.key_field if wanted.key_field == "default" else wanted.key_field
         with plugin_errors(kind, name):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets as random_ids
 from collections import Counter
 from collections.abc import (
     AsyncIterator,
@@ -232,7 +231,7 @@ class Running(Connections):
                     hint=did_you_mean(name, known),
                 )
         shown = Plan(
-            plan or random_ids.token_hex(4),
+            plan or self.chance.randbytes(4).hex(),
             job.name,
             job.entity,
             at_left.connection,
@@ -252,6 +251,7 @@ class Running(Connections):
             routes=routes,
             options=options,
             progress=progress,
+            chance=self.chance,
         )
         for side in run.sides:
             mappings = [side.place(n).spoke.mapping for n in side.names]

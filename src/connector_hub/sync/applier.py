@@ -7,7 +7,6 @@ of the window are one transaction after them. Whatever dies in between is known 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Sequence
 
 from connector_hub.errors import HubError
@@ -29,7 +28,7 @@ async def apply_window(run: JobRun, n: int, changes: Sequence[Change]) -> None:
     Raises:
         Unavailable, AuthError: the vendor is not there; the intents stay and are looked up next time.
     """
-    seed = os.urandom(_SEED)
+    seed = run.chance.randbytes(_SEED)
     items = make_items(run, changes, seed)
     run.window_read_at = run.read_at.get(n)
     if items:

@@ -6,7 +6,6 @@ sync takes it along as any edit, and the value that stood there is in the journa
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -166,7 +165,7 @@ def _item(
     patch = side.place(resource).spoke.patch(values)
     write = Write(
         "update",
-        trace(os.urandom(_SEED), 0),
+        trace(run.chance.randbytes(_SEED), 0),
         spelled(hub),
         now.id,
         patch.fields,

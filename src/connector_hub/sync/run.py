@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from random import Random, SystemRandom
 from typing import Any
 
 from connector_hub.model.job import SIDES, Job, Policy, SideName
@@ -161,6 +162,8 @@ class JobRun:
     routes: Mapping[str, Route]
     options: Options = Options()
     progress: Progress = _unwatched
+    chance: Random = field(default_factory=SystemRandom)
+    """Where ids come from that nobody shall guess."""
     tally: Tally = field(default_factory=Tally)
     marks: dict[str, Any] = field(default_factory=dict)
     """Where each feed was read to: {side/feed: mark}; stored when the run is through."""

@@ -88,6 +88,7 @@ class Sandbox:
         prepared: whether the record-key fields are there.
         messy: as real accounts are: twins, blanks, people with one name.
         url: where it is served.
+        clock: its time; the machine's unless said.
     """
 
     name: ClassVar[str]
@@ -102,6 +103,7 @@ class Sandbox:
         prepared: bool = True,
         messy: bool = False,
         url: str = "http://127.0.0.1",
+        clock: SandboxClock | None = None,
     ) -> None:
         self.records = records
         self.companies = records // 7 if companies is None else companies
@@ -109,7 +111,7 @@ class Sandbox:
         self.prepared = prepared
         self.messy = messy
         self.url = url
-        self.clock = SandboxClock()
+        self.clock = clock or SandboxClock()
         self.calls: Counter[str] = Counter()
         self.faults: list[Fault] = []
         self._router = Router([*self._admin(), *self.routes()], default=self.missing)
@@ -147,6 +149,13 @@ class Sandbox:
             ValueError: the vendor would refuse it.
         """
         raise NotImplementedError
+
+    def normal(self, resource: str, name: str, value: Any) -> Any:
+        """What the vendor makes of a value that is written to a field, where that is not the same."""
+        return value
+
+    def tick(self) -> None:
+        """What happens by itself as time goes on; called before every call."""
 
     async def missing(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The answer to a path the vendor does not have."""

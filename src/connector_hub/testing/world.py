@@ -1,0 +1,421 @@
+"""A deterministic world: a project between sandboxes in which all that happens follows from one seed.
+
+The hub in it is the real one: its files, its state in SQLite, its HTTP. Time is one ``WorldClock`` for all;
+who goes first among calls that are under way, how long they take, ids and retries are drawn from the seed.
+Whatever may go wrong does so at the call, or at the commit of the state, for which it was planned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
+
+import httpx
+import orjson
+
+from connector_hub.adapters import files
+from connector_hub.adapters.plugins import Plugins
+from connector_hub.errors import HubError
+from connector_hub.hub import Hub, Options, open_hub
+from connector_hub.model.plan import Receipt
+from connector_hub.testing import plain
+from connector_hub.testing.clock import WorldClock
+from connector_hub.testing.mishaps import Crash, Mishap
+from connector_hub.testing.sandbox import Sandbox
+from connector_hub.testing.truth import Truth, Who
+
+T = TypeVar("T")
+_LATENCIES = (0.0, 0.02, 0.1, 0.4)
+_GIVES_WAY = (0, 0, 0, 1, 2, 4)
+_TIMEOUT = 30.0
+_RETRY_AFTER = 2
+_RUNS_OUT = 3
+_BETWEEN_RUNS = 120.0
+_WRITES = ("insert", "update", "delete", "replace", "commit")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request at a vendor's door, whatever became of it. ``at`` is in seconds since the world began."""
+
+    number: int
+    at: float
+    side: str
+    method: str
+    path: str
+    body: bytes
+
+
+Meanwhile = Callable[["World", str], None]
+"""What a person does on a side when the hub is in the middle of a call to it."""
+
+
+class World:
+    """A project between sandboxes.
+
+    Args:
+        folder: where hub.yaml, key, mappings and state are kept.
+        project: hub.yaml. Its ``connections:`` are written from the sandboxes.
+        sandboxes: by the connection's name; each with ``clock``, or one made from it.
+        clock: time for all.
+        seed: the same seed gives the same world.
+        settings: more keys of connections, by name.
+        mappings: texts of mapping files by path in the folder.
+        plugins: modules or objects with hooks, besides those installed and the plain vendor.
+        meanwhile: what ``person`` mishaps do.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        project: str,
+        sandboxes: Mapping[str, Sandbox],
+        *,
+        clock: WorldClock,
+        seed: int = 0,
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
+        mappings: Mapping[str, str] | None = None,
+        plugins: Iterable[Any] = (),
+        meanwhile: Meanwhile | None = None,
+    ) -> None:
+        self.folder = folder
+        self.sandboxes = dict(sandboxes)
+        self.clock = clock
+        self.seed = seed
+        self.calls = 0
+        self.commits = 0
+        self.processes = 0
+        self.crashes = 0
+        self.trace: list[Call] = []
+        self.receipts: list[Receipt] = []
+        self.mishaps: dict[tuple[str, int], list[Mishap]] = {}
+        self.struck: list[Mishap] = []
+        self.settled: list[int] = []
+        """How long the history was at the end of each sync in which every job came to its end."""
+        self.meanwhile = meanwhile
+        self._dead = False
+        self._late: list[tuple[int, str, httpx.Request]] = []
+        self._order = Random(f"{seed}/order")  # noqa: S311 - to be repeated
+        self.chance = Random(f"{seed}/people")  # noqa: S311 - to be repeated
+        self._plugins = Plugins([plain, *plugins])
+        self._environ: dict[str, str] = {}
+        self._wires = {n: httpx.ASGITransport(app=s.app) for n, s in sandboxes.items()}
+        self._write(project, settings or {}, mappings or {})
+        self.project = files.load_project(
+            folder,
+            profile=None,
+            environ=self._environ,
+            connectors=self._plugins.connector,
+        )
+        self.truth = Truth(self.sandboxes, self._watched())
+
+    def _write(
+        self,
+        project: str,
+        settings: Mapping[str, Mapping[str, Any]],
+        mappings: Mapping[str, str],
+    ) -> None:
+        """The project's files. Two sandboxes of one kind have secrets of their own."""
+        connections: dict[str, dict[str, Any]] = {}
+        for name, sandbox in self.sandboxes.items():
+            keys = {**sandbox.connection(), **settings.get(name, {})}
+            for variable, secret in sandbox.env().items():
+                mine = f"{name.upper()}_{variable}"
+                self._environ[mine] = secret
+                keys = {
+                    k: f"env:{mine}" if v == f"env:{variable}" else v
+                    for k, v in keys.items()
+                }
+            connections[name] = keys
+        head = f"connections: {orjson.dumps(connections).decode()}\n"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "hub.yaml").write_text(head + project)
+        key = sha256(f"{self.seed}/key".encode()).hexdigest()
+        (self.folder / "hub.key").write_text(key)
+        (self.folder / "hub.key").chmod(0o600)
+        for path, text in mappings.items():
+            file = self.folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+
+    def _watched(self) -> dict[tuple[str, str], set[str]]:
+        """The paths that the project's mappings are about."""
+        found: dict[tuple[str, str], set[str]] = {}
+        for job in self.project.jobs.values():
+            for side in (job.left, job.right):
+                for resource in side.resources:
+                    spec = self.project.mapping_at(
+                        side.connection, job.entity, resource
+                    )
+                    paths = found.setdefault((side.connection, resource), set())
+                    for rule in spec.rules.values():
+                        at = rule.path or (rule.link.path if rule.link else None)
+                        paths.update([at] if at else [])
+        return dict(sorted(found.items()))
+
+    # -- what people and fate do ---------------------------------------------
+
+    def person(self, side: str, resource: str, **body: Any) -> str:
+        """Somebody creates or edits a record, in the vendor's own shape; the record's id.
+
+        Raises:
+            KeyError: there is no such record.
+            ValueError: the vendor would refuse it.
+        """
+        self._look(side, "hub")
+        row = self.sandboxes[side].edit(resource, body)
+        self._look(side, "person")
+        return str(row.get("id", row.get("Id")))
+
+    def plan(self, *mishaps: Mishap | str) -> None:
+        """Let things go wrong at their time."""
+        for m in mishaps:
+            found = Mishap.parse(m) if isinstance(m, str) else m
+            self.mishaps.setdefault((found.where, found.at), []).append(found)
+
+    async def calm(self) -> None:
+        """Nothing goes wrong any more; what was under way arrives."""
+        self.mishaps.clear()
+        await self._arrive(everything=True)
+
+    def rows(self, side: str, resource: str) -> dict[str, dict[str, Any]]:
+        """What is there now: the mapped paths of each record, by id."""
+        self._look(side, "hub")
+        return self.truth.rows[side, resource]
+
+    # -- the hub's processes --------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[Hub]:
+        """The hub, as a process of its own."""
+        self.processes += 1
+        seed = f"{self.seed}/process {self.processes}"
+        async with open_hub(
+            self.folder,
+            environ=self._environ,
+            transports={n: _Wire(self, n) for n in self.sandboxes},
+            clock=self.clock,
+            plugins=self._plugins,
+            chance=Random(seed),  # noqa: S311 - to be repeated
+            database=_watched_database(self),
+        ) as hub:
+            yield hub
+
+    async def process(self, work: Callable[[Hub], Awaitable[T]]) -> T | None:
+        """Do something with a hub that may crash; None when it did. Its files are as it left them."""
+        try:
+            async with self.open() as hub:
+                return await work(hub)
+        except Crash:
+            self.crashes += 1
+            return None
+        finally:
+            self._dead = False
+            for side in self.sandboxes:
+                self._look(side, "hub")
+
+    async def sync(self, **options: Any) -> list[Receipt]:
+        """Sync every job once, parents first, in one process; no receipts when it crashed.
+
+        Args:
+            options: of ``Options``: full, limit, only, allow_deletes.
+        """
+
+        async def work(hub: Hub) -> list[Receipt]:
+            found = []
+            for job in hub.jobs_in_order():
+                try:
+                    found.append(await hub.sync(job, options=Options(**options)))
+                except HubError as e:
+                    if not isinstance(e.receipt, Receipt):
+                        raise
+                    found.append(e.receipt)
+            return found
+
+        self.clock.advance(_BETWEEN_RUNS)
+        made = await self.process(work) or []
+        self.receipts += made
+        if made and all(r.status in {"done", "partial"} for r in made):
+            self.settled.append(len(self.truth.history))
+        return made
+
+    def lose_state(self, *, key: bool = False) -> None:
+        """The state's file is gone; ``key``: another one takes the place of its key, too."""
+        for file in self.folder.glob("hub.db*"):
+            file.unlink()
+        if key:
+            other = sha256(f"{self.seed}/another key".encode()).hexdigest()
+            (self.folder / "hub.key").write_text(other)
+
+    # -- at every step --------------------------------------------------------
+
+    def breathe(self) -> None:
+        """Whether the hub's process is still there.
+
+        Raises:
+            Crash: it is not.
+        """
+        if self._dead:
+            raise Crash
+
+    def die(self) -> None:
+        """The hub's process is gone.
+
+        Raises:
+            Crash: always.
+        """
+        self._dead = True
+        raise Crash
+
+    def _strikes(self, where: str, at: int, *, after: bool) -> list[Mishap]:
+        found = [m for m in self.mishaps.get((where, at), ()) if m.after is after]
+        self.struck += found
+        return found
+
+    def commit(self) -> Callable[[], None]:
+        """The state is about to commit; what is to be done when it has.
+
+        Raises:
+            Crash: it never comes to that.
+        """
+        n = self.commits
+        self.commits += 1
+        if self._strikes("commit", n, after=False):
+            self.die()
+
+        def done() -> None:
+            if self._strikes("commit", n, after=True):
+                self.die()
+
+        return done
+
+    async def call(self, side: str, request: httpx.Request) -> httpx.Response:
+        """A request is at a vendor's door."""
+        self.breathe()
+        for _ in range(self._order.choice(_GIVES_WAY)):
+            await asyncio.sleep(0)
+            self.breathe()
+        self.clock.advance(self._order.choice(_LATENCIES))
+        n = self.calls
+        self.calls += 1
+        path, body = request.url.raw_path.decode(), await request.aread()
+        at = self.clock.monotonic()
+        self.trace.append(Call(n, at, side, request.method, path, body))
+        await self._arrive()
+        for m in self._strikes("call", n, after=False):
+            answer = self._before(m, side, request)
+            if answer is not None:
+                return answer
+        response = await self._deliver(side, request)
+        for m in self.mishaps.get(("call", n), ()):
+            if m.kind == "lost":
+                raise httpx.ReadError("the connection was reset")
+        for m in self._strikes("call", n, after=True):
+            answer = self._after(m, side)
+            response = answer or response
+        self.breathe()
+        return response
+
+    def _before(
+        self, m: Mishap, side: str, request: httpx.Request
+    ) -> httpx.Response | None:
+        """What strikes before the vendor has the request; an answer that was none of the vendor's."""
+        match m.kind:
+            case "crash":
+                self.die()
+            case "refused":
+                raise httpx.ConnectError("connection refused")
+            case "reset":
+                raise httpx.ReadError("the connection was reset")
+            case "late":
+                due = self.calls + m.later if m.later else -1
+                self._late.append((due, side, request))
+                self.clock.advance(_TIMEOUT)
+                raise httpx.ReadTimeout("no answer")
+            case "busy":
+                wait = {"Retry-After": str(_RETRY_AFTER)}
+                return httpx.Response(429, headers=wait, json={"message": "busy"})
+        return self._after(m, side) if m.kind != "lost" else None
+
+    def _after(self, m: Mishap, side: str) -> httpx.Response | None:
+        match m.kind:
+            case "crash":
+                self.die()
+            case "error":
+                return httpx.Response(500, json={"message": "internal error"})
+            case "garbage":
+                return httpx.Response(200, html="<html>Please sign in</html>")
+            case "person" if self.meanwhile is not None:
+                self.meanwhile(self, side)
+        return None
+
+    async def _deliver(self, side: str, request: httpx.Request) -> httpx.Response:
+        """The vendor does what it is asked."""
+        self._look(side, "hub")
+        self.sandboxes[side].tick()
+        self._look(side, "person")
+        try:
+            return await self._wires[side].handle_async_request(request)
+        finally:
+            self._look(side, "hub")
+
+    async def _arrive(self, *, everything: bool = False) -> None:
+        """Requests nobody waits for any more reach their vendors."""
+        due = [x for x in self._late if everything or 0 <= x[0] <= self.calls]
+        self._late = [x for x in self._late if x not in due]
+        for _, side, request in due:
+            await self._deliver(side, request)
+
+    def _look(self, side: str, who: Who) -> None:
+        self.truth.look(side, who, self.calls, self.clock.monotonic())
+
+
+class _Wire(httpx.AsyncBaseTransport):
+    """A connection's way to its vendor, through the world."""
+
+    def __init__(self, world: World, side: str) -> None:
+        self._world = world
+        self._side = side
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self._world.call(self._side, request)
+
+
+def _watched_database(world: World) -> type[sqlite3.Connection]:
+    """Connections to the state at whose commits a process may crash. What was not committed is gone then."""
+
+    class Watched(sqlite3.Connection):
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+            world.breathe()
+            if not self._keeps(sql):
+                return super().execute(sql, *values)
+            done = world.commit()
+            found = super().execute(sql, *values)
+            done()
+            return found
+
+        def executemany(self, sql: str, rows: Iterable[Any]) -> sqlite3.Cursor:
+            world.breathe()
+            if not self._keeps(sql):
+                return super().executemany(sql, rows)
+            done = world.commit()
+            found = super().executemany(sql, rows)
+            done()
+            return found
+
+        def _keeps(self, sql: str) -> bool:
+            """Whether a statement ends with something kept."""
+            word = sql.lstrip()[:7].split(None, 1)[0].lower()
+            return word in _WRITES and (word == "commit" or not self.in_transaction)
+
+    return Watched
+
+
+__all__ = ["Call", "Crash", "Meanwhile", "Mishap", "World"]
