@@ -34,7 +34,7 @@ class Hub(Asking, Keeping, Mappings):
 
 @contextlib.asynccontextmanager
 async def open_hub(
-    path: Path | str = "hub.yaml",
+    path: Path | str | files.Project = "hub.yaml",
     *,
     profile: str | None = None,
     environ: Mapping[str, str] | None = None,
@@ -47,7 +47,7 @@ async def open_hub(
     """Open a project.
 
     Args:
-        path: hub.yaml, or the folder it is in.
+        path: hub.yaml, or the folder it is in; or a project that was read before.
         profile: one of the file's ``profiles``.
         environ: in place of the process environment.
         transports: httpx transports by connection, for tests: ``httpx.ASGITransport(app=...)``.
@@ -61,8 +61,12 @@ async def open_hub(
     """
     found = plugins or Plugins()
     env = os.environ if environ is None else environ  # noqa: TID251 - the composition root
-    project = files.load_project(
-        Path(path), profile=profile, environ=env, connectors=found.connector
+    project = (
+        path
+        if isinstance(path, files.Project)
+        else files.load_project(
+            Path(path), profile=profile, environ=env, connectors=found.connector
+        )
     )
     hub = Hub(
         project,

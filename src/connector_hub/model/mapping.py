@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
+from functools import lru_cache
+from types import CodeType
 from typing import Any
 
 from msgspec import Struct, structs
@@ -652,8 +654,14 @@ class _Source:
             f"    {x}" for x in self.lines
         )
         space = dict(self.names)
-        exec(compile(text, "<mapping>", "exec"), space)  # noqa: S102 - from this file's tables only
+        exec(_code(text), space)  # noqa: S102 - from this file's tables only
         return space["generated"]
+
+
+@lru_cache(maxsize=256)
+def _code(text: str) -> CodeType:
+    """A mapping is compiled for every run; its text is the same until somebody edits it."""
+    return compile(text, "<mapping>", "exec")
 
 
 def _compile_raws(rules: Sequence[Rule]) -> Callable[..., Raws]:

@@ -94,6 +94,10 @@ class WorldClock(SandboxClock):
     def reset(self) -> None:
         """Time does not go back."""
 
+    def set_back(self, seconds: float) -> None:
+        """Be at an instant that has been, in seconds since the world began: it is lived again."""
+        self._ahead = seconds
+
     async def sleep(self, seconds: float) -> None:
         """Let others go first, then have it so much later."""
         if seconds <= 0:

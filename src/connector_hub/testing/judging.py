@@ -51,17 +51,29 @@ async def judge(world: World, *, runs: int = _RUNS) -> list[str]:
         runs: how many syncs it has to come to rest.
     """
     await world.calm()
-    found = [*_accounting(world.receipts)]
+
+    async def work(hub: Hub) -> list[str]:
+        return [*await _settle(world, hub, runs), *_judged(world, await _look(hub))]
+
+    return [*_accounting(world.receipts), *(await world.process(work) or ())]
+
+
+async def _settle(world: World, hub: Hub, runs: int) -> list[str]:
+    """Run until nothing is written, and once more."""
+    found: list[str] = []
     for n in range(1, runs + 1):
         before = len(world.truth.history)
-        found += _failed(await world.sync(), f"clean run {n}")
+        found += _failed(await world.run(hub), f"clean run {n}")
         if not _writes(world, before):
             break
     before = len(world.truth.history)
-    found += _failed(await world.sync(full=True), "the run after")
-    found += [f"I2: one more full run {_say(w)}" for w in _writes(world, before)]
-    seen = await world.process(_look)
-    for job in seen or ():
+    found += _failed(await world.run(hub, full=True), "the run after")
+    return found + [f"I2: one more full run {_say(w)}" for w in _writes(world, before)]
+
+
+def _judged(world: World, jobs: Iterable[_Seen]) -> list[str]:
+    found: list[str] = []
+    for job in jobs:
         found += _agree(world, job)
         found += _twice(world, job)
         found += _lost(world, job)

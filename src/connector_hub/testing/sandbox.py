@@ -11,6 +11,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -156,6 +157,20 @@ class Sandbox:
 
     def tick(self) -> None:
         """What happens by itself as time goes on; called before every call."""
+
+    def save(self) -> dict[str, Any]:
+        """Its state as it is now, for ``restore``; the clock's is not part of it."""
+        return self._copied(
+            {k: v for k, v in vars(self).items() if k not in {"clock", "_router"}}
+        )
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Be as one was when that was saved."""
+        vars(self).update(self._copied(saved))
+
+    def _copied(self, state: dict[str, Any]) -> dict[str, Any]:
+        mine = (self, self.clock, self._router)
+        return deepcopy(state, {id(x): x for x in mine})
 
     async def missing(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The answer to a path the vendor does not have."""
