@@ -395,8 +395,8 @@ class World:
                 self.clock.advance(_TIMEOUT)
                 raise httpx.ReadTimeout("no answer")
             case "busy":
-                wait = {"Retry-After": str(_RETRY_AFTER)}
-                return httpx.Response(429, headers=wait, json={"message": "busy"})
+                wait = [(b"retry-after", str(_RETRY_AFTER).encode())]
+                return _response(429, wait, b'{"message": "busy"}')
         return self._after(m, side) if m.kind != "lost" else None
 
     def _after(self, m: Mishap, side: str) -> httpx.Response | None:
@@ -404,9 +404,9 @@ class World:
             case "crash":
                 self.die()
             case "error":
-                return httpx.Response(500, json={"message": "internal error"})
+                return _response(500, [], b'{"message": "internal error"}')
             case "garbage":
-                return httpx.Response(200, html="<html>Please sign in</html>")
+                return _response(200, [], b"<html>Please sign in</html>")
             case "person" if self.meanwhile is not None:
                 self.meanwhile(self, side)
         return None
@@ -468,8 +468,15 @@ async def _answered(app: Sandbox, request: httpx.Request) -> httpx.Response:
 
     await app(scope, receive, send)
     content = b"".join(m.get("body", b"") for m in told[1:])
-    headers = told[0].get("headers", [])
-    return httpx.Response(told[0]["status"], headers=headers, content=content)
+    return _response(told[0]["status"], told[0].get("headers", []), content)
+
+
+def _response(
+    status: int, headers: list[tuple[bytes, bytes]], content: bytes
+) -> httpx.Response:
+    """An answer that is still to be read, as one from the wire."""
+    stream = httpx.ByteStream(content)
+    return httpx.Response(status, headers=headers, stream=stream)
 
 
 def _copied(value: Any) -> Any:
