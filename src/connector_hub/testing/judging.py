@@ -21,6 +21,8 @@ from connector_hub.testing.world import World
 
 _ALL = "*"
 _RUNS = 3
+_COARSE = 0.5
+"""Seconds by which a request is under way longer than the hub can see."""
 
 
 @dataclass(slots=True)
@@ -34,7 +36,7 @@ class _Seen:
     letters: list[str]
     windows: int
     journal: dict[Record, list[tuple[str, Any]]]
-    policies: Mapping[str, Policy]
+    policies: dict[str, Policy]
     paths: dict[SideName, dict[str, str]] = field(default_factory=dict)
 
     def open(self, side: SideName, record: str, name: str) -> bool:
@@ -55,7 +57,10 @@ async def judge(world: World, *, runs: int = _RUNS) -> list[str]:
     async def work(hub: Hub) -> list[str]:
         return [*await _settle(world, hub, runs), *_judged(world, await _look(hub))]
 
-    return [*_accounting(world.receipts), *(await world.process(work) or ())]
+    return [
+        *_accounting(r for run in world.runs for r in run.receipts),
+        *(await world.process(work) or ()),
+    ]
 
 
 async def _settle(world: World, hub: Hub, runs: int) -> list[str]:
@@ -168,6 +173,8 @@ async def _look(hub: Hub) -> list[_Seen]:
             carrier = by_entity.get(to)
             if carrier is not None:
                 _translate(s, name, carrier)
+            else:
+                s.policies.pop(name, None)
     return found
 
 
@@ -232,9 +239,25 @@ def _agree(world: World, seen: _Seen) -> Iterator[str]:
             continue
         for record, view in seen.views[side].items():
             known = record in linked[side] or seen.open(side, record, _ALL)
-            if not known and job.covers(view):
+            if not (known or _survives(world, seen, side, record)) and job.covers(view):
                 at = job.side(side).connection
                 yield f"I1: {job.name}: {at} {record} has no counterpart"
+
+
+def _survives(world: World, seen: _Seen, side: SideName, record: str) -> bool:
+    """People deleted its counterpart, and it was edited: it stays as it is, alone."""
+    here, there = seen.job.side(side), seen.job.side(across(side))
+    history = world.truth.history
+    first = world.project.entity(seen.job.entity).identity[0]
+    paths = [seen.paths[side][n] for n in first if n in seen.paths[side]]
+    others = [seen.paths[across(side)][n] for n in first if n in seen.paths[side]]
+    row = world.truth.rows[here.connection, here.resource][record]
+    return any(
+        w.op == "delete"
+        and (w.side, w.resource) == (there.connection, there.resource)
+        and [_plain(w.was.get(p)) for p in others] == [_plain(row[p]) for p in paths]
+        for w in history
+    )
 
 
 def _pair_agrees(world: World, seen: _Seen, pair: tuple[str, str]) -> Iterator[str]:
@@ -324,14 +347,14 @@ def _lost(world: World, seen: _Seen) -> Iterator[str]:
             continue
         touched = w.was if w.op == "delete" else w.now
         for name, path in seen.paths[side].items():
-            if path not in touched:
+            if path not in touched or name not in seen.policies:
                 continue
             known = last.get((w.of, path))
             last[w.of, path] = (i, w)
             if w.who == "person" or known is None or known[1].who == "hub":
                 continue
             value = w.was.get(path)
-            if value is None and w.op == "create":
+            if value is None and w.op != "update":
                 continue
             if not _legitimate(world, seen, (side, name), (known[0], i)):
                 yield (
@@ -365,7 +388,7 @@ def _legitimate(
     wrote = world.truth.history[edited[1]]
     value = wrote.was.get(seen.paths[side][name])
     if not _was_told(seen, wrote.of, name, value):
-        return False
+        return _within_the_window(world, seen.job, edited)
     partner = _partners(seen).get(wrote.of)
     if partner is None or name not in seen.policies:
         return True
@@ -378,6 +401,18 @@ def _legitimate(
     there = seen.paths[across(side)][name]
     meant = {_plain(value), _plain(box.normal(partner[1], there, value))}
     return not meant.isdisjoint(_values(world, partner, there, edited))
+
+
+def _within_the_window(world: World, job: Job, edited: tuple[int, int]) -> bool:
+    """Where the vendor has no preconditions a moment remains: the run says how long it was, if it could."""
+    if job.guarding == "strict":
+        return False
+    history = world.truth.history
+    run = max((r for r in world.runs if r.begin <= edited[1]), key=lambda r: r.begin)
+    seconds = history[edited[1]].at - history[edited[0]].at
+    told = [r.exposed for r in run.receipts if r.exposed is not None]
+    known = run.until < 0 or any(seconds <= t + _COARSE for t in told)
+    return run.begin <= edited[0] and known
 
 
 def _was_told(seen: _Seen, record: Record, name: str, value: Any) -> bool:
@@ -397,7 +432,7 @@ def _had_met(world: World, pair: tuple[Record, Record], before: int) -> bool:
         default=0,
     )
     hubs = any(w.who == "hub" and w.of in pair for w in world.truth.history[:before])
-    return hubs or any(made < at <= before for at in world.settled)
+    return hubs or any(r.settled and made < r.until <= before for r in world.runs)
 
 
 def _values(

@@ -19,7 +19,7 @@ from collections.abc import (
     MutableMapping,
 )
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -50,9 +50,24 @@ _WRITES = ("insert", "update", "delete", "replace", "commit")
 
 
 _STATE = (
-    *("seed", "calls", "commits", "processes", "crashes", "trace", "receipts"),
-    *("mishaps", "struck", "settled", "chance", "_order", "_late"),
+    *("seed", "calls", "commits", "processes", "crashes", "trace", "runs"),
+    *("mishaps", "struck", "chance", "_order", "_late"),
 )
+
+
+@dataclass(slots=True)
+class Run:
+    """A sync of every job. ``begin`` and ``until`` are how long the history was; -1 when the hub crashed."""
+
+    begin: int
+    until: int = -1
+    receipts: list[Receipt] = field(default_factory=list)
+
+    @property
+    def settled(self) -> bool:
+        """Whether every job came to its end."""
+        ends = {r.status for r in self.receipts}
+        return self.until >= 0 and ends <= {"done", "partial"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +134,12 @@ class World:
         self.processes = 0
         self.crashes = 0
         self.trace: list[Call] = []
-        self.receipts: list[Receipt] = []
+        self.runs: list[Run] = []
         self.mishaps: dict[tuple[str, int], list[Mishap]] = {}
         self.struck: list[Mishap] = []
-        self.settled: list[int] = []
-        """How long the history was at the end of each sync in which every job came to its end."""
         self.meanwhile = meanwhile
+        self.held: list[sqlite3.Connection] = []
+        """Connections to the state: the operating system takes them from a process that is gone."""
         self._dead = False
         self._late: list[tuple[int, str, httpx.Request]] = []
         self._order = Random(f"{seed}/order")  # noqa: S311 - to be repeated
@@ -242,6 +257,8 @@ class World:
             return None
         finally:
             self._dead = False
+            while self.held:
+                self.held.pop().close()
             for side in self.sandboxes:
                 self._look(side, "hub")
 
@@ -251,18 +268,24 @@ class World:
         Args:
             options: of ``Options``: full, limit, only, allow_deletes.
         """
-        return await self.process(lambda hub: self.run(hub, **options)) or []
+        run = Run(len(self.truth.history))
+        self.runs.append(run)
+        return await self.process(lambda hub: self._run(hub, run, options)) or []
 
     async def run(self, hub: Hub, **options: Any) -> list[Receipt]:
         """Sync every job once in a process that goes on; as ``sync``."""
+        run = Run(len(self.truth.history))
+        self.runs.append(run)
+        return await self._run(hub, run, options)
+
+    async def _run(
+        self, hub: Hub, run: Run, options: Mapping[str, Any]
+    ) -> list[Receipt]:
         self.clock.advance(_BETWEEN_RUNS)
-        made = [
-            await _sync(hub, job, Options(**options)) for job in hub.jobs_in_order()
-        ]
-        self.receipts += made
-        if all(r.status in {"done", "partial"} for r in made):
-            self.settled.append(len(self.truth.history))
-        return made
+        for job in hub.jobs_in_order():
+            run.receipts.append(await _sync(hub, job, Options(**options)))
+        run.until = len(self.truth.history)
+        return run.receipts
 
     def save(self) -> Saved:
         """All of it as it is now, between two runs, to be begun from again."""
@@ -499,6 +522,10 @@ def _watched_database(world: World) -> type[sqlite3.Connection]:
     """Connections to the state at whose commits a process may crash. What was not committed is gone then."""
 
     class Watched(sqlite3.Connection):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            world.held.append(self)
+
         def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
             world.breathe()
             if not self._keeps(sql):
