@@ -1,7 +1,7 @@
 """Schedules: what goes wrong where, in which scenario, with which vendor.
 
-A scenario is a world up to the run that is looked at. A schedule is that run with its mishaps, their calls and
-commits counted from its begin; then perhaps another run with one; then peace, and the judge.
+A scenario is a world up to the run that is looked at. A schedule is that run with its mishaps, their calls
+and commits counted from its begin; then perhaps another run with one; then peace, and the judge.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from connector_hub.testing import Mishap, World, WorldClock, judge, plain
-from connector_hub.testing.mishaps import Kind, Where, every_kind
+from connector_hub.testing.mishaps import Where, every_kind
 from connector_hub.testing.plainvendor import PlainVendor, Traits
 from connector_hub.testing.world import Saved
+from tests.conftest import LONG
 
 VENDORS = {k.name: k for k in (plain.Guarded, plain.Keyed, plain.Bare, plain.Terse)}
 SIDES = ("here", "there")
-MOST = 400
-"""Calls or commits that no run comes near."""
+DRAWN = 60 if LONG else 2
+"""Pairs of anything that are drawn for each scenario and vendor."""
 
 
 def jobs(direction: str = "both", people: str = "", *, firms: bool = False) -> str:
@@ -151,14 +152,12 @@ class Schedule:
     first: tuple[Mishap, ...]
     second: Mishap | None = None
     seed: int = 0
-    traits: str = ""
 
     def __str__(self) -> str:
         """One line that does it again."""
         then = f", then={str(self.second)!r}" if self.second else ""
-        traits = f", traits={self.traits!r}" if self.traits else ""
         first = ", ".join(repr(str(m)) for m in self.first)
-        return f"again({self.scenario!r}, {self.vendor!r}, [{first}]{then}, seed={self.seed}{traits})"
+        return f"again({self.scenario!r}, {self.vendor!r}, [{first}]{then}, seed={self.seed})"
 
 
 def meddle(world: World, side: str) -> None:
@@ -171,30 +170,28 @@ def meddle(world: World, side: str) -> None:
         world.person(side, "people", id=chosen, **{name: text})
 
 
+def plain_world(
+    folder: Path, scenario: Scenario, vendor: str, traits: Traits | None = None
+) -> World:
+    """A world of two accounts at the plain vendor; one that has preconditions is held to them."""
+    clock, kind = WorldClock(), VENDORS[vendor]
+    boxes = {n: PlainVendor(kind, account=n, clock=clock, traits=traits) for n in SIDES}
+    strict = "    guarding: strict\n" if vendor == "guarded" else ""
+    return World(
+        folder,
+        scenario.jobs + strict,
+        boxes,
+        clock=clock,
+        mappings=plain.mappings(),
+        meanwhile=meddle,
+    )
+
+
 class Stage:
     """A scenario with a vendor, ready to be played again and again."""
 
-    def __init__(
-        self,
-        folder: Path,
-        scenario: Scenario,
-        vendor: str,
-        traits: Traits | None = None,
-    ) -> None:
-        self.scenario, self.vendor = scenario, vendor
-        clock = WorldClock()
-        kind = VENDORS[vendor]
-        boxes = {
-            n: PlainVendor(kind, account=n, clock=clock, traits=traits) for n in SIDES
-        }
-        self.world = World(
-            folder,
-            scenario.jobs + strict(vendor, scenario.jobs),
-            boxes,
-            clock=clock,
-            mappings=plain.mappings(),
-            meanwhile=meddle,
-        )
+    def __init__(self, world: World, scenario: Scenario, vendor: str) -> None:
+        self.world, self.scenario, self.vendor = world, scenario, vendor
         self.saved: Saved | None = None
         self.calls = 0
         self.commits = 0
@@ -232,19 +229,10 @@ class Stage:
         return replace(m, at=begin + m.at)
 
 
-def strict(vendor: str, text: str) -> str:
-    """A vendor that has preconditions is held to them."""
-    if vendor != "guarded":
-        return ""
-    assert text.endswith("\n")
-    return "    guarding: strict\n"
-
-
-def points(stage: Stage, *, calls_only: bool = False) -> Iterator[Mishap]:
+def points(stage: Stage) -> Iterator[Mishap]:
     """Every place where the hub can crash: before and after each call and each commit."""
-    lengths: list[tuple[Where, int]] = [("call", stage.calls)]
-    if not calls_only:
-        lengths.append(("commit", stage.commits))
+    lengths: list[tuple[Where, int]]
+    lengths = [("call", stage.calls), ("commit", stage.commits)]
     for where, n in lengths:
         for at in range(n):
             for after in (False, True):
@@ -262,13 +250,10 @@ def singles(stage: Stage) -> list[Schedule]:
     return _numbered(stage, [(m, None) for m in found])
 
 
-def crash_pairs(stage: Stage, *, calls_only: bool = True) -> list[Schedule]:
-    """A crash, and another in the run after it; one more call there than here, for what is looked up."""
-    first = list(points(stage, calls_only=calls_only))
-    then = [
-        *first,
-        *(Mishap("call", stage.calls + n, "crash", a) for n in (0, 1) for a in (False, True)),
-    ]  # fmt: skip
+def crash_pairs(stage: Stage) -> list[Schedule]:
+    """A crash after each call, and another after each of the run that follows, which looks up more."""
+    first = [Mishap("call", n, "crash", after=True) for n in range(stage.calls)]
+    then = [Mishap("call", n, "crash", after=True) for n in range(stage.calls + 2)]
     return _numbered(stage, [(a, b) for a in first for b in then])
 
 
@@ -277,7 +262,6 @@ def fault_pairs(stage: Stage, count: int, seed: int) -> list[Schedule]:
     rng = random.Random(f"{stage.scenario.name}/{stage.vendor}/{seed}")
     kinds = [*every_kind(), ("late", False, 0), ("late", False, 9)]
     crashes = list(points(stage))
-    drawn: list[tuple[Mishap, Mishap]] = []
 
     def one() -> Mishap:
         if rng.random() < 0.3:
@@ -285,8 +269,7 @@ def fault_pairs(stage: Stage, count: int, seed: int) -> list[Schedule]:
         kind, after, later = rng.choice(kinds)
         return Mishap("call", rng.randrange(stage.calls + 2), kind, after, later)
 
-    for _ in range(count):
-        drawn.append((one(), one()))
+    drawn = [(one(), one()) for _ in range(count)]
     found = []
     for i, (a, b) in enumerate(drawn):
         both = (a,) if i % 2 else (a, b)
@@ -323,11 +306,9 @@ async def again(  # noqa: PLR0917 - as a failing schedule prints itself
     seed: int = 0,
 ) -> tuple[World, list[str]]:
     """Play one schedule."""
-    stage = await Stage(folder, SCENARIOS[scenario], vendor).set()
+    known = SCENARIOS[scenario]
+    stage = await Stage(plain_world(folder, known, vendor), known, vendor).set()
     mishaps = tuple(Mishap.parse(t) for t in first)
     second = Mishap.parse(then) if then else None
     found = await stage.play(Schedule(scenario, vendor, mishaps, second, seed))
     return stage.world, found
-
-
-__all__ = ["Kind"]

@@ -365,6 +365,8 @@ class HttpClient:
             if connector is not None:
                 self._limiter.heed(connector.heed(answer))
             if answer.status < 300 or answer.status in ok:  # noqa: PLR2004
+                if _is_page(answer):
+                    raise self._doubt("a page of HTML instead of an answer", again)
                 if want_json:
                     self._check_json(answer, again)
                 return answer
@@ -734,6 +736,13 @@ async def post(
 def _tls() -> ssl.SSLContext:
     """One context for all connections: reading the certificates takes longer than a request."""
     return httpx.create_ssl_context(trust_env=False)
+
+
+def _is_page(answer: Answer) -> bool:
+    """Whether a proxy or a login form answers in the vendor's place; then nothing is known of a write."""
+    if answer.headers.get("content-type", "").lower().startswith("text/html"):
+        return True
+    return answer.body[:64].lstrip()[:5].lower() in {b"<html", b"<!doc"}
 
 
 def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
