@@ -190,9 +190,16 @@ class PlainVendor(Sandbox):
         """What people did becomes visible when its time has come."""
         while self._late and self._late[0].due <= self.clock.time():
             late = self._late.pop(0)
-            self._edit(late.resource, late.body, late.stamp)
+            self._edit(late.resource, late.body, late.stamp, seen=late.due)
 
-    def _edit(self, resource: str, body: Mapping[str, Any], stamp: float) -> None:
+    def _edit(
+        self,
+        resource: str,
+        body: Mapping[str, Any],
+        stamp: float,
+        *,
+        seen: float | None = None,
+    ) -> None:
         row = self._tables[resource].get(body["id"]) or _Row(body["id"], {})
         if row.gone:
             return
@@ -202,7 +209,7 @@ class PlainVendor(Sandbox):
             self._checked(fields)
         except _Refused as e:
             raise ValueError(str(e)) from None
-        self._put(resource, row, fields, _PERSON, stamp, gone=gone)
+        self._put(resource, row, fields, _PERSON, stamp, gone=gone, seen=seen)
         row.into = body.get("merged_into")
 
     def _new_id(self) -> str:
@@ -222,11 +229,13 @@ class PlainVendor(Sandbox):
         stamp: float,
         *,
         gone: bool = False,
+        seen: float | None = None,
     ) -> None:
+        """Keep it; ``seen`` is since when it is in the table, if not since now."""
         row.fields |= {n: self.normal(resource, n, v) for n, v in fields.items()}
         row.rev, row.by, row.stamp, row.gone = row.rev + 1, by, stamp, gone
         self._tables[resource][row.id] = row
-        at = self.clock.time() + self.traits.index_lag
+        at = (self.clock.time() if seen is None else seen) + self.traits.index_lag
         row.shown.append((at, stamp, _shape(resource, row)))
 
     def _checked(self, fields: Mapping[str, Any]) -> None:

@@ -51,7 +51,7 @@ _WRITES = ("insert", "update", "delete", "replace", "commit")
 
 _STATE = (
     *("seed", "calls", "commits", "processes", "crashes", "trace", "runs"),
-    *("mishaps", "struck", "chance", "_order", "_late"),
+    *("mishaps", "struck", "forgotten", "chance", "_order", "_late"),
 )
 
 
@@ -138,6 +138,8 @@ class World:
         self.mishaps: dict[tuple[str, int], list[Mishap]] = {}
         self.struck: list[Mishap] = []
         self.meanwhile = meanwhile
+        self.forgotten = 0
+        """How long the history was when the state was lost: what the hub did before, it cannot tell any more."""
         self.held: list[sqlite3.Connection] = []
         """Connections to the state: the operating system takes them from a process that is gone."""
         self._dead = False
@@ -316,7 +318,7 @@ class World:
             list(saved.truth[1]),
         )
         self.clock.set_back(saved.at)
-        self.lose_state()
+        self._remove_state()
         if saved.state is not None:
             (self.folder / "hub.db").write_bytes(saved.state)
         if seed is not None:
@@ -326,11 +328,15 @@ class World:
 
     def lose_state(self, *, key: bool = False) -> None:
         """The state's file is gone; ``key``: another one takes the place of its key, too."""
-        for file in self.folder.glob("hub.db*"):
-            file.unlink()
+        self.forgotten = len(self.truth.history)
+        self._remove_state()
         if key:
             other = sha256(f"{self.seed}/another key".encode()).hexdigest()
             (self.folder / "hub.key").write_text(other)
+
+    def _remove_state(self) -> None:
+        for file in self.folder.glob("hub.db*"):
+            file.unlink()
 
     # -- at every step --------------------------------------------------------
 
@@ -525,6 +531,12 @@ def _watched_database(world: World) -> type[sqlite3.Connection]:
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)
             world.held.append(self)
+
+        def close(self) -> None:
+            """As a process that ends lets go: a cursor somewhere would keep what was begun."""
+            with contextlib.suppress(sqlite3.ProgrammingError):
+                self.rollback()
+            super().close()
 
         def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
             world.breathe()
