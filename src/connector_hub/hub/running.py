@@ -25,7 +25,7 @@ from connector_hub.errors import (
     StoreError,
 )
 from connector_hub.model.entity import Entity
-from connector_hub.model.job import Job, Side, SideName
+from connector_hub.model.job import SIDES, Job, Side, SideName
 from connector_hub.model.known import knowing, reading
 from connector_hub.model.mapping import Mapping as Spec
 from connector_hub.model.mapping import Spoke, compile_mapping
@@ -252,6 +252,7 @@ class Running(Connections):
             options=options,
             progress=progress,
             chance=self.chance,
+            neighbours={s: self._neighbours(job, s) for s in SIDES},
         )
         for side in run.sides:
             mappings = [side.place(n).spoke.mapping for n in side.names]
@@ -261,6 +262,20 @@ class Running(Connections):
                     way = side.connector.resource(resource).way("list")
                 run.cost(side, way, max(rows, 1), reading=True)
         return run
+
+    def _neighbours(self, job: Job, side: SideName) -> list[tuple[str, SideName]]:
+        """Other jobs' sides that hold the same records and know them by the same identity."""
+        at = job.side(side)
+        return [
+            (other.name, s)
+            for other in self.project.jobs.values()
+            for s in SIDES
+            if other.name != job.name
+            and other.entity == job.entity
+            and not (other.match or job.match)
+            and other.side(s).connection == at.connection
+            and other.side(s).resources == at.resources
+        ]
 
     async def _hold_to_pilot(self, run: JobRun) -> None:
         """Hold a run to the pilot of its job, or to what another job's pilot needs of it."""

@@ -187,7 +187,8 @@ def index(
     """Write records into a side's identity index.
 
     Those the hub has made need no record key there, because their link says the same; and they have not been
-    met: what people do to them before they are read is yet to be seen.
+    met: what people do to them before they are read is yet to be seen. Other jobs over the same records know
+    them at once: a feed that lags would let each of them make its own.
     """
     rows = []
     for s in seen:
@@ -197,6 +198,9 @@ def index(
     run.store.index(
         run.job.name, side.name, rows, run.number if met and not made else 0
     )
+    if made:
+        for job, name in run.neighbours.get(side.name, ()):
+            run.store.index(job, name, rows, 0)
 
 
 def bury(run: JobRun, side: LiveSide, gone: Sequence[Gone]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random, SystemRandom
 from typing import Any
@@ -212,6 +212,10 @@ class JobRun:
     """What people should know about this run."""
     pilot: set[Member] | None = None
     """The records the run is held to; None for all."""
+    neighbours: Mapping[SideName, Sequence[tuple[str, SideName]]] = field(
+        default_factory=dict
+    )
+    """Sides of other jobs over the same records, by side: (job, its side)."""
     policies: Mapping[str, Policy] = field(default_factory=dict)
     """The fields that travel, and how."""
 

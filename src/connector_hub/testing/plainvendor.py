@@ -164,7 +164,7 @@ class PlainVendor(Sandbox):
 
     def normal(self, resource: str, name: str, value: Any) -> Any:
         """What the vendor makes of a value."""
-        if not isinstance(value, str) or name in _REFERS:
+        if not isinstance(value, str) or name in {*_REFERS, KEY}:
             return value
         if self.traits.normalises:
             value = value.strip()
