@@ -102,6 +102,8 @@ class Resource:
 
     ``feeds`` names what ``read`` can answer besides the full listing; ``lag`` is how many seconds the
     changed feed may be behind: the next pull starts so much before the last mark.
+    ``indexed`` says that this feed shows what an index has, which is behind the records themselves: what seems
+    to have changed is read by id before anything is made of it.
     ``needs`` are links the vendor requires before a record may be created.
     ``clock`` says that ``edited`` can tell when fields were edited.
     ``billed`` is what a new record counts for at the vendor, in words that go on after "counts for".
@@ -116,6 +118,7 @@ class Resource:
     links: tuple[str, ...] = ()
     ways: tuple[Way, ...] = ()
     lag: int = 120
+    indexed: bool = False
     needs: tuple[str, ...] = ()
     fields: tuple[FieldInfo, ...] = ()
     clock: bool = False

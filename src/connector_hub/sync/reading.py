@@ -75,6 +75,8 @@ async def _read(run: JobRun, side: LiveSide, *, staged: bool, n: int = 0) -> Non
             _first_mark(run, side, part.mark)
             whole = whole or part.whole
             count += len(part.seen)
+            if mark is not None:
+                await _read_again(run, side, part)
             take(run, side, part, n)
             run.progress(f"reading {side.connection}", count, None)
     except MarkLost:
@@ -86,6 +88,29 @@ async def _read(run: JobRun, side: LiveSide, *, staged: bool, n: int = 0) -> Non
             word = "filled" if count else "empty"
             run.store.set_fact(run.job.name, side.name, FIRST, word)
     return None
+
+
+async def _read_again(run: JobRun, side: LiveSide, part: Portion) -> None:
+    """What an index shows may be dismissed and is never acted on: what seems to have moved is read by id.
+
+    An id that is not answered now is asked for once more by the next run.
+    """
+    shown = {
+        s.id: s for s in part.seen if side.place(side.at(s.id)[0]).resource.indexed
+    }
+    bases = _linked_bases(run, side, list(shown.values()))
+    moved = {
+        i
+        for i, s in shown.items()
+        if not side.bases.unchanged(bases.get(i, (b"", None))[1], s.raws)
+    }
+    if not moved:
+        return
+    here, gone = await fetch(side, sorted(moved))
+    part.seen = [*(s for s in part.seen if s.id not in moved), *here.values()]
+    part.gone += gone.values()
+    missing = [(side.name, r) for r in moved if r not in here and r not in gone]
+    run.look_again(missing, "not read")
 
 
 def _mark(run: JobRun, side: LiveSide) -> str | None:

@@ -72,7 +72,9 @@ class Plain(Connector):
             ]
         effect = Effect.VENDOR_KEY if t.unique_key else Effect.UNSAFE
         feeds = ("changed", "deleted")
-        return Resource(name, can, effect, feeds, ways=tuple(ways), lag=_LAG)
+        return Resource(
+            name, can, effect, feeds, ways=tuple(ways), lag=_LAG, indexed=True
+        )
 
     async def check(self) -> Account:
         """The account and the user behind the token."""

@@ -110,6 +110,7 @@ class HubSpot(Connector):
                 links=links,
                 ways=_WAYS,
                 lag=120,
+                indexed=True,
                 clock=True,
                 billed=_BILLED.get(name, ""),
                 sets_off=("workflows that enrol on these changes",),
