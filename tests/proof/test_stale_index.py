@@ -39,7 +39,7 @@ async def test_what_the_index_shows_and_nobody_answers_is_asked_for_again(
             v.clock.advance(600)
         edit_left(vendors, here, city="Bandung")
         for v in vendors.values():
-            v.clock.advance(5)
+            v.clock.advance(300)
         connector = (await hub.connect("sales")).connector
 
         async def silent(*_: object) -> list[object]:
