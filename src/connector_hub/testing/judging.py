@@ -351,7 +351,9 @@ def _lost(world: World, seen: _Seen) -> Iterator[str]:
                 continue
             known = last.get((w.of, path))
             last[w.of, path] = (i, w)
-            if w.who == "person" or known is None or known[1].who == "hub":
+            if i < world.forgot or w.who == "person":
+                continue
+            if known is None or known[1].who == "hub":
                 continue
             value = w.was.get(path)
             if value is None and w.op != "update":

@@ -51,7 +51,7 @@ _WRITES = ("insert", "update", "delete", "replace", "commit")
 
 _STATE = (
     *("seed", "calls", "commits", "processes", "crashes", "trace", "runs"),
-    *("mishaps", "struck", "chance", "_order", "_late"),
+    *("mishaps", "struck", "forgot", "chance", "_order", "_late"),
 )
 
 
@@ -137,6 +137,8 @@ class World:
         self.runs: list[Run] = []
         self.mishaps: dict[tuple[str, int], list[Mishap]] = {}
         self.struck: list[Mishap] = []
+        self.forgot = 0
+        """How long the history was when the state was lost: nothing the hub knew before can be asked for."""
         self.meanwhile = meanwhile
         self.held: list[sqlite3.Connection] = []
         """Connections to the state: the operating system takes them from a process that is gone."""
@@ -316,7 +318,7 @@ class World:
             list(saved.truth[1]),
         )
         self.clock.set_back(saved.at)
-        self.lose_state()
+        self._take_state()
         if saved.state is not None:
             (self.folder / "hub.db").write_bytes(saved.state)
         if seed is not None:
@@ -326,11 +328,15 @@ class World:
 
     def lose_state(self, *, key: bool = False) -> None:
         """The state's file is gone; ``key``: another one takes the place of its key, too."""
-        for file in self.folder.glob("hub.db*"):
-            file.unlink()
+        self.forgot = len(self.truth.history)
+        self._take_state()
         if key:
             other = sha256(f"{self.seed}/another key".encode()).hexdigest()
             (self.folder / "hub.key").write_text(other)
+
+    def _take_state(self) -> None:
+        for file in self.folder.glob("hub.db*"):
+            file.unlink()
 
     # -- at every step --------------------------------------------------------
 
