@@ -161,13 +161,18 @@ class Schedule:
 
 
 def meddle(world: World, side: str) -> None:
-    """Somebody writes to a record what nobody has written before."""
-    rows = world.rows(side, "people")
-    if rows:
-        chosen = world.chance.choice(list(rows))
-        name = world.chance.choice(["name", "note"])
+    """Somebody writes what nobody has written before; mostly just there where the hub is at work."""
+    rows, call = world.rows(side, "people"), world.trace[-1]
+    said = call.path + call.body.decode()
+    here = [i for i in rows if f'{i}"' in said or said.startswith(f"/people/{i}")]
+    names = [n for n in ("name", "note", "phone") if f'"{n}"' in said]
+    chosen = here if here and world.chance.random() < 0.8 else list(rows)
+    if chosen:
+        record = world.chance.choice(chosen)
+        same = names and world.chance.random() < 0.5
+        name = world.chance.choice(names if same else ["name", "note"])
         text = f"M{len(world.truth.history)}"
-        world.person(side, "people", id=chosen, **{name: text})
+        world.person(side, "people", id=record, **{name: text})
 
 
 def plain_world(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -86,13 +88,13 @@ PROGRAM = """\
 import asyncio, pathlib, sys
 from tests.proof.test_world import story
 world = asyncio.run(story(pathlib.Path(sys.argv[1]), 5))
-print(hash(()) and [(c.at, c.side, c.method, c.path, c.body) for c in world.trace])
+print([(c.at, c.side, c.method, c.path, c.body) for c in world.trace])
 """
 
 
 def test_the_order_of_sets_in_a_process_does_not_matter(tmp_path):
     told = []
-    for hash_seed in ("1", "2", "3"):
+    for hash_seed in ("1", "2"):
         done = subprocess.run(  # noqa: S603 - this interpreter
             [sys.executable, "-c", PROGRAM, str(tmp_path / hash_seed)],
             env={**os.environ, "PYTHONHASHSEED": hash_seed},  # noqa: TID251
@@ -102,7 +104,7 @@ def test_the_order_of_sets_in_a_process_does_not_matter(tmp_path):
             check=True,
         )
         told.append(done.stdout)
-    assert told[0] == told[1] == told[2]
+    assert told[0] == told[1]
     assert len(told[0]) > 1000
 
 
@@ -131,3 +133,28 @@ async def test_a_crash_at_a_commit_leaves_what_was_committed_before_it(tmp_path,
     assert world.crashes == 1
     assert world.commits == before + 1
     assert await judge(world) == []
+
+
+def test_what_the_page_for_authors_shows_runs():
+    page = Path(__file__).parents[2] / "docs/howto/test-under-faults.md"
+    (program,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    subprocess.run([sys.executable, "-c", program], check=True)  # noqa: S603 - our own
+
+
+def test_a_mishap_that_is_none_is_told():
+    with pytest.raises(ValueError, match="is no mishap"):
+        Mishap.parse("call 7: earthquake")
+
+
+async def test_a_sleeper_wakes_when_its_time_has_come_and_time_does_not_go_back():
+    clock, woken = WorldClock(), []
+
+    async def sleeper(seconds: float) -> None:
+        await clock.sleep(seconds)
+        woken.append((seconds, clock.monotonic()))
+
+    await asyncio.gather(sleeper(5), sleeper(1), sleeper(3))
+    assert woken == [(1, 1.0), (3, 3.0), (5, 5.0)]
+    fast = clock.ahead(300)
+    fast.reset()
+    assert fast.time() - clock.time() == 300

@@ -141,7 +141,8 @@ def _write(
 ) -> Write:
     key, there = spelled(c.hub), c.seen(side.name)
     if c.op == "archive":
-        return Write("archive", trace_id, key, there.id if there else None)
+        record, at = (there.id, there.version) if there else (None, None)
+        return Write("archive", trace_id, key, record, version=at)
     image = c.image(side.name)
     if there is not None and image is not None:
         was, now = (_own(side, spoke, raws) for raws in (image.raws, there.raws))

@@ -371,7 +371,7 @@ def _overwritten(
                 begun[w.of, path] = _plain(w.was.get(path))
             if w.who == "person" or known is None or known[1].who == "hub":
                 continue
-            if i < world.forgotten:
+            if i < world.forgot:
                 continue
             value = w.was.get(path)
             if value is None and (w.op != "update" or known[1].op == "create"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Where = Literal["call", "commit"]
 Kind = Literal[
@@ -57,7 +57,7 @@ class Mishap:
             ValueError: it is none.
         """
         found = _TEXT.fullmatch(text.strip())
-        if found is None:
+        if found is None or found["kind"] not in get_args(Kind):
             raise ValueError(f"{text!r} is no mishap")
         where, at, kind, after, later = found.groups()
         return cls(where, int(at), kind, bool(after), int(later or 0))  # type: ignore[arg-type]

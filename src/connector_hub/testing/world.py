@@ -51,7 +51,7 @@ _WRITES = ("insert", "update", "delete", "replace", "commit")
 
 _STATE = (
     *("seed", "calls", "commits", "processes", "crashes", "trace", "runs"),
-    *("mishaps", "struck", "forgotten", "chance", "_order", "_late"),
+    *("mishaps", "struck", "forgot", "chance", "_order", "_late"),
 )
 
 
@@ -137,9 +137,9 @@ class World:
         self.runs: list[Run] = []
         self.mishaps: dict[tuple[str, int], list[Mishap]] = {}
         self.struck: list[Mishap] = []
+        self.forgot = 0
+        """How long the history was when the state was lost: nothing the hub knew before can be asked for."""
         self.meanwhile = meanwhile
-        self.forgotten = 0
-        """How long the history was when the state was lost: what the hub did before, it cannot tell any more."""
         self.held: list[sqlite3.Connection] = []
         """Connections to the state: the operating system takes them from a process that is gone."""
         self._dead = False
@@ -318,7 +318,7 @@ class World:
             list(saved.truth[1]),
         )
         self.clock.set_back(saved.at)
-        self._remove_state()
+        self._take_state()
         if saved.state is not None:
             (self.folder / "hub.db").write_bytes(saved.state)
         if seed is not None:
@@ -328,13 +328,13 @@ class World:
 
     def lose_state(self, *, key: bool = False) -> None:
         """The state's file is gone; ``key``: another one takes the place of its key, too."""
-        self.forgotten = len(self.truth.history)
-        self._remove_state()
+        self.forgot = len(self.truth.history)
+        self._take_state()
         if key:
             other = sha256(f"{self.seed}/another key".encode()).hexdigest()
             (self.folder / "hub.key").write_text(other)
 
-    def _remove_state(self) -> None:
+    def _take_state(self) -> None:
         for file in self.folder.glob("hub.db*"):
             file.unlink()
 
