@@ -1,4 +1,4 @@
-"""Anything in any order: people, faults and kills at two or three accounts, rings among them; then peace, and the judge."""
+"""Anything in any order, at two or three accounts and in rings of them; then peace, and the judge."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ SHAPES = {
     "ring": (("a", "b"), ("b", "c"), ("c", "a")),
 }
 MAILS = [f"p{i}@x.org" for i in range(6)]
-TEXTS = st.one_of(st.none(), st.sampled_from([" Ada ", "Eva", "Ó Súilleabháin", "x" * 12]))
+TEXTS = st.one_of(
+    st.none(), st.sampled_from([" Ada ", "Eva", "Ó Súilleabháin", "x" * 12])
+)
 EXAMPLES, STEPS = (2_000, 25) if LONG else (60, 15)
 SETTINGS = settings(
     max_examples=EXAMPLES,
@@ -65,11 +67,23 @@ MISHAPS = st.lists(
 )
 
 
-def project(
-    shape: str, both: str, first: str, follow: bool, kinds: dict[str, Any]
-) -> str:
+PROJECTS = st.fixed_dictionaries(
+    {
+        "shape": st.sampled_from(list(SHAPES)),
+        "kinds": st.tuples(*[st.sampled_from(KINDS)] * 3),
+        "traits": st.tuples(*[TRAITS] * 3),
+        "both": st.sampled_from(["ask", "ask", "left", "right", "fill"]),
+        "first": st.sampled_from(["fill", "ask"]),
+        "follow": st.booleans(),
+        "seed": st.integers(0, 2**16),
+    }
+)
+
+
+def project(how: dict[str, Any], kinds: dict[str, Any]) -> str:
+    """Jobs of a shape, all under the same rules."""
     lines = ["jobs:"]
-    for left, right in SHAPES[shape]:
+    for left, right in SHAPES[how["shape"]]:
         strict = kinds[left] is kinds[right] is plain.Guarded
         lines += [
             f"  {left}{right}:",
@@ -77,12 +91,12 @@ def project(
             f"    left: {{connection: {left}, resource: people}}",
             f"    right: {{connection: {right}, resource: people}}",
             "    direction: both",
-            f"    fields: {{'*': {{both: {both}}}}}",
-            f"    first: {{'*': {first}}}",
+            f"    fields: {{'*': {{both: {how['both']}}}}}",
+            f"    first: {{'*': {how['first']}}}",
             *(["    guarding: strict"] if strict else []),
             *(
                 ["    deletes: {follow: true}", "    guard: {delete: 50}"]
-                if follow
+                if how["follow"]
                 else []
             ),
         ]
@@ -99,18 +113,11 @@ class Story(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="story-"))
         self.runner = asyncio.Runner()
 
-    @initialize(
-        shape=st.sampled_from(list(SHAPES)),
-        kinds=st.tuples(*[st.sampled_from(KINDS)] * 3),
-        traits=st.tuples(*[TRAITS] * 3),
-        both=st.sampled_from(["ask", "ask", "left", "right", "fill"]),
-        first=st.sampled_from(["fill", "ask"]),
-        follow=st.booleans(),
-        seed=st.integers(0, 2**16),
-    )
-    def begin(self, shape, kinds, traits, both, first, follow, seed):
+    @initialize(how=PROJECTS)
+    def begin(self, how):
+        shape, kinds, traits = how["shape"], how["kinds"], how["traits"]
         self.sides = sorted({s for pair in SHAPES[shape] for s in pair})
-        self.first = first
+        self.first = how["first"]
         clock = WorldClock()
         chosen = dict(zip(ACCOUNTS, kinds, strict=True))
         boxes = {
@@ -125,10 +132,10 @@ class Story(RuleBasedStateMachine):
         }
         self.world = World(
             self.folder,
-            project(shape, both, first, follow, chosen),
+            project(how, chosen),
             boxes,
             clock=clock,
-            seed=seed,
+            seed=how["seed"],
             mappings=plain.mappings(),
             meanwhile=self.meddle,
         )
@@ -179,7 +186,9 @@ class Story(RuleBasedStateMachine):
         if record:
             self.world.person(side, "people", id=record, deleted=True)
 
-    @rule(side=st.sampled_from(ACCOUNTS), one=st.integers(0, 9), other=st.integers(0, 9))
+    @rule(
+        side=st.sampled_from(ACCOUNTS), one=st.integers(0, 9), other=st.integers(0, 9)
+    )
     def two_are_merged(self, side, one, other):
         side = self.sides[ACCOUNTS.index(side) % len(self.sides)]
         loser, winner = self.one_of(side, one), self.one_of(side, other)

@@ -420,12 +420,12 @@ def _legitimate(
     box = world.sandboxes[partner[0]]
     there = seen.paths[across(side)][name]
     meant = {_plain(value), _plain(box.normal(partner[1], there, value))}
-    held = [_values(world, r, there, edited) for r in _merged(world, partner, edited[1])]
+    held = [
+        _values(world, r, there, edited) for r in _merged(world, partner, edited[1])
+    ]
     if not meant.isdisjoint(set().union(*held)):
         return True
-    return policy.first != "ask" and not _had_met(
-        world, (wrote.of, partner), edited[0]
-    )
+    return policy.first != "ask" and not _had_met(world, (wrote.of, partner), edited[0])
 
 
 def _merged(world: World, record: Record, before: int) -> list[Record]:
