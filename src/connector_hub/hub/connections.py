@@ -290,15 +290,20 @@ class Connections:
 
     def _ledger(self, name: str) -> Ledger:
         if name not in self._ledgers:
-            self._ledgers[name] = Ledger()
+            self._ledgers[name] = Ledger(permit=self._check_fence)
         return self._ledgers[name]
+
+    def _check_fence(self) -> None:
+        """No request leaves for a run that is over."""
+        if self._store is not None:
+            self._store.check_fence()
 
     def _new_ledgers(self, max_calls: int | None) -> None:
         """A run begins: its calls are counted from here."""
         shared = Ledger(ceiling=max_calls) if max_calls is not None else None
         self._ledgers.clear()
         for name in self.project.connections:
-            self._ledgers[name] = Ledger(parent=shared) if shared else Ledger()
+            self._ledgers[name] = Ledger(parent=shared, permit=self._check_fence)
             if name in self._live:
                 self._live[name].client.ledger = self._ledgers[name]
 
