@@ -448,6 +448,13 @@ class Store(Protocol):
     def last_syncs(self) -> dict[str, tuple[datetime, str]]:
         """By job: when its latest sync or apply began, and its status."""
 
+    def examine(self, job: str, now: datetime) -> None:
+        """Look all of the state through, once a day and after a run of the job that never ended.
+
+        Raises:
+            StoreError: it is damaged.
+        """
+
     def begin_run(self, job: str, kind: str, at: datetime) -> int:
         """A number for a run that starts now; one of the job that never ended is over."""
 

@@ -38,11 +38,12 @@ def change(record: str = "1") -> Change:
 
 def test_every_earlier_version_is_upgraded(tmp_path):
     steps = sqlite._migrations()
-    for version in range(len(steps) + 1):
+    for version in range(1, len(steps) + 1):
         path = tmp_path / f"{version}.db"
         with sqlite3.connect(path) as old:
             for n, script in enumerate(steps[:version], 1):
                 old.executescript(f"{script}\npragma user_version={n};")
+            old.execute("insert into meta values('key', ?)", (VAULT.fingerprint(),))
         old.close()
         store = SqliteStore(path, VAULT)
         store.pin("sales", "hubspot:1")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from importlib import resources
@@ -89,10 +90,33 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
-def _private(path: Path) -> None:
-    """Make the file before SQLite does, so that nobody else can read it."""
-    with contextlib.suppress(OSError):
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+_REMEDY = (
+    "restore it from a backup; or remove {0}, {0}-wal and {0}-shm to begin anew: "
+    "records are then found again and linked as on the first day"
+)
+_EXAMINED = "examined"
+"""The name under which it is remembered on which day which file was looked through last."""
+_SIGNS_OF_DAMAGE = ("malformed", "not a database", "no such table", "decode")
+_SIGNS_OF_NO_SPACE = ("full", "disk I/O", "space", "too large")
+
+
+def _file_number(path: Path | str) -> tuple[int, int] | None:
+    """What tells a file from another one of the same name; None where there is none."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _give_name(made: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(made)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without hard links
+        if not path.exists():
+            made.rename(path)
 
 
 class SqliteStore:
@@ -114,8 +138,19 @@ class SqliteStore:
         self._numbers: dict[tuple[Any, ...], int] = {}
         self._things: dict[bytes, int] = {}
         self._fence: int | None = None
-        if path != ":memory:":
-            _private(Path(path))
+        self._file: tuple[int, int] | None = None
+        if path == ":memory:":
+            self._open(path)
+            self._begin()
+        else:
+            if not self._is_there(Path(path)):
+                self._make(Path(path))
+            self._open(path)
+            self._file = _file_number(path)
+            self._migrate()
+        self._check_key()
+
+    def _open(self, path: Path | str) -> None:
         with self._errors():
             self._db = sqlite3.connect(
                 path,
@@ -126,11 +161,54 @@ class SqliteStore:
             self._db.executescript(
                 f"pragma page_size={_PAGE}; pragma journal_mode=wal; pragma synchronous=full;"
                 f"pragma cache_size=-{_CACHE_KIB}; pragma journal_size_limit=67108864;"
+                "pragma cell_size_check=on;"
                 "create temp table claimed(side text, record text, owner text, primary key(side, record)) "
                 "without rowid;"
             )
-            self._migrate()
-        self._check_key()
+
+    def _is_there(self, path: Path) -> bool:
+        """Whether there is a state. What is empty or half gone once was one: it is not begun anew.
+
+        Raises:
+            StoreError: nothing but remains is there.
+        """
+        log = path.with_name(f"{path.name}-wal")
+        if path.exists() and path.stat().st_size:
+            return True
+        if not path.exists() and not (log.exists() and log.stat().st_size):
+            return False
+        raise StoreError(
+            f"{path.name} is {'empty' if path.exists() else f'gone, and {log.name} is there'}",
+            where=str(path),
+            hint=self._remedy(),
+        )
+
+    def _make(self, path: Path) -> None:
+        """Make a new state whole, and only then give it its name: what dies in between leaves no half of one.
+
+        Nobody else can read it. Where another process was faster, its state is the state.
+        """
+        with self._errors():
+            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+            os.close(handle)
+            made = Path(name)
+            try:
+                self._open(made)
+                self._begin()
+                self._db.close()
+                _give_name(made, path)
+            finally:
+                for suffix in ("", "-wal", "-shm"):
+                    Path(name + suffix).unlink(missing_ok=True)
+
+    def _remedy(self) -> str:
+        return _REMEDY.format(Path(self.path).name)
+
+    def _begin(self) -> None:
+        """All versions' steps, and which key the state is made with."""
+        for version, script in enumerate(_migrations()):
+            self._upgrade(version, script)
+        self._write("insert into meta values('key', ?)", (self.vault.fingerprint(),))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -139,9 +217,14 @@ class SqliteStore:
     def _migrate(self) -> None:
         steps = _migrations()
         while (version := self._version()) < len(steps):
-            script = steps[version]
+            if version == 0:
+                raise StoreError(
+                    "this file is no state of connector-hub",
+                    where=str(self.path),
+                    hint=f"look at `state:` in hub.yaml; {self._remedy()}",
+                )
             with contextlib.suppress(_Upgraded):
-                self._upgrade(version, script)
+                self._upgrade(version, steps[version])
         if version > len(steps):
             raise StoreError(
                 f"the state is of version {version}, this program knows {len(steps)}",
@@ -150,7 +233,7 @@ class SqliteStore:
             )
 
     def _version(self) -> int:
-        return int(self._db.execute("pragma user_version").fetchone()[0])
+        return int(self._one("pragma user_version")[0])
 
     def _upgrade(self, version: int, script: str) -> None:
         """One step, unless another process takes it at this moment."""
@@ -158,16 +241,15 @@ class SqliteStore:
             if self._version() != version:
                 raise _Upgraded
             for statement in _statements(script):
-                self._db.execute(statement)
-            self._db.execute(f"pragma user_version={version + 1}")
+                self._run(statement)
+            self._run(f"pragma user_version={version + 1}")
 
     def _check_key(self) -> None:
-        mine = self.vault.fingerprint()
         row = self._one("select value from meta where name = 'key'")
         if row is None:
-            with self.transaction():
-                self._write("insert or ignore into meta values('key', ?)", (mine,))
-        elif row[0] != mine:
+            self.close()
+            raise self._damaged()
+        if row[0] != self.vault.fingerprint():
             self.close()
             raise ConfigError(
                 "the state was written with another key",
@@ -179,15 +261,15 @@ class SqliteStore:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as e:
-            text = str(e)
+        except (sqlite3.Error, OSError) as e:
+            text = (isinstance(e, OSError) and e.strerror) or str(e)
             hint = "look at the file and its disk"
-            if "full" in text or "disk I/O" in text:
+            if any(sign in text for sign in _SIGNS_OF_NO_SPACE):
                 hint = "free space on the disk, then run again: nothing is lost"
             elif "locked" in text:
                 hint = "another program holds the state; try again when it is done"
-            elif "malformed" in text or "not a database" in text:
-                hint = "restore the state from a backup"
+            elif any(sign in text for sign in _SIGNS_OF_DAMAGE):
+                hint = self._remedy()
             raise StoreError(
                 f"the state cannot be used: {text}", where=str(self.path), hint=hint
             ) from e
@@ -226,11 +308,18 @@ class SqliteStore:
             self._fence = None
 
     def check_fence(self) -> None:
-        """Whether what is kept and sent from here on is still for the job's latest run.
+        """Whether what is kept and sent from here on is still for the job's latest run, and in its state.
 
         Raises:
             Locked: another run has begun since, and has ended this one.
+            StoreError: the file of that name is another one by now.
         """
+        if self._file is not None and _file_number(self.path) != self._file:
+            raise StoreError(
+                "the state was removed or replaced while it was in use",
+                where=str(self.path),
+                hint="stop all runs before you restore a state; then run again",
+            )
         if self._fence is None:
             return
         row = self._one("select job, ended is null from run where id=?", (self._fence,))
@@ -1165,6 +1254,30 @@ class SqliteStore:
             (_TENANT,),
         )
         return {j: (datetime.fromisoformat(at), status) for j, at, status in rows}
+
+    def examine(self, job: str, now: datetime) -> None:
+        """Look the whole file through once a day, after a run of the job that never ended, and when it is a copy.
+
+        SQLite notices damage where it treads, and a sync treads on little of the file.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
+        died = self._one(
+            "select 1 from run where tenant=? and ended is null and job=?",
+            (_TENANT, job),
+        )
+        day = f"{now.date()} {self._file}"
+        if not died and self.remembered(_EXAMINED) == day:
+            return
+        (found,) = self._one("pragma quick_check(1)")
+        if found != "ok":
+            raise self._damaged()
+        self.remember(_EXAMINED, day)
+
+    def _damaged(self) -> StoreError:
+        hint = self._remedy()
+        return StoreError("the state is damaged", where=str(self.path), hint=hint)
 
     def begin_run(self, job: str, kind: str, at: datetime) -> int:
         """A number for a run that starts now; one of the job that never ended was interrupted."""

@@ -132,7 +132,7 @@ class Connections:
         if reference.startswith("file:"):
             path = self.project.folder / reference.removeprefix("file:")
             if not path.exists():
-                if state is not None and state.exists() and state.stat().st_size:
+                if state is not None and state.exists():
                     raise ConfigError(
                         f"the state {state.name} is there, its key {path.name} is not",
                         where=self.project.key_at,
@@ -145,7 +145,7 @@ class Connections:
         except ConfigError as e:
             raise ConfigError(e.message, where=where, hint=e.hint) from None
         if not _KEY.fullmatch(text):
-            there = state is not None and state.exists() and state.stat().st_size
+            there = state is not None and state.exists()
             raise ConfigError(
                 f"key {reference} is not {2 * KEY_BYTES} hexadecimal digits",
                 where=where,

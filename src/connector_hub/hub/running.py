@@ -185,6 +185,7 @@ class Running(Connections):
         with job_lock(self.state_path, name):
             if kind in _WRITING:
                 standing.refuse_paused(self.store, job)
+            self.store.examine(name, self.clock.now())
             number = self.store.begin_run(name, kind, self.clock.now())
             started = self.clock.monotonic()
             run: JobRun | None = None
