@@ -449,7 +449,7 @@ class Store(Protocol):
         """By job: when its latest sync or apply began, and its status."""
 
     def examine(self, job: str, now: datetime) -> None:
-        """Look all of the state through, once a day and after a run of the job that never ended.
+        """Look all of the state through: once a day, after a run of the job that died, and when it is a copy.
 
         Raises:
             StoreError: it is damaged.

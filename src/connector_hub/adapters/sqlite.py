@@ -1256,7 +1256,7 @@ class SqliteStore:
         return {j: (datetime.fromisoformat(at), status) for j, at, status in rows}
 
     def examine(self, job: str, now: datetime) -> None:
-        """Look the whole file through once a day, after a run of the job that never ended, and when it is a copy.
+        """Look the whole file through: once a day, after a run of the job that died, and when it is a copy.
 
         SQLite notices damage where it treads, and a sync treads on little of the file.
 
