@@ -1,4 +1,4 @@
-"""Two accounts with a project between them, watched: no write may reach a vendor that the state did not intend."""
+"""Two accounts with a project between them, watched: every write at a vendor is an intent in the state first."""
 
 from __future__ import annotations
 
@@ -77,16 +77,16 @@ class Desk:
             for n in range(people, people + 2):
                 sf(self.vendors, n, Title=f"Title {n}")
 
-    def edit(self, token: str = "day") -> None:
+    def edit(self, mark: str = "day") -> None:
         """Each side edits; a person comes to each that may send."""
         first, second, *_ = self.held("left", "contacts")
-        edit_left(self.vendors, first, city=f"City {token}")
-        contact(self.vendors, 50 + sum(token.encode()), city=f"New {token}")
+        edit_left(self.vendors, first, city=f"City {mark}")
+        contact(self.vendors, 50 + sum(mark.encode()), city=f"New {mark}")
         if self.direction == "both":
             *_, third, last = self.held("right", "Contact")
-            edit_right(self.vendors, last, Title=f"Title {token}")
-            edit_right(self.vendors, third, MailingCity=f"City {token} R")
-            edit_left(self.vendors, second, jobtitle=f"Title {token} L")
+            edit_right(self.vendors, last, Title=f"Title {mark}")
+            edit_right(self.vendors, third, MailingCity=f"City {mark} R")
+            edit_left(self.vendors, second, jobtitle=f"Title {mark} L")
 
     def held(self, side: str, resource: str) -> Held:
         """A vendor's records by id."""
