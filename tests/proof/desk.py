@@ -1,4 +1,4 @@
-"""Two accounts with a project between them, watched: every write at a vendor is an intent in the state first."""
+"""Two accounts and a project between them, watched: a write at a vendor is an intent in the state first."""
 
 from __future__ import annotations
 
