@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import httpx
@@ -50,11 +51,16 @@ class Desk:
     after: Hook = nothing
     watched: bool = True
     """Whether a write must be an intent; one that arrives late may be settled by then."""
+    opens: int = 0
     hub: Hub = field(init=False)
     """The one that was opened last."""
 
     def __post_init__(self) -> None:
-        self.folder.mkdir(exist_ok=True)
+        if not self.folder.exists():
+            self.folder.mkdir()
+            key = self.folder / "hub.key"
+            key.touch(0o600)
+            key.write_text("5" * 64)
         text = PROJECT.replace("DIRECTION", self.direction)
         (self.folder / "hub.yaml").write_text(text)
         if not self.vendors:
@@ -112,7 +118,11 @@ class Desk:
             "SALESFORCE_CLIENT_ID": self.vendors["billing"].connection()["client_id"],
         }
         wires = {n: Wire(self, n) for n in self.vendors}
-        async with open_hub(self.folder, environ=environ, transports=wires) as hub:
+        self.opens += 1
+        chance = Random(self.opens)
+        async with open_hub(
+            self.folder, environ=environ, transports=wires, chance=chance
+        ) as hub:
             self.hub = hub
             yield hub
 

@@ -117,7 +117,7 @@ async def test_a_run_whose_lock_was_lost_keeps_and_sends_nothing_when_it_wakes_u
 async def test_a_run_whose_state_was_replaced_touches_neither_the_old_nor_the_new(
     tmp_path: Path, at: int
 ) -> None:
-    desk = Desk(tmp_path)
+    desk = Desk(tmp_path / "desk")
     desk.fill(2)
     still = Standstill(desk, at, heard=True, lose=lose_state)
     ended = await still.wake_up()
@@ -132,7 +132,7 @@ async def test_a_refused_write_is_not_tried_again_once_the_job_is_anothers(
     tmp_path: Path,
 ) -> None:
     """The second attempt is made deep in the HTTP client, after the wait that the vendor asked for."""
-    desk = Desk(tmp_path)
+    desk = Desk(tmp_path / "desk")
     desk.fill(2)
     busy = Fault("/sobjects/Contact/", 429, times=1, headers={"Retry-After": "1"})
     desk.vendors["billing"].faults.append(busy)

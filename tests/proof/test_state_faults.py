@@ -22,6 +22,7 @@ from tests.conftest import LONG
 
 from .desk import Desk
 
+PAGE = 8192
 DIRECTIONS = ["both", "left-to-right"]
 
 
@@ -154,7 +155,7 @@ async def test_a_state_that_fails_at_any_moment_of_a_run_loses_and_doubles_nothi
 
 
 async def test_a_lock_that_is_given_back_in_time_stops_no_run(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
+    desk = Desk(tmp_path / "desk")
     desk.fill()
     await desk.sync()
     desk.edit()
@@ -246,13 +247,13 @@ def flipped(data: bytes, chance: random.Random) -> bytes:
 
 
 def sector(data: bytes, chance: random.Random) -> bytes:
-    at = chance.randrange(len(data) // 512) * 512
+    at = chance.randrange(len(data) // PAGE) * PAGE
     return data[:at] + chance.randbytes(512) + data[at + 512 :]
 
 
 def zeros(data: bytes, chance: random.Random) -> bytes:
-    at = chance.randrange(len(data) // 4096) * 4096
-    return data[:at] + bytes(4096) + data[at + 4096 :]
+    at = chance.randrange(len(data) // PAGE) * PAGE
+    return data[:at] + bytes(PAGE // 2) + data[at + PAGE // 2 :]
 
 
 def sound(state: Path) -> bool:

@@ -135,6 +135,7 @@ class SqliteStore:
     ) -> None:
         self.vault = vault
         self.path = path
+        self._database = database
         self._numbers: dict[tuple[Any, ...], int] = {}
         self._things: dict[bytes, int] = {}
         self._fence: int | None = None
@@ -156,7 +157,7 @@ class SqliteStore:
                 path,
                 isolation_level=None,
                 timeout=_BUSY_MS / 1000,
-                factory=database,
+                factory=self._database,
             )
             self._db.executescript(
                 f"pragma page_size={_PAGE}; pragma journal_mode=wal; pragma synchronous=full;"
