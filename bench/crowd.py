@@ -28,9 +28,11 @@ FIELDS: Mapping[str, Mapping[Side, str]] = {
 }
 """The fields people edit: family names at the left, titles at the right, cities at the left or at both."""
 _ACTS = ("family_name", "city", "title", "city across", "comes", "comes across")
-_WEIGHTS = (25, 30, 25, 12, 4, 4)
-_BOTH = 4
+_WEIGHTS = (20, 30, 22, 20, 4, 4)
+_BOTH = 8
 """Of so many people one has a city that is edited at both sides."""
+_CONTESTED = 0.4
+"""Share of the left side's edits of cities that is about these people."""
 _PAUSE = 0.08
 """Seconds between two edits, about, while a run is on."""
 
@@ -137,12 +139,12 @@ class Crowd:
 
     def _edit(self, side: Side, name: str) -> None:
         known = self._ids[side]
-        if not known:
+        listed = list(known)
+        if name == "city" and (side == "right" or self._rng.random() < _CONTESTED):
+            listed = [e for e in known if not sum(e.encode()) % _BOTH]
+        if not listed:
             return
-        email = self._rng.choice(list(known))
-        across = name == "city" and side == "right"
-        if across and sum(email.encode()) % _BOTH:
-            return
+        email = self._rng.choice(listed)
         value, path = self._token(name), FIELDS[name][side]
         if side == "left":
             body: Any = {"id": known[email], "properties": {path: value}}
