@@ -81,7 +81,7 @@ async def test_a_state_of_yesterday_or_none_doubles_nobody_and_overwrites_nothin
     tmp_path: Path, how: str, direction: str
 ) -> None:
     desk = Desk(tmp_path / "desk", direction)
-    desk.fill(8)
+    desk.fill(4)
     await desk.comes_to_rest()
     backup(desk, tmp_path / "yesterday")
     desk.edit("synced")
