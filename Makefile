@@ -46,8 +46,9 @@ unit: $(STAMP) ## pytest, with the coverage of the kernel
 	echo "== pytest"
 	$(BIN)/pytest --durations=10 --cov=connector_hub.model --cov=connector_hub.sync --cov-branch --cov-report=term
 
-prove: $(STAMP) ## the proofs in their long profile: every schedule, thousands of stories
+prove: $(STAMP) ## the proofs in their long profile: every schedule, thousands of stories, 500 killed syncs
 	PROVE=1 $(BIN)/pytest tests/proof --durations=10
+	$(BIN)/python bench/kill.py --both --kills 500
 
 bench-quick: $(STAMP) ## CPU per record against a loop written by hand; fails above 2.0
 	$(BIN)/python bench/run.py quick

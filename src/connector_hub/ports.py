@@ -136,6 +136,16 @@ class Store(Protocol):
     def transaction(self) -> AbstractContextManager[None]:
         """All that is done inside is kept together, or not at all."""
 
+    def fenced(self, run: int) -> AbstractContextManager[None]:
+        """What is done inside is done for a run: nothing of it is kept once the job is another run's."""
+
+    def check_fence(self) -> None:
+        """Asked before anything is sent, and before anything is kept.
+
+        Raises:
+            Locked: the run that works here is over: another one of its job has begun since.
+        """
+
     def pinned(self, connection: str) -> str | None:
         """The account a connection belongs to."""
 
@@ -438,8 +448,15 @@ class Store(Protocol):
     def last_syncs(self) -> dict[str, tuple[datetime, str]]:
         """By job: when its latest sync or apply began, and its status."""
 
+    def examine(self, job: str, now: datetime) -> None:
+        """Look all of the state through: once a day, after a run of the job that died, and when it is a copy.
+
+        Raises:
+            StoreError: it is damaged.
+        """
+
     def begin_run(self, job: str, kind: str, at: datetime) -> int:
-        """A number for a run that starts now."""
+        """A number for a run that starts now; one of the job that never ended is over."""
 
     def end_run(
         self, run: int, status: str, document: Mapping[str, Any], at: datetime

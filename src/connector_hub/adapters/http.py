@@ -13,7 +13,7 @@ import ssl
 import sys
 import zlib
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from functools import cache
 from random import Random, SystemRandom
@@ -93,17 +93,22 @@ class Ledger:
     Args:
         ceiling: the most requests that may leave, None for any number.
         parent: a ledger that counts for several connections.
+        permit: asked before each request, and raises where it must not leave.
 
     ``promised`` is the most per bucket that a plan said it would take.
     """
 
     def __init__(
-        self, ceiling: int | None = None, parent: Ledger | None = None
+        self,
+        ceiling: int | None = None,
+        parent: Ledger | None = None,
+        permit: Callable[[], None] | None = None,
     ) -> None:
         self.calls: Counter[str] = Counter()
         self.promised: Mapping[str, int] = {}
         self._ceiling = ceiling
         self._parent = parent
+        self._permit = permit
 
     def ask(self, bucket: str) -> None:
         """Whether one more request may leave.
@@ -111,6 +116,8 @@ class Ledger:
         Raises:
             QuotaSpent: it must not.
         """
+        if self._permit:
+            self._permit()
         if self._parent:
             self._parent.ask(bucket)
         if self._ceiling is not None and sum(self.calls.values()) >= self._ceiling:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from importlib import resources
@@ -18,7 +19,7 @@ import orjson
 from msgspec import msgpack
 
 from connector_hub.adapters.vault import Vault
-from connector_hub.errors import ConfigError, StoreError
+from connector_hub.errors import ConfigError, Locked, StoreError
 from connector_hub.model.conflict import Conflict, DeadLetter
 from connector_hub.model.job import SIDES, SideName
 from connector_hub.model.journal import Entry, Page
@@ -89,10 +90,33 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
-def _private(path: Path) -> None:
-    """Make the file before SQLite does, so that nobody else can read it."""
-    with contextlib.suppress(OSError):
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+_REMEDY = (
+    "restore it from a backup; or remove {0}, {0}-wal and {0}-shm to begin anew: "
+    "records are then found again and linked as on the first day"
+)
+_EXAMINED = "examined"
+"""The name under which it is remembered on which day which file was looked through last."""
+_SIGNS_OF_DAMAGE = ("malformed", "not a database", "no such table", "decode")
+_SIGNS_OF_NO_SPACE = ("full", "disk I/O", "space", "too large")
+
+
+def _file_number(path: Path | str) -> tuple[int, int] | None:
+    """What tells a file from another one of the same name; None where there is none."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _give_name(made: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(made)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without hard links
+        if not path.exists():
+            made.rename(path)
 
 
 class SqliteStore:
@@ -111,25 +135,81 @@ class SqliteStore:
     ) -> None:
         self.vault = vault
         self.path = path
+        self._database = database
         self._numbers: dict[tuple[Any, ...], int] = {}
         self._things: dict[bytes, int] = {}
-        if path != ":memory:":
-            _private(Path(path))
+        self._fence: int | None = None
+        self._file: tuple[int, int] | None = None
+        if path == ":memory:":
+            self._open(path)
+            self._begin()
+        else:
+            if not self._is_there(Path(path)):
+                self._make(Path(path))
+            self._open(path)
+            self._file = _file_number(path)
+            self._migrate()
+        self._check_key()
+
+    def _open(self, path: Path | str) -> None:
         with self._errors():
             self._db = sqlite3.connect(
                 path,
                 isolation_level=None,
                 timeout=_BUSY_MS / 1000,
-                factory=database,
+                factory=self._database,
             )
             self._db.executescript(
                 f"pragma page_size={_PAGE}; pragma journal_mode=wal; pragma synchronous=full;"
                 f"pragma cache_size=-{_CACHE_KIB}; pragma journal_size_limit=67108864;"
+                "pragma cell_size_check=on;"
                 "create temp table claimed(side text, record text, owner text, primary key(side, record)) "
                 "without rowid;"
             )
-            self._migrate()
-        self._check_key()
+
+    def _is_there(self, path: Path) -> bool:
+        """Whether there is a state. What is empty or half gone once was one: it is not begun anew.
+
+        Raises:
+            StoreError: nothing but remains is there.
+        """
+        log = path.with_name(f"{path.name}-wal")
+        if path.exists() and path.stat().st_size:
+            return True
+        if not path.exists() and not (log.exists() and log.stat().st_size):
+            return False
+        raise StoreError(
+            f"{path.name} is {'empty' if path.exists() else f'gone, and {log.name} is there'}",
+            where=str(path),
+            hint=self._remedy(),
+        )
+
+    def _make(self, path: Path) -> None:
+        """Make a new state whole, and only then give it its name: what dies in between leaves no half of one.
+
+        Nobody else can read it. Where another process was faster, its state is the state.
+        """
+        with self._errors():
+            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+            os.close(handle)
+            made = Path(name)
+            try:
+                self._open(made)
+                self._begin()
+                self._db.close()
+                _give_name(made, path)
+            finally:
+                for suffix in ("", "-wal", "-shm"):
+                    Path(name + suffix).unlink(missing_ok=True)
+
+    def _remedy(self) -> str:
+        return _REMEDY.format(Path(self.path).name)
+
+    def _begin(self) -> None:
+        """All versions' steps, and which key the state is made with."""
+        for version, script in enumerate(_migrations()):
+            self._upgrade(version, script)
+        self._write("insert into meta values('key', ?)", (self.vault.fingerprint(),))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -138,9 +218,14 @@ class SqliteStore:
     def _migrate(self) -> None:
         steps = _migrations()
         while (version := self._version()) < len(steps):
-            script = steps[version]
+            if version == 0:
+                raise StoreError(
+                    "this file is no state of connector-hub",
+                    where=str(self.path),
+                    hint=f"look at `state:` in hub.yaml; {self._remedy()}",
+                )
             with contextlib.suppress(_Upgraded):
-                self._upgrade(version, script)
+                self._upgrade(version, steps[version])
         if version > len(steps):
             raise StoreError(
                 f"the state is of version {version}, this program knows {len(steps)}",
@@ -149,7 +234,7 @@ class SqliteStore:
             )
 
     def _version(self) -> int:
-        return int(self._db.execute("pragma user_version").fetchone()[0])
+        return int(self._one("pragma user_version")[0])
 
     def _upgrade(self, version: int, script: str) -> None:
         """One step, unless another process takes it at this moment."""
@@ -157,16 +242,15 @@ class SqliteStore:
             if self._version() != version:
                 raise _Upgraded
             for statement in _statements(script):
-                self._db.execute(statement)
-            self._db.execute(f"pragma user_version={version + 1}")
+                self._run(statement)
+            self._run(f"pragma user_version={version + 1}")
 
     def _check_key(self) -> None:
-        mine = self.vault.fingerprint()
         row = self._one("select value from meta where name = 'key'")
         if row is None:
-            with self.transaction():
-                self._run("insert or ignore into meta values('key', ?)", (mine,))
-        elif row[0] != mine:
+            self.close()
+            raise self._damaged()
+        if row[0] != self.vault.fingerprint():
             self.close()
             raise ConfigError(
                 "the state was written with another key",
@@ -178,15 +262,15 @@ class SqliteStore:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as e:
-            text = str(e)
+        except (sqlite3.Error, OSError) as e:
+            text = (isinstance(e, OSError) and e.strerror) or str(e)
             hint = "look at the file and its disk"
-            if "full" in text or "disk I/O" in text:
+            if any(sign in text for sign in _SIGNS_OF_NO_SPACE):
                 hint = "free space on the disk, then run again: nothing is lost"
             elif "locked" in text:
                 hint = "another program holds the state; try again when it is done"
-            elif "malformed" in text or "not a database" in text:
-                hint = "restore the state from a backup"
+            elif any(sign in text for sign in _SIGNS_OF_DAMAGE):
+                hint = self._remedy()
             raise StoreError(
                 f"the state cannot be used: {text}", where=str(self.path), hint=hint
             ) from e
@@ -201,6 +285,7 @@ class SqliteStore:
         with self._errors():
             self._db.execute("begin immediate")
         try:
+            self.check_fence()
             yield
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
@@ -214,12 +299,49 @@ class SqliteStore:
                     self._db.execute("rollback")
                 raise
 
+    @contextlib.contextmanager
+    def fenced(self, run: int) -> Iterator[None]:
+        """What is done inside is done for a run: nothing of it is kept once the job is another run's."""
+        self._fence = run
+        try:
+            yield
+        finally:
+            self._fence = None
+
+    def check_fence(self) -> None:
+        """Whether what is kept and sent from here on is still for the job's latest run, and in its state.
+
+        Raises:
+            Locked: another run has begun since, and has ended this one.
+            StoreError: the file of that name is another one by now.
+        """
+        if self._file is not None and _file_number(self.path) != self._file:
+            raise StoreError(
+                "the state was removed or replaced while it was in use",
+                where=str(self.path),
+                hint="stop all runs before you restore a state; then run again",
+            )
+        if self._fence is None:
+            return
+        row = self._one("select job, ended is null from run where id=?", (self._fence,))
+        if row is None or not row[1]:
+            job = row[0] if row else "of this run"
+            raise Locked(
+                f"job {job} was taken over by another run while run {self._fence} stood still",
+                where=str(self.path),
+                hint="nothing more of this run is kept or sent; see `connector-hub runs`",
+            )
+
     def _run(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         with self._errors():
             return self._db.execute(sql, values)
 
+    def _write(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        with self.transaction():
+            return self._run(sql, values)
+
     def _many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        with self._errors():
+        with self.transaction(), self._errors():
             self._db.executemany(sql, rows)
 
     def _one(self, sql: str, values: Sequence[Any] = ()) -> Any:
@@ -251,7 +373,7 @@ class SqliteStore:
         query = f"select id from {table} where tenant=? and {names}"  # noqa: S608 - constants
         row = self._one(query, values)
         if row is None:
-            self._run(f"insert or ignore into {table} values(null,?,?,?)", values)
+            self._write(f"insert or ignore into {table} values(null,?,?,?)", values)
             row = self._one(query, values)
         if not self._db.in_transaction:
             self._numbers[key] = int(row[0])
@@ -277,7 +399,7 @@ class SqliteStore:
 
     def pin(self, connection: str, account: str) -> None:
         """Remember the account behind a connection."""
-        self._run(
+        self._write(
             "insert or replace into account values(?,?,?)",
             (_TENANT, connection, account),
         )
@@ -312,26 +434,31 @@ class SqliteStore:
         listed = list(rows)
         places = {at: self._place(*at) for at in {(a, r) for a, r, _, _ in listed}}
         hubs = dict.fromkeys(h for *_, h in listed)
-        self._many("insert or ignore into thing values(null,?)", ((h,) for h in hubs))
-        things = self._numbered(hubs)
-        self._many(
-            "insert or replace into link values(?,?,?,0)",
-            ((places[a, r], i, things[h]) for a, r, i, h in listed),
-        )
-        if (
-            self._one("select 1 from waiting where tenant=? limit 1", (_TENANT,))
-            is None
-        ):
+        with self.transaction():
+            self._many(
+                "insert or ignore into thing values(null,?)", ((h,) for h in hubs)
+            )
+            things = self._numbered(hubs)
+            self._many(
+                "insert or replace into link values(?,?,?,0)",
+                ((places[a, r], i, things[h]) for a, r, i, h in listed),
+            )
+            self._look_at_waiting(listed)
+
+    def _look_at_waiting(self, linked: Iterable[tuple[str, str, str, bytes]]) -> None:
+        """Who waited for these links is looked at again."""
+        query = "select 1 from waiting where tenant=? limit 1"
+        if self._one(query, (_TENANT,)) is None:
             return
-        for account, resource, record, _ in listed:
+        for account, resource, record, _ in linked:
             at = (_TENANT, account, resource, record)
-            self._run(
+            self._write(
                 "insert or replace into inbox select tenant, job, side, record, 'link', "
                 "(select coalesce(max(n), 0) + 1 from inbox) from waiting "
                 "where tenant=? and account=? and resource=? and target=?",
                 at,
             )
-            self._run(
+            self._write(
                 "delete from waiting "
                 "where tenant=? and account=? and resource=? and target=?",
                 at,
@@ -387,7 +514,7 @@ class SqliteStore:
 
     def release(self, job: str, by: str) -> None:
         """Forget what a job was held to for another one."""
-        self._run(
+        self._write(
             "delete from pilot where tenant=? and job=? and by=?", (_TENANT, job, by)
         )
 
@@ -421,7 +548,7 @@ class SqliteStore:
     def spelling(self, job: str, side: str, fields: Sequence[tuple[str, str]]) -> int:
         """A number for a list of (field, rule fingerprint): the layout of packed bases."""
         text = orjson.dumps(list(fields)).decode()
-        self._run(
+        self._write(
             "insert or ignore into spelling values(null,?,?,?,?)",
             (_TENANT, job, side, text),
         )
@@ -451,11 +578,12 @@ class SqliteStore:
     ) -> None:
         """Store packed bases of things that are linked."""
         listed, at = list(rows), self._side(job, side)
-        things = self._numbered([hub for hub, _ in listed])
-        self._many(
-            "insert or replace into base values(?,?,?)",
-            ((things[hub], at, packed) for hub, packed in listed),
-        )
+        with self.transaction():
+            things = self._numbered([hub for hub, _ in listed])
+            self._many(
+                "insert or replace into base values(?,?,?)",
+                ((things[hub], at, packed) for hub, packed in listed),
+            )
 
     def forget_bases(self, job: str, hubs: Collection[bytes]) -> None:
         """These things meet for the first time again."""
@@ -540,10 +668,12 @@ class SqliteStore:
 
     def sweep(self, job: str, side: str, number: int) -> list[str]:
         """Drop from the index what a whole pass of that number did not see; the records dropped."""
-        dropped = self._run(
-            "delete from identity where side=? and pass<>? returning record",
-            (self._side(job, side), number),
-        )
+        at = self._side(job, side)
+        with self.transaction():
+            dropped = self._run(
+                "delete from identity where side=? and pass<>? returning record",
+                (at, number),
+            ).fetchall()
         return list({record for (record,) in dropped})
 
     def relatives(
@@ -608,7 +738,7 @@ class SqliteStore:
         at: datetime,
     ) -> None:
         """Where the next pull of a feed starts."""
-        self._run(
+        self._write(
             "insert or replace into cursor values(?,?,?,?,?,?,?)",
             (_TENANT, job, side, feed, mark, spelling, at.isoformat()),
         )
@@ -623,7 +753,7 @@ class SqliteStore:
 
     def set_fact(self, job: str, side: str, name: str, value: str) -> None:
         """Remember something about a side of a job."""
-        self._run(
+        self._write(
             "insert or replace into fact values(?,?,?,?,?)",
             (_TENANT, job, side, name, value),
         )
@@ -694,7 +824,7 @@ class SqliteStore:
             (_TENANT, job, kind, subject),
         )
         if row is None:
-            made = self._run(
+            made = self._write(
                 "insert into conflict values(null,?,?,?,?,?,?,null,?)",
                 (
                     _TENANT,
@@ -709,7 +839,7 @@ class SqliteStore:
             number = made.lastrowid
         else:
             number = row[0]
-            self._run(
+            self._write(
                 "update conflict set payload=? where id=?",
                 (self.vault.seal(orjson.dumps(detail)), number),
             )
@@ -784,7 +914,7 @@ class SqliteStore:
         at: datetime,
     ) -> None:
         """Remember which side a person said is right about a field, and the hash of what was seen there."""
-        self._run(
+        self._write(
             "insert or replace into decision values(?,?,?,?,?,?,?)",
             (_TENANT, job, hub, field, winner, seen, at.isoformat()),
         )
@@ -907,13 +1037,13 @@ class SqliteStore:
                 run,
                 self.vault.seal(message.encode()),
             )
-            known = self._run(
+            known = self._write(
                 "update dead_letter set hub=?, op=?, reason=?, fields=?, change=?, run=?, payload=? "
                 "where tenant=? and job=? and side=? and record=? and closed is null",
                 (*values, _TENANT, job, side, record),
             )
             if not known.rowcount:
-                self._run(
+                self._write(
                     "insert into dead_letter(hub, op, reason, fields, change, run, payload, "
                     "tenant, job, side, record, opened) values(?,?,?,?,?,?,?,?,?,?,?,?)",
                     (*values, _TENANT, job, side, record, at.isoformat()),
@@ -1002,7 +1132,7 @@ class SqliteStore:
         said = self.vault.seal(
             orjson.dumps([s.who, s.why]), f"{s.what}/{s.name}".encode()
         )
-        self._run(
+        self._write(
             "insert or replace into standing values(?,?,?,?,?,?,?)",
             (
                 _TENANT,
@@ -1017,7 +1147,7 @@ class SqliteStore:
 
     def clear_standing(self, what: str, name: str) -> bool:
         """It is well again; whether it was not."""
-        known = self._run(
+        known = self._write(
             "delete from standing where tenant=? and what=? and name=?",
             (_TENANT, what, name),
         )
@@ -1051,13 +1181,13 @@ class SqliteStore:
     ) -> None:
         """Another user changed what was written, once for each writing: (record, field, user)."""
         for record, field, user in rows:
-            self._run(
+            self._write(
                 "insert into rival values(?,?,?,?,?,?,1,?) "
                 "on conflict(tenant, job, side, field, user, record) "
                 "do update set times=times+1, at=excluded.at",
                 (_TENANT, job, side, field, user, record, at.isoformat()),
             )
-            self._run(
+            self._write(
                 "delete from wrote where tenant=? and job=? and side=? and record=? and field=?",
                 (_TENANT, job, side, record, field),
             )
@@ -1073,7 +1203,7 @@ class SqliteStore:
 
     def remember(self, name: str, value: str) -> None:
         """Keep something about the state itself."""
-        self._run("insert or replace into meta values(?,?)", (name, value))
+        self._write("insert or replace into meta values(?,?)", (name, value))
 
     def remembered(self, name: str) -> str | None:
         """What was kept about the state itself."""
@@ -1105,7 +1235,7 @@ class SqliteStore:
 
     def set_untold(self, receiver: str, code: str, at: datetime) -> None:
         """A receiver could not be told; the first time counts."""
-        self._run(
+        self._write(
             "insert into untold values(?,?,?,?) "
             "on conflict(tenant, receiver) do update set code=excluded.code",
             (_TENANT, receiver, code, at.isoformat()),
@@ -1113,7 +1243,7 @@ class SqliteStore:
 
     def clear_untold(self, receiver: str) -> None:
         """A receiver was told."""
-        self._run(
+        self._write(
             "delete from untold where tenant=? and receiver=?", (_TENANT, receiver)
         )
 
@@ -1126,23 +1256,48 @@ class SqliteStore:
         )
         return {j: (datetime.fromisoformat(at), status) for j, at, status in rows}
 
+    def examine(self, job: str, now: datetime) -> None:
+        """Look the whole file through: once a day, after a run of the job that died, and when it is a copy.
+
+        SQLite notices damage where it treads, and a sync treads on little of the file.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
+        died = self._one(
+            "select 1 from run where tenant=? and ended is null and job=?",
+            (_TENANT, job),
+        )
+        day = f"{now.date()} {self._file}"
+        if not died and self.remembered(_EXAMINED) == day:
+            return
+        (found,) = self._one("pragma quick_check(1)")
+        if found != "ok":
+            raise self._damaged()
+        self.remember(_EXAMINED, day)
+
+    def _damaged(self) -> StoreError:
+        hint = self._remedy()
+        return StoreError("the state is damaged", where=str(self.path), hint=hint)
+
     def begin_run(self, job: str, kind: str, at: datetime) -> int:
         """A number for a run that starts now; one of the job that never ended was interrupted."""
-        self._run(
-            "update run set status='interrupted', ended=? where tenant=? and job=? and ended is null",
-            (at.isoformat(), _TENANT, job),
-        )
-        made = self._run(
-            "insert into run values(null,?,?,?,?,null,'running',null)",
-            (_TENANT, job, kind, at.isoformat()),
-        )
+        with self.transaction():
+            self._write(
+                "update run set status='interrupted', ended=? where tenant=? and job=? and ended is null",
+                (at.isoformat(), _TENANT, job),
+            )
+            made = self._write(
+                "insert into run values(null,?,?,?,?,null,'running',null)",
+                (_TENANT, job, kind, at.isoformat()),
+            )
         return int(made.lastrowid or 0)
 
     def end_run(
         self, run: int, status: str, document: Mapping[str, Any], at: datetime
     ) -> None:
         """How a run ended, as its JSON document."""
-        self._run(
+        self._write(
             "update run set ended=?, status=?, document=? where id=?",
             (at.isoformat(), status, orjson.dumps(document).decode(), run),
         )
@@ -1197,12 +1352,12 @@ class SqliteStore:
         sealed = self._sealed_text(plan, told)
         with self.transaction():
             if state == "waiting":
-                self._run(
+                self._write(
                     "update plan set state='replaced', decided=? "
                     "where tenant=? and job=? and state='waiting'",
                     (at.isoformat(), _TENANT, job),
                 )
-            self._run(
+            self._write(
                 "insert or replace into plan values(?,?,?,?,?,null,null,?,?)",
                 (
                     *(plan, _TENANT, job, at.isoformat(), state, sealed),
@@ -1254,7 +1409,7 @@ class SqliteStore:
 
     def end_plan(self, plan: str, state: PlanState, at: datetime, person: str) -> bool:
         """A plan is decided once, and what was begun is applied: whether that could be until now."""
-        done = self._run(
+        done = self._write(
             "update plan set state=?, decided=?, person=? where tenant=? and id=? "
             "and (state in ('kept', 'waiting') or (state='begun' and ?='applied'))",
             (state, at.isoformat(), person, _TENANT, plan, state),
@@ -1273,15 +1428,15 @@ class SqliteStore:
         )
         at = (*mine, *mine, keep, before.isoformat())
         with self.transaction():
-            self._run(
+            self._write(
                 f"update plan set needs=null where tenant=? and job=? and id not in ({kept})",  # noqa: S608 - a constant
                 at,
             )
-            self._run(
+            self._write(
                 f"delete from staged where tenant=? and job=? and plan not in ({kept})",  # noqa: S608 - a constant
                 at,
             )
-            self._run(
+            self._write(
                 f"delete from window where tenant=? and job=? and {_IDLE} and plan not in ({kept})",  # noqa: S608 - a constant
                 (*mine, *at),
             )
@@ -1297,19 +1452,19 @@ class SqliteStore:
             ("journal", "at", 30),
             ("conflict", "closed", 90),
         ):
-            self._run(
+            self._write(
                 f"delete from {table} where tenant=? and {ended}<?",  # noqa: S608 - a constant
                 (_TENANT, (now - timedelta(days=days)).isoformat()),
             )
-        self._run(
+        self._write(
             "delete from conflict_member where conflict not in (select id from conflict)"
         )
         for table, age in (("wrote", 1 / 24), ("rival", 30)):
-            self._run(
+            self._write(
                 f"delete from {table} where tenant=? and at<?",  # noqa: S608 - a constant
                 (_TENANT, (now - timedelta(days=age)).isoformat()),
             )
-        self._run(
+        self._write(
             "delete from run where tenant=? and ended<? "
             "and id not in (select max(id) from run group by tenant, job, kind)",
             (_TENANT, (now - timedelta(days=90)).isoformat()),
@@ -1318,8 +1473,8 @@ class SqliteStore:
     def drop_windows(self, job: str, plan: str) -> None:
         """Take away what was staged and planned under an id and is not being written."""
         at = (_TENANT, job, plan)
-        self._run("delete from staged where tenant=? and job=? and plan=?", at)
-        self._run(
+        self._write("delete from staged where tenant=? and job=? and plan=?", at)
+        self._write(
             f"delete from window where tenant=? and job=? and plan=? and {_IDLE}",  # noqa: S608 - a constant
             (*at, _TENANT, job),
         )
@@ -1328,7 +1483,7 @@ class SqliteStore:
         self, job: str, plan: str, side: str, n: int, seen: Sequence[Seen]
     ) -> None:
         """Keep what was read of a side, sealed."""
-        self._run(
+        self._write(
             "insert or replace into staged values(?,?,?,?,?,?)",
             (_TENANT, job, plan, side, n, self._sealed(plan, n, seen)),
         )
@@ -1346,14 +1501,14 @@ class SqliteStore:
                 return
             n, sealed = row
             yield _SEEN.decode(self._opened(plan, n, sealed))
-            self._run(
+            self._write(
                 "delete from staged where tenant=? and job=? and plan=? and side=? and n=?",
                 (*at, n),
             )
 
     def forget_claims(self) -> None:
         """A plan begins: no record has been given to another."""
-        self._run("delete from temp.claimed")
+        self._write("delete from temp.claimed")
 
     def claim(self, rows: Iterable[tuple[str, str, str]]) -> None:
         """Give records to those across that they were planned with: (side, record, owner)."""
@@ -1373,7 +1528,7 @@ class SqliteStore:
         self, job: str, plan: str, n: int, changes: Sequence[Change]
     ) -> None:
         """Keep a window of changes, sealed."""
-        self._run(
+        self._write(
             "insert or replace into window values(?,?,?,?,?)",
             (_TENANT, job, plan, n, self._sealed(plan, n, changes)),
         )
@@ -1396,7 +1551,7 @@ class SqliteStore:
         self, job: str, plan: str, n: int, seed: bytes, run: int = 0
     ) -> None:
         """Commit that a run is about to write a window: its changes are intents from here on."""
-        self._run(
+        self._write(
             "insert or replace into writing values(?,?,?,?,?,?)",
             (_TENANT, job, plan, n, seed, run),
         )
@@ -1428,13 +1583,13 @@ class SqliteStore:
         """A window is settled but for the changes of ``rest``, whose outcome is not known."""
         at = (_TENANT, job, plan, n)
         if rest:
-            self._run(
+            self._write(
                 "update window set payload=? where tenant=? and job=? and plan=? and n=?",
                 (self._sealed(plan, n, rest), *at),
             )
         else:
             for table in ("window", "writing"):
-                self._run(
+                self._write(
                     f"delete from {table} where tenant=? and job=? and plan=? and n=?",  # noqa: S608 - a constant
                     at,
                 )
@@ -1453,7 +1608,7 @@ class SqliteStore:
         """
         sealed = self.vault.seal(_ENCODER.encode(entries), f"journal/{run}".encode())
         hubs = b"".join({e.hub[:_PREFIX] for e in entries})
-        self._run(
+        self._write(
             "insert into journal values(null,?,?,?,?,?,?,?,?)",
             (_TENANT, job, run, at.isoformat(), *layouts, hubs, sealed),
         )

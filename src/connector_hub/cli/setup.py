@@ -118,7 +118,7 @@ def _key(home: Path, made: list[str], kept: list[str]) -> None:
     if path.exists():
         kept.append(path.name)
         return
-    if state.exists() and state.stat().st_size:
+    if state.exists():
         raise ConfigError(
             "the state hub.db is there, its key hub.key is not",
             where=str(home),

@@ -132,7 +132,7 @@ class Connections:
         if reference.startswith("file:"):
             path = self.project.folder / reference.removeprefix("file:")
             if not path.exists():
-                if state is not None and state.exists() and state.stat().st_size:
+                if state is not None and state.exists():
                     raise ConfigError(
                         f"the state {state.name} is there, its key {path.name} is not",
                         where=self.project.key_at,
@@ -145,7 +145,7 @@ class Connections:
         except ConfigError as e:
             raise ConfigError(e.message, where=where, hint=e.hint) from None
         if not _KEY.fullmatch(text):
-            there = state is not None and state.exists() and state.stat().st_size
+            there = state is not None and state.exists()
             raise ConfigError(
                 f"key {reference} is not {2 * KEY_BYTES} hexadecimal digits",
                 where=where,
@@ -290,15 +290,20 @@ class Connections:
 
     def _ledger(self, name: str) -> Ledger:
         if name not in self._ledgers:
-            self._ledgers[name] = Ledger()
+            self._ledgers[name] = Ledger(permit=self._check_fence)
         return self._ledgers[name]
+
+    def _check_fence(self) -> None:
+        """No request leaves for a run that is over."""
+        if self._store is not None:
+            self._store.check_fence()
 
     def _new_ledgers(self, max_calls: int | None) -> None:
         """A run begins: its calls are counted from here."""
         shared = Ledger(ceiling=max_calls) if max_calls is not None else None
         self._ledgers.clear()
         for name in self.project.connections:
-            self._ledgers[name] = Ledger(parent=shared) if shared else Ledger()
+            self._ledgers[name] = Ledger(parent=shared, permit=self._check_fence)
             if name in self._live:
                 self._live[name].client.ledger = self._ledgers[name]
 

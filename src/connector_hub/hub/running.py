@@ -20,6 +20,7 @@ from connector_hub.errors import (
     ConfigError,
     GuardTripped,
     HubError,
+    Locked,
     PlanStale,
     PluginError,
     StoreError,
@@ -184,26 +185,29 @@ class Running(Connections):
         with job_lock(self.state_path, name):
             if kind in _WRITING:
                 standing.refuse_paused(self.store, job)
+            self.store.examine(name, self.clock.now())
             number = self.store.begin_run(name, kind, self.clock.now())
             started = self.clock.monotonic()
             run: JobRun | None = None
-            try:
-                run = await self._run(job, number, options, progress, plan)
-                self._drop_old_plans(job.name, plan)
-                if kind in _HELD_TO_PILOTS:
-                    await self._hold_to_pilot(run)
-                yield run
-            except BaseException as e:
-                error = _as_hub_error(e)
-                receipt = self._receipt(job.name, number, run, error, started)
-                self._end(receipt)
-                with contextlib.suppress(StoreError):
-                    await self._drop_refused(error)
-                if isinstance(error, HubError):
-                    error.receipt = receipt
-                    raise error from e
-                e.receipt = receipt  # type: ignore[attr-defined]
-                raise
+            with self.store.fenced(number):
+                try:
+                    run = await self._run(job, number, options, progress, plan)
+                    self._drop_old_plans(job.name, plan)
+                    if kind in _HELD_TO_PILOTS:
+                        await self._hold_to_pilot(run)
+                    yield run
+                except BaseException as e:
+                    error = _as_hub_error(e)
+                    receipt = self._receipt(job.name, number, run, error, started)
+                    with contextlib.suppress(StoreError, Locked):
+                        await self._drop_refused(error)
+                    with contextlib.suppress(StoreError, Locked):
+                        self._end(receipt)
+                    if isinstance(error, HubError):
+                        error.receipt = receipt
+                        raise error from e
+                    e.receipt = receipt  # type: ignore[attr-defined]
+                    raise
 
     async def _run(
         self,

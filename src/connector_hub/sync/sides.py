@@ -179,7 +179,12 @@ class LiveSide:
     async def write(
         self, resource: str, writes: Sequence[Write], way: Way
     ) -> Sequence[Outcome]:
-        """Writes of one op to one resource; one outcome each, under the ids the job knows."""
+        """Writes of one op to one resource; one outcome each, under the ids the job knows.
+
+        Raises:
+            Locked: the job is another run's by now; nothing is sent.
+        """
+        self.store.check_fence()
         plain = [
             structs.replace(w, id=self.at(w.id)[1]) if self.places and w.id else w
             for w in writes
