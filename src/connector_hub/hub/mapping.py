@@ -37,7 +37,6 @@ from connector_hub.sync.suggest import (
 
 if TYPE_CHECKING:
     pass
-from connector_hub.hub.connections import plugin_errors
 from connector_hub.hub.planning import Planning
 from connector_hub.hub.running import left_out
 
@@ -155,10 +154,9 @@ class Mappings(Planning):
             at, other = j.side(name), across(name)
             live = await self.connect(at.connection)
             for resource, spoke in spokes[name].items():
-                with plugin_errors(live.connector, at.connection):
-                    some = await sample(
-                        live.connector, resource, spoke.want, records, record
-                    )
+                some = await sample(
+                    live.connector, resource, spoke.want, records, record
+                )
                 for r in some:
                     view = spoke.view(spoke.raws(r.fields, r.links))[0]
                     into = j.side(other).target(view) or j.side(other).resource
@@ -184,8 +182,7 @@ class Mappings(Planning):
             live = await self.connect(at.connection)
             want = Want(frozenset(s.end(name).info.path for s in first))
             if first:
-                with plugin_errors(live.connector, at.connection):
-                    rows = await sample(live.connector, at.resource, want, SAMPLE)
+                rows = await sample(live.connector, at.resource, want, SAMPLE)
                 sides[name] = replace(sides[name], records=rows)
         unknown = await self._unknown(j)
         return suggested(entity, sides["left"], sides["right"]), unknown

@@ -48,7 +48,7 @@ from connector_hub.sync.sides import LiveSide, Place, pages
 
 if TYPE_CHECKING:
     pass
-from connector_hub.hub.connections import ALL, Connections, home_of, plugin_errors
+from connector_hub.hub.connections import ALL, Connections, home_of
 
 TENANT = "main"
 
@@ -102,11 +102,9 @@ class Running(Connections):
         spokes = self._spokes(job, name, left_out)
         assert self._vault is not None  # noqa: S101 - _pin has opened the store
         key, identity = self._vault.derive("base"), self._vault.derive("identity")
-        with plugin_errors(live.connector, side.connection):
-            places = {
-                n: Place(live.connector.resource(n), s, s.want)
-                for n, s in spokes.items()
-            }
+        places = {
+            n: Place(live.connector.resource(n), s, s.want) for n, s in spokes.items()
+        }
         spoke = unite(spokes) if side.one_of else spokes[side.resource]
         return LiveSide(
             name=name,
@@ -166,8 +164,7 @@ class Running(Connections):
             self.project.mapping_at(side.connection, entity, resource)
             for resource in side.resources
         ]
-        with plugin_errors(live.connector, side.connection):
-            tables = await read_tables(live.connector, mappings)
+        tables = await read_tables(live.connector, mappings)
         self._tables.setdefault(side.connection, {}).update(tables)
 
     @contextlib.asynccontextmanager
@@ -257,8 +254,7 @@ class Running(Connections):
             mappings = [side.place(n).spoke.mapping for n in side.names]
             looked_up = sizes(mappings, self._tables[side.connection])
             for resource, rows in looked_up.items():
-                with plugin_errors(side.connector, side.connection):
-                    way = side.connector.resource(resource).way("list")
+                way = side.connector.resource(resource).way("list")
                 run.cost(side, way, max(rows, 1), reading=True)
         return run
 
@@ -429,7 +425,7 @@ def _as_hub_error(error: BaseException) -> BaseException:
     """The error as the hub tells it: what is not its own came out of a plugin, or is a bug."""
     if isinstance(error, HubError):
         return error
-    if isinstance(error, Exception):
+    if isinstance(error, Exception | SystemExit):
         return PluginError(
             f"an unexpected {type(error).__name__} stopped the run",
             hint="run with --debug for the traceback, and report it",

@@ -209,6 +209,8 @@ class Connector:
     """Host suffixes besides the base URL's own host that credentials may be sent to."""
     key_field: ClassVar[str | None] = None
     """The vendor's name of the field that holds the record key, unless the connection says another."""
+    call_seconds: ClassVar[float] = 900.0
+    """Seconds after which a call of this connector that has not come back is given up, its waits included."""
 
     class Config(BaseModel):
         """A connection's own keys. ``SecretStr`` fields take references only."""
