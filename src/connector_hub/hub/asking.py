@@ -320,9 +320,10 @@ class Asking(Planning):
                 )
         meant = tuple(n for n in asked if not fields or n in fields)
         now = self.clock.now()
+        hub = bytes.fromhex(str(conflict.detail["hub"]))
         with self.store.transaction():
+            self.store.forget_swings(conflict.job, [hub], meant)
             for name in meant:
-                hub = bytes.fromhex(str(conflict.detail["hub"]))
                 self.store.decide(
                     conflict.job, hub, name, winner, conflict.detail["seen"][name], now
                 )

@@ -23,6 +23,7 @@ from connector_hub.errors import (
     PlanStale,
     PluginError,
     StoreError,
+    Unaccounted,
 )
 from connector_hub.model.entity import Entity
 from connector_hub.model.job import Job, Side, SideName
@@ -302,7 +303,8 @@ class Running(Connections):
             t = run.tally
             for name, n in t.document().items():
                 setattr(receipt, name, n)
-            receipt.read = t.read if error is None else sum(t.outcomes.values())
+            whole = error is None or isinstance(error, Unaccounted)
+            receipt.read = t.read if whole else sum(t.outcomes.values())
             receiving = [run.other(s).connection for s in run.sources]
             receipt.writes = {c: t.writes[c] for c in sorted(receiving)}
             receipt.new = {

@@ -27,6 +27,7 @@ from connector_hub.model.plan import Change, Seen
 from connector_hub.model.record import Done, Write
 from connector_hub.sdk.connector import Can
 from connector_hub.sync.base import change_hash
+from connector_hub.sync.counting import balance
 from connector_hub.sync.journal import Differs, keep
 from connector_hub.sync.planner import unreadable
 from connector_hub.sync.reconcile import reconcile
@@ -80,6 +81,7 @@ async def mend(
     run.tally.writes[side.connection] += 1
     run.tally.read += 1
     run.tally.add("not_taken" if left else "updated")
+    balance(run)
     return left
 
 

@@ -206,6 +206,8 @@ class JobRun:
     """The longest time in seconds between a record being read and being overwritten unconditionally."""
     respelled: set[str] = field(default_factory=set)
     """Sides whose identity index was made under other rules: all they hold is indexed anew."""
+    thin: set[SideName] = field(default_factory=set)
+    """Sides that, read wholly, showed far fewer records than are linked: nothing follows from that."""
     held_marks: set[str] = field(default_factory=set)
     """Feeds (side/feed) that must be read again from where they were read last."""
     notes: list[str] = field(default_factory=list)
