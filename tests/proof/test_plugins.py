@@ -1,6 +1,7 @@
 """Plugins that raise, hang or answer nonsense: told by name, and nobody else is the worse for it.
 
-Three accounts, two jobs. ``good`` is between two sound plugins, ``bad`` ends at one that misbehaves. Each story ends with the plugin mended: then all agree, and nobody is there twice.
+Three accounts, two jobs: ``good`` is between two sound plugins, ``bad`` ends at one that misbehaves. Each
+story ends with the plugin mended: then all agree, and nobody is there twice.
 
 Not held, because nothing inside one process can: code that never awaits, takes all memory, or stops the loop.
 A plugin is trusted with the process it runs in (SECURITY.md).

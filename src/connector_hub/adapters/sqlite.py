@@ -18,7 +18,7 @@ import orjson
 from msgspec import msgpack
 
 from connector_hub.adapters.vault import Vault
-from connector_hub.errors import ConfigError, StoreError
+from connector_hub.errors import ConfigError, PluginError, StoreError
 from connector_hub.model.conflict import Conflict, DeadLetter, Swing
 from connector_hub.model.job import SIDES, SideName
 from connector_hub.model.journal import Entry, Page
@@ -43,7 +43,9 @@ _THING = "(select id from thing where hub=?)"
 def _packed(value: Any) -> Any:
     if value is ABSENT:
         return msgpack.Ext(_ABSENT_CODE, b"")
-    raise TypeError(f"{type(value).__name__} is not a value of a vendor's JSON")
+    raise PluginError(
+        f"a record holds a {type(value).__name__}, which no vendor's JSON can"
+    )
 
 
 def _unpacked(code: int, _: memoryview) -> Any:
