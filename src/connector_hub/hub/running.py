@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from connector_hub.adapters.locks import job_lock
 from connector_hub.adapters.transforms import transforms
-from connector_hub.diagnostics import did_you_mean
+from connector_hub.diagnostics import (
+    Diagnostic,
+    Diagnostics,
+    Outgrown,
+    did_you_mean,
+)
 from connector_hub.errors import (
     ConfigError,
     GuardTripped,
@@ -26,7 +31,7 @@ from connector_hub.errors import (
     Unaccounted,
 )
 from connector_hub.model.entity import Entity
-from connector_hub.model.job import Job, Side, SideName
+from connector_hub.model.job import Job, Policy, Side, SideName
 from connector_hub.model.known import knowing, reading
 from connector_hub.model.mapping import Mapping as Spec
 from connector_hub.model.mapping import Spoke, compile_mapping
@@ -37,13 +42,16 @@ from connector_hub.model.plan import (
 from connector_hub.model.record import Record
 from connector_hub.model.union import unite
 from connector_hub.ports import Progress
+from connector_hub.sdk.connector import Way
 from connector_hub.sync import (
     pilot,
+    schema,
     standing,
 )
 from connector_hub.sync.base import Bases
 from connector_hub.sync.identity import Identities
 from connector_hub.sync.lookups import read_tables, sizes
+from connector_hub.sync.plans import planned_writes
 from connector_hub.sync.run import JobRun, Options, Route
 from connector_hub.sync.sides import LiveSide, Place, pages
 
@@ -192,7 +200,7 @@ class Running(Connections):
                     await self._hold_to_pilot(run)
                 yield run
             except BaseException as e:
-                error = _as_hub_error(e)
+                error = await self._explained(run, _as_hub_error(e))
                 receipt = self._receipt(job.name, number, run, error, started)
                 self._end(receipt)
                 with contextlib.suppress(StoreError):
@@ -251,6 +259,7 @@ class Running(Connections):
             progress=progress,
             chance=self.chance,
         )
+        run.look = lambda: self._look_at_fields(run)
         for side in run.sides:
             mappings = [side.place(n).spoke.mapping for n in side.names]
             looked_up = sizes(mappings, self._tables[side.connection])
@@ -258,6 +267,81 @@ class Running(Connections):
                 way = side.connector.resource(resource).way("list")
                 run.cost(side, way, max(rows, 1), reading=True)
         return run
+
+    async def _explained(
+        self, run: JobRun | None, error: BaseException
+    ) -> BaseException:
+        """What is behind a vendor's word that something is set up wrongly: maybe a field it changed."""
+        if run is None or type(error) is not ConfigError:
+            return error
+        if error.where not in {s.connection for s in run.sides}:
+            return error
+        try:
+            await self._look_at_fields(run, anew=True)
+        except HubError as e:
+            return e if isinstance(e, Outgrown) else error
+        return error
+
+    async def _look_at_fields(self, run: JobRun, *, anew: bool = False) -> None:
+        """See that the vendors' fields are still what the mappings say.
+
+        They are asked for again only after some minutes, or when ``anew``.
+
+        Raises:
+            Outgrown: every field that is not; nothing was written.
+        """
+        found = Diagnostics()
+        looked: list[tuple[SideName, str, str]] = []
+        for side in run.sides:
+            for name in side.names:
+                place, now = side.place(name), self.clock.now()
+                mapping = place.spoke.mapping
+                kept = self.store.fact(run.job.name, side.name, schema.fact(name))
+                before = schema.Before.of(kept)
+                if not place.resource.describes_all:
+                    continue
+                if before.is_fresh(mapping, now) and not anew:
+                    continue
+                fields = (await side.connector.describe(name)).fields
+                for m in schema.moved(
+                    mapping,
+                    place.spoke.entity,
+                    fields,
+                    written_to(side.name, run.policies, place.spoke),
+                    before,
+                    creates=run.job.creates_at(side.name),
+                ):
+                    found.add(self._finding(run.job, side.name, name, m))
+                said = schema.remembered(mapping, fields, now)
+                looked.append((side.name, schema.fact(name), said))
+        if found:
+            raise Outgrown(found)
+        for side_name, fact, said in looked:
+            self.store.set_fact(run.job.name, side_name, fact, said)
+
+    def _finding(
+        self, job: Job, side: SideName, resource: str, m: schema.Moved
+    ) -> Diagnostic:
+        """A field that has moved, with the line of the rule that is about it."""
+        at = job.side(side).connection
+        kind = self.project.connections[at].connector
+        if m.field:
+            place = self.project.rule_at(job.entity, kind, resource, m.field)
+            place = place or self.project.place("jobs", job.name)
+        else:
+            place = self.project.place_of_rule(
+                job.entity, kind, resource, "set_on_create"
+            )
+        file, line = _split(place)
+        about = f"{m.field} ({m.path})" if m.field else m.path
+        return Diagnostic(
+            file,
+            line,
+            1 if line else 0,
+            "vendor-field",
+            f"{at}: {resource}: {about} {m.what}",
+            hint=m.hint,
+        )
 
     async def _hold_to_pilot(self, run: JobRun) -> None:
         """Hold a run to the pilot of its job, or to what another job's pilot needs of it."""
@@ -342,6 +426,8 @@ class Running(Connections):
     def _promise(self, run: JobRun) -> None:
         """Calls per connection and bucket that neither ``sync`` nor ``apply`` will exceed."""
         for side in run.sides:
+            if planned_writes(run.plan) and side.resource.describes_all:
+                run.cost(side, Way("list", 1), 1)
             name = side.connection
             spent = self._ledgers[name].calls
             again = run.rereads.get(name, Counter())
@@ -406,6 +492,22 @@ class Running(Connections):
                     continue
                 view, _ = spoke.view(spoke.raws(record.fields, record.links))
                 yield {"id": record.id, **view}
+
+
+def written_to(
+    side: SideName, policies: Mapping[str, Policy], spoke: Spoke
+) -> frozenset[str]:
+    """Fields that a job writes to a side."""
+    travel = {n for n, p in policies.items() if p.owner != side}
+    return frozenset(travel & spoke.writable)
+
+
+def _split(place: str) -> tuple[str, int]:
+    """``file:line`` or ``file:line:column`` as file and line; 0 where no line is told."""
+    file, *numbers = place.rsplit(":", 2)
+    while numbers and not numbers[0].isdigit():
+        file = f"{file}:{numbers.pop(0)}"
+    return file, int(numbers[0]) if numbers else 0
 
 
 def left_out(field: str) -> str:

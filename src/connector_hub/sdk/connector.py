@@ -105,6 +105,7 @@ class Resource:
     ``needs`` are links the vendor requires before a record may be created.
     ``clock`` says that ``edited`` can tell when fields were edited.
     ``billed`` is what a new record counts for at the vendor, in words that go on after "counts for".
+    ``describes_all`` says that ``describe`` names every field there is: one that it leaves out is gone.
     ``sets_off`` are the vendor's automations that a write may start, ``kept_still`` those that this
     connector's writes do not; people read both before they say yes to a plan.
     """
@@ -122,6 +123,7 @@ class Resource:
     billed: str = ""
     sets_off: tuple[str, ...] = ()
     kept_still: tuple[str, ...] = ()
+    describes_all: bool = False
 
     def way(self, op: str) -> Way:
         """The way for an operation; one record a call where the connector declares none."""

@@ -18,7 +18,14 @@ from connector_hub.sync.overtaken import (
     still_true,
 )
 from connector_hub.sync.planner import plan_seen, plan_windows
-from connector_hub.sync.plans import must_wait, over, prints, told, what_it_does
+from connector_hub.sync.plans import (
+    must_wait,
+    over,
+    planned_writes,
+    prints,
+    told,
+    what_it_does,
+)
 from connector_hub.sync.reading import read_index, read_sides, store_marks
 from connector_hub.sync.reconcile import reconcile
 from connector_hub.sync.run import Held, JobRun, hold
@@ -72,6 +79,8 @@ async def sync(run: JobRun) -> bool:
     if must_wait(run):
         balance(run)
         return False
+    if planned_writes(run.plan):
+        await run.look()
     for n, planned in run.store.windows(run.job.name, run.plan.id):
         changes = planned
         if run.clock.monotonic() - run.read_at.get(n, -_FRESH) > _FRESH:
@@ -194,6 +203,8 @@ async def apply(
             await read_index(run, side)
     run.marks.clear()
     run.marks.update({} if overtaken(run, needs) else marks)
+    if planned_writes(run.plan):
+        await run.look()
     begin()
     for n, planned in run.store.windows(run.job.name, run.plan.id):
         run.tally.read += len(planned)

@@ -68,6 +68,7 @@ async def mend(
         if not place.spoke.can_say(name, value):
             raise ConfigError(f"{side.connection} has nothing like that for {name}")
     await reconcile(run)
+    await run.look()
     now = await _now(run, side, letter)
     item = _item(run, side, letter, now, values)
     await write_all(run, [item], 0)

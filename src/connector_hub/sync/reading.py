@@ -286,10 +286,10 @@ def _left_behind(run: JobRun, side: LiveSide, hub: bytes, heirs: bytes) -> None:
         return
     subject = change_hash(run.key, ["conflict", MERGED, other.name, records])
     held = Held(MERGED, subject, tuple((other.name, r) for r in records), {})
-    if run.planning:
-        run.held.append(held)
-    else:
+    if not run.planning:
         hold(run, held)
+    elif held not in run.held:
+        run.held.append(held)
 
 
 def free(run: JobRun, side: LiveSide, records: Sequence[str]) -> None:

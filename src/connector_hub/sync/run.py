@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from random import Random, SystemRandom
 from typing import Any
@@ -19,6 +19,10 @@ from connector_hub.sync.sides import LiveSide
 
 def _unwatched(_phase: str, _done: int, _total: int | None) -> None:
     """Progress that nobody watches."""
+
+
+async def _unlooked() -> None:
+    """Nobody looks before the first write."""
 
 
 _SAMPLES = 3
@@ -164,6 +168,8 @@ class JobRun:
     progress: Progress = _unwatched
     chance: Random = field(default_factory=SystemRandom)
     """Where ids come from that nobody shall guess."""
+    look: Callable[[], Awaitable[None]] = _unlooked
+    """Asked before the first write: whether the vendors' fields are still what the mappings say."""
     tally: Tally = field(default_factory=Tally)
     marks: dict[str, Any] = field(default_factory=dict)
     """Where each feed was read to: {side/feed: mark}; stored when the run is through."""
