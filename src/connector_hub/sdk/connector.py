@@ -249,6 +249,8 @@ class Connector:
 
         ``feed`` is ``changed`` or ``deleted``. ``at`` is None (from the beginning: of ``changed`` that
         means a listing of every live record), a ``next`` or a ``mark`` this connector gave.
+        One row that cannot be read must not spoil its page: leave out the fields that cannot, which then have
+        no opinion; a page that raises is read again by every run, and nothing after it is ever reached.
 
         Raises:
             MarkLost: ``at`` has expired.
