@@ -220,7 +220,6 @@ ERRORS = (
     TimeoutError(),
     MemoryError(),
     asyncio.CancelledError(),
-    type("Own", (BaseException,), {})(),
 )
 
 

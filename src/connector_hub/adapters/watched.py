@@ -44,13 +44,13 @@ _KEPT = (
 def blaming(plugin: str, what: str, connection: str) -> Iterator[None]:
     """What a plugin raises besides the hub's errors is the plugin's mistake, and says so.
 
-    Its text is not told: it may quote a record or a secret. Ctrl-C goes through.
+    Its text is not told: it may quote a record or a secret. What ends a process, as Ctrl-C, goes through.
     """
     try:
         yield
-    except (HubError, asyncio.CancelledError, GeneratorExit, KeyboardInterrupt):
+    except HubError:
         raise
-    except BaseException as e:
+    except (Exception, SystemExit) as e:
         raise PluginError(
             f"plugin {plugin} raised {type(e).__name__} in {what} ({_line(e)})",
             where=connection,
