@@ -8,6 +8,7 @@
     ├─ Locked             another run holds the job             6
     ├─ Paused             operator resumes                      6
     ├─ StoreError         operator frees space, restores        8
+    ├─ Unaccounted        the hub's authors                     1
     ├─ VendorError                                              1
     │   ├─ Unavailable > RateLimited > QuotaSpent               5
     │   ├─ InDoubt        sent, no answer: look before acting
@@ -90,6 +91,10 @@ class StoreError(HubError):
     """The state cannot be read or written."""
 
     exit_code = 8
+
+
+class Unaccounted(HubError):
+    """Not every record of a run has an outcome: it cannot say what it did."""
 
 
 class VendorError(HubError):

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import orjson
 
 from connector_hub.errors import Unavailable
-from connector_hub.model.conflict import Conflict, DeadLetter
+from connector_hub.model.conflict import Conflict, DeadLetter, Swing
 from connector_hub.model.job import SideName
 from connector_hub.model.journal import Entry, Page
 from connector_hub.model.kept import KeptRow, PlanState
@@ -357,6 +357,28 @@ class Store(Protocol):
         self, job: str, hubs: Collection[bytes], fields: Collection[str] | None = None
     ) -> None:
         """What was decided has been carried out: about these fields, or about all."""
+
+    def swing(
+        self,
+        job: str,
+        run: int,
+        rows: Iterable[tuple[bytes, str, bytes]],
+        at: datetime,
+    ) -> None:
+        """Fields that a run wrote to linked things: (hub, field, hash of the value)."""
+
+    def swings(
+        self, job: str, hubs: Collection[bytes], since: datetime
+    ) -> dict[bytes, dict[str, Swing]]:
+        """What was written to these things since then, and what is held whenever it was; by field."""
+
+    def hold_swings(self, job: str, hub: bytes, fields: Iterable[str]) -> None:
+        """These fields are held from now on, until their swings are forgotten."""
+
+    def forget_swings(
+        self, job: str, hubs: Collection[bytes], fields: Collection[str] | None = None
+    ) -> None:
+        """Held fields are held no more, and their writes count from nothing: these, or all."""
 
     def conflicts(
         self, job: str | None = None, number: int | None = None

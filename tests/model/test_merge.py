@@ -158,8 +158,11 @@ def test_a_shared_field_is_filled_at_a_first_meeting_whatever_the_policy() -> No
 def test_what_a_person_decided_goes_before_every_rule(
     side: SideName, told: str
 ) -> None:
-    for policy in (Policy(), Policy("left"), Policy(both="right")):
+    for policy in (Policy(), Policy(both="right")):
         assert decide(policy, "x", "y", (A, A), decided={"a": side}) == told
+    for owner in ("left", "right"):
+        written = told if owner == side else "agreed"
+        assert decide(Policy(owner), "x", "y", (A, A), decided={"a": side}) == written
     assert decide(Policy(), "x", "x", (A, A), decided={"a": side}) == "agreed"
 
 

@@ -19,8 +19,8 @@ import orjson
 from msgspec import msgpack
 
 from connector_hub.adapters.vault import Vault
-from connector_hub.errors import ConfigError, Locked, StoreError
-from connector_hub.model.conflict import Conflict, DeadLetter
+from connector_hub.errors import ConfigError, Locked, PluginError, StoreError
+from connector_hub.model.conflict import Conflict, DeadLetter, Swing
 from connector_hub.model.job import SIDES, SideName
 from connector_hub.model.journal import Entry, Page
 from connector_hub.model.kept import KeptRow, PlanState
@@ -44,7 +44,9 @@ _THING = "(select id from thing where hub=?)"
 def _packed(value: Any) -> Any:
     if value is ABSENT:
         return msgpack.Ext(_ABSENT_CODE, b"")
-    raise TypeError(f"{type(value).__name__} is not a value of a vendor's JSON")
+    raise PluginError(
+        f"a record holds a {type(value).__name__}, which no vendor's JSON can"
+    )
 
 
 def _unpacked(code: int, _: memoryview) -> Any:
@@ -957,6 +959,68 @@ class SqliteStore:
             ),
         )
 
+    def swing(
+        self,
+        job: str,
+        run: int,
+        rows: Iterable[tuple[bytes, str, bytes]],
+        at: datetime,
+    ) -> None:
+        """Fields that a run wrote to linked things: (hub, field, hash of the value)."""
+        when = at.isoformat()
+        self._many(
+            "insert or replace into swing values(?,?,?,?,?,?,?,0)",
+            (
+                (_TENANT, job, hub, field, run, value, when)
+                for hub, field, value in rows
+            ),
+        )
+
+    def swings(
+        self, job: str, hubs: Collection[bytes], since: datetime
+    ) -> dict[bytes, dict[str, Swing]]:
+        """What was written to these things since then, and what is held whenever it was; by field."""
+        found: dict[bytes, dict[str, Swing]] = {}
+        if self._one("select 1 from swing limit 1") is None:
+            return found
+        for hub, field, value, held in self._in(
+            "select hub, field, value, held from swing where tenant=? and job=? and (held or at>=?) "
+            "and hub in ({}) order by run",
+            (_TENANT, job, since.isoformat()),
+            hubs,
+        ):
+            fields = found.setdefault(hub, {})
+            known = fields.get(field, Swing())
+            fields[field] = Swing((*known.values, value), known.held or bool(held))
+        return found
+
+    def hold_swings(self, job: str, hub: bytes, fields: Iterable[str]) -> None:
+        """These fields are held from now on, until their swings are forgotten."""
+        self._many(
+            "update swing set held=1 where tenant=? and job=? and hub=? and field=?",
+            ((_TENANT, job, hub, field) for field in fields),
+        )
+
+    def forget_swings(
+        self, job: str, hubs: Collection[bytes], fields: Collection[str] | None = None
+    ) -> None:
+        """Held fields are held no more, and their writes count from nothing: these, or all."""
+        if self._one("select 1 from swing where held limit 1") is None:
+            return
+        rows = self._in(
+            "select distinct hub, field from swing where tenant=? and job=? and held and hub in ({})",
+            (_TENANT, job),
+            hubs,
+        )
+        self._many(
+            "delete from swing where tenant=? and job=? and hub=? and field=?",
+            [
+                (_TENANT, job, hub, field)
+                for hub, field in rows
+                if fields is None or field in fields
+            ],
+        )
+
     def _any_open(self, table: str, job: str) -> bool:
         """Whether it is worth asking about single records."""
         query = (
@@ -1464,6 +1528,10 @@ class SqliteStore:
                 f"delete from {table} where tenant=? and at<?",  # noqa: S608 - a constant
                 (_TENANT, (now - timedelta(days=age)).isoformat()),
             )
+        self._write(
+            "delete from swing where tenant=? and at<? and not held",
+            (_TENANT, (now - timedelta(hours=1)).isoformat()),
+        )
         self._write(
             "delete from run where tenant=? and ended<? "
             "and id not in (select max(id) from run group by tenant, job, kind)",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import re
@@ -21,12 +20,12 @@ from connector_hub.adapters.plugins import Plugins
 from connector_hub.adapters.secrets import SecretsAdapter
 from connector_hub.adapters.sqlite import SqliteStore
 from connector_hub.adapters.vault import KEY_BYTES, Vault, new_key
+from connector_hub.adapters.watched import Watched, blaming
 from connector_hub.diagnostics import did_you_mean
 from connector_hub.errors import (
     AuthError,
     ConfigError,
     GuardTripped,
-    HubError,
     PluginError,
     StoreError,
 )
@@ -218,8 +217,7 @@ class Connections:
         if secrets is None:
             self._used[name] = self._credentials(name)
         try:
-            with plugin_errors(connector, name):
-                account = await connector.check()
+            account = await connector.check()
         except BaseException as e:
             await client.aclose()
             if isinstance(e, AuthError) and secrets is None:
@@ -283,10 +281,10 @@ class Connections:
             chance=self.chance,
         )
         key = kind.key_field if wanted.key_field == "default" else wanted.key_field
-        with plugin_errors(kind, name):
+        with blaming(kind.name, "its making", name):
             connector = kind(wanted.config, client, clock=self.clock, key_field=key)
-        client.attach(connector)
-        return connector, client
+            client.attach(connector)
+            return Watched(connector, name), client
 
     def _ledger(self, name: str) -> Ledger:
         if name not in self._ledgers:
@@ -344,8 +342,7 @@ class Connections:
     async def describe(self, connection: str, resource: str) -> Resource:
         """A resource with its fields, live from the vendor."""
         live = await self.connect(connection)
-        with plugin_errors(live.connector, connection):
-            return await live.connector.describe(resource)
+        return await live.connector.describe(resource)
 
     async def prepare(self, connection: str, *, make: bool) -> list[str]:
         """The record-key fields a connection still lacks; made when ``make`` is set."""
@@ -359,8 +356,7 @@ class Connections:
         } or {r.name for r in live.connector.resources if Can.CREATE in r.can}
         lines = []
         for resource in sorted(used):
-            with plugin_errors(live.connector, connection):
-                line = await live.connector.prepare(resource, make=make)
+            line = await live.connector.prepare(resource, make=make)
             if line:
                 lines.append(line)
         return lines
@@ -373,19 +369,6 @@ def silent(phase: str, done: int, total: int | None) -> None:
 def home_of(live: Live) -> str:
     """The account as links know it: connector and the vendor's own account id."""
     return f"{live.connector.name}:{live.account.id}"
-
-
-@contextlib.contextmanager
-def plugin_errors(connector: Any, connection: str) -> Any:
-    """What a plugin raises besides the hub's errors is the plugin's mistake, and says so."""
-    try:
-        yield
-    except (HubError, asyncio.CancelledError):
-        raise
-    except Exception as e:
-        raise PluginError(
-            f"plugin {connector.name} raised {type(e).__name__}", where=connection
-        ) from e
 
 
 def write_key(path: Path) -> None:

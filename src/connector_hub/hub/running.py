@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from connector_hub.adapters.locks import job_lock
 from connector_hub.adapters.transforms import transforms
-from connector_hub.diagnostics import did_you_mean
+from connector_hub.diagnostics import (
+    Diagnostic,
+    Diagnostics,
+    Outgrown,
+    did_you_mean,
+)
 from connector_hub.errors import (
     ConfigError,
     GuardTripped,
@@ -24,9 +29,10 @@ from connector_hub.errors import (
     PlanStale,
     PluginError,
     StoreError,
+    Unaccounted,
 )
 from connector_hub.model.entity import Entity
-from connector_hub.model.job import SIDES, Job, Side, SideName
+from connector_hub.model.job import SIDES, Job, Policy, Side, SideName
 from connector_hub.model.known import knowing, reading
 from connector_hub.model.mapping import Mapping as Spec
 from connector_hub.model.mapping import Spoke, compile_mapping
@@ -37,19 +43,22 @@ from connector_hub.model.plan import (
 from connector_hub.model.record import Record
 from connector_hub.model.union import unite
 from connector_hub.ports import Progress
+from connector_hub.sdk.connector import Way
 from connector_hub.sync import (
     pilot,
+    schema,
     standing,
 )
 from connector_hub.sync.base import Bases
 from connector_hub.sync.identity import Identities
 from connector_hub.sync.lookups import read_tables, sizes
+from connector_hub.sync.plans import planned_writes
 from connector_hub.sync.run import JobRun, Options, Route
 from connector_hub.sync.sides import LiveSide, Place, pages
 
 if TYPE_CHECKING:
     pass
-from connector_hub.hub.connections import ALL, Connections, home_of, plugin_errors
+from connector_hub.hub.connections import ALL, Connections, home_of
 
 TENANT = "main"
 
@@ -103,11 +112,9 @@ class Running(Connections):
         spokes = self._spokes(job, name, left_out)
         assert self._vault is not None  # noqa: S101 - _pin has opened the store
         key, identity = self._vault.derive("base"), self._vault.derive("identity")
-        with plugin_errors(live.connector, side.connection):
-            places = {
-                n: Place(live.connector.resource(n), s, s.want)
-                for n, s in spokes.items()
-            }
+        places = {
+            n: Place(live.connector.resource(n), s, s.want) for n, s in spokes.items()
+        }
         spoke = unite(spokes) if side.one_of else spokes[side.resource]
         return LiveSide(
             name=name,
@@ -167,8 +174,7 @@ class Running(Connections):
             self.project.mapping_at(side.connection, entity, resource)
             for resource in side.resources
         ]
-        with plugin_errors(live.connector, side.connection):
-            tables = await read_tables(live.connector, mappings)
+        tables = await read_tables(live.connector, mappings)
         self._tables.setdefault(side.connection, {}).update(tables)
 
     @contextlib.asynccontextmanager
@@ -197,7 +203,7 @@ class Running(Connections):
                         await self._hold_to_pilot(run)
                     yield run
                 except BaseException as e:
-                    error = _as_hub_error(e)
+                    error = await self._explained(run, _as_hub_error(e))
                     receipt = self._receipt(job.name, number, run, error, started)
                     with contextlib.suppress(StoreError, Locked):
                         await self._drop_refused(error)
@@ -258,12 +264,12 @@ class Running(Connections):
             chance=self.chance,
             neighbours={s: self._neighbours(job, s) for s in SIDES},
         )
+        run.look = lambda: self._look_at_fields(run)
         for side in run.sides:
             mappings = [side.place(n).spoke.mapping for n in side.names]
             looked_up = sizes(mappings, self._tables[side.connection])
             for resource, rows in looked_up.items():
-                with plugin_errors(side.connector, side.connection):
-                    way = side.connector.resource(resource).way("list")
+                way = side.connector.resource(resource).way("list")
                 run.cost(side, way, max(rows, 1), reading=True)
         return run
 
@@ -280,6 +286,81 @@ class Running(Connections):
             and other.side(s).connection == at.connection
             and other.side(s).resources == at.resources
         ]
+
+    async def _explained(
+        self, run: JobRun | None, error: BaseException
+    ) -> BaseException:
+        """What is behind a vendor's word that something is set up wrongly: maybe a field it changed."""
+        if run is None or type(error) is not ConfigError:
+            return error
+        if error.where not in {s.connection for s in run.sides}:
+            return error
+        try:
+            await self._look_at_fields(run, anew=True)
+        except HubError as e:
+            return e if isinstance(e, Outgrown) else error
+        return error
+
+    async def _look_at_fields(self, run: JobRun, *, anew: bool = False) -> None:
+        """See that the vendors' fields are still what the mappings say.
+
+        They are asked for again only after some minutes, or when ``anew``.
+
+        Raises:
+            Outgrown: every field that is not; nothing was written.
+        """
+        found = Diagnostics()
+        looked: list[tuple[SideName, str, str]] = []
+        for side in run.sides:
+            for name in side.names:
+                place, now = side.place(name), self.clock.now()
+                mapping = place.spoke.mapping
+                kept = self.store.fact(run.job.name, side.name, schema.fact(name))
+                before = schema.Before.of(kept)
+                if not place.resource.describes_all:
+                    continue
+                if before.is_fresh(mapping, now) and not anew:
+                    continue
+                fields = (await side.connector.describe(name)).fields
+                for m in schema.moved(
+                    mapping,
+                    place.spoke.entity,
+                    fields,
+                    written_to(side.name, run.policies, place.spoke),
+                    before,
+                    creates=run.job.creates_at(side.name),
+                ):
+                    found.add(self._finding(run.job, side.name, name, m))
+                said = schema.remembered(mapping, fields, now)
+                looked.append((side.name, schema.fact(name), said))
+        if found:
+            raise Outgrown(found)
+        for side_name, fact, said in looked:
+            self.store.set_fact(run.job.name, side_name, fact, said)
+
+    def _finding(
+        self, job: Job, side: SideName, resource: str, m: schema.Moved
+    ) -> Diagnostic:
+        """A field that has moved, with the line of the rule that is about it."""
+        at = job.side(side).connection
+        kind = self.project.connections[at].connector
+        if m.field:
+            place = self.project.rule_at(job.entity, kind, resource, m.field)
+            place = place or self.project.place("jobs", job.name)
+        else:
+            place = self.project.place_of_rule(
+                job.entity, kind, resource, "set_on_create"
+            )
+        file, line = _split(place)
+        about = f"{m.field} ({m.path})" if m.field else m.path
+        return Diagnostic(
+            file,
+            line,
+            1 if line else 0,
+            "vendor-field",
+            f"{at}: {resource}: {about} {m.what}",
+            hint=m.hint,
+        )
 
     async def _hold_to_pilot(self, run: JobRun) -> None:
         """Hold a run to the pilot of its job, or to what another job's pilot needs of it."""
@@ -325,7 +406,8 @@ class Running(Connections):
             t = run.tally
             for name, n in t.document().items():
                 setattr(receipt, name, n)
-            receipt.read = t.read if error is None else sum(t.outcomes.values())
+            whole = error is None or isinstance(error, Unaccounted)
+            receipt.read = t.read if whole else sum(t.outcomes.values())
             receiving = [run.other(s).connection for s in run.sources]
             receipt.writes = {c: t.writes[c] for c in sorted(receiving)}
             receipt.new = {
@@ -363,6 +445,8 @@ class Running(Connections):
     def _promise(self, run: JobRun) -> None:
         """Calls per connection and bucket that neither ``sync`` nor ``apply`` will exceed."""
         for side in run.sides:
+            if planned_writes(run.plan) and side.resource.describes_all:
+                run.cost(side, Way("list", 1), 1)
             name = side.connection
             spent = self._ledgers[name].calls
             again = run.rereads.get(name, Counter())
@@ -429,6 +513,22 @@ class Running(Connections):
                 yield {"id": record.id, **view}
 
 
+def written_to(
+    side: SideName, policies: Mapping[str, Policy], spoke: Spoke
+) -> frozenset[str]:
+    """Fields that a job writes to a side."""
+    travel = {n for n, p in policies.items() if p.owner != side}
+    return frozenset(travel & spoke.writable)
+
+
+def _split(place: str) -> tuple[str, int]:
+    """``file:line`` or ``file:line:column`` as file and line; 0 where no line is told."""
+    file, *numbers = place.rsplit(":", 2)
+    while numbers and not numbers[0].isdigit():
+        file = f"{file}:{numbers.pop(0)}"
+    return file, int(numbers[0]) if numbers else 0
+
+
 def left_out(field: str) -> str:
     """What people are told of a link field that no job carries."""
     return f"field {field} is left out: no job syncs what it links to"
@@ -448,7 +548,7 @@ def _as_hub_error(error: BaseException) -> BaseException:
     """The error as the hub tells it: what is not its own came out of a plugin, or is a bug."""
     if isinstance(error, HubError):
         return error
-    if isinstance(error, Exception):
+    if isinstance(error, Exception | SystemExit):
         return PluginError(
             f"an unexpected {type(error).__name__} stopped the run",
             hint="run with --debug for the traceback, and report it",

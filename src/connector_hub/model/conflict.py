@@ -45,6 +45,19 @@ class Conflict:
         """The fields that it is about; none where it is about whole records."""
         return str(self.detail["fields"]).split(",") if self.kind == FIELDS else []
 
+    @property
+    def fights(self) -> list[str]:
+        """Those of its fields that were written to and fro: something on each side sets them back."""
+        return [n for n in str(self.detail.get("fights", "")).split(",") if n]
+
+
+@dataclass(frozen=True, slots=True)
+class Swing:
+    """A field's writes a moment ago, as hashes of the values; ``held`` until a person decides."""
+
+    values: tuple[bytes, ...] = ()
+    held: bool = False
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:

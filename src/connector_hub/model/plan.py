@@ -84,6 +84,8 @@ class Change(Struct, array_like=True, gc=False):
     """The job looks after neither record after this."""
     images: tuple[Raws, Raws] | None = None
     """What a left and a right record held before the run that is undone: absent what stays as it is."""
+    fights: tuple[str, ...] = ()
+    """Those it asks about because they were written to and fro."""
 
     @property
     def op(self) -> Op | None:
@@ -184,6 +186,8 @@ class Plan:
     automations: list[dict[str, Any]] = field(default_factory=list)
     undoes: int = 0
     """The run that it undoes; 0 for a plan of what is to do."""
+    notes: list[str] = field(default_factory=list)
+    """What people should know about the reading it was made from."""
 
     def count(self, kind: str) -> int:
         """How many records of a kind: create, update, delete, clear, unchanged, conflicts, kept ..."""
@@ -233,6 +237,7 @@ class Plan:
             "seconds": round(self.seconds, 1),
             "billed": self.billed,
             "automations": self.automations,
+            **({"notes": self.notes} if self.notes else {}),
             **(more if self.undoes else {}),
         }
 
@@ -289,6 +294,8 @@ class Receipt:
             found["plan"] = self.plan
         if self.exposed is not None:
             found["exposed"] = round(self.exposed, 1)
+        if self.notes:
+            found["notes"] = list(self.notes)
         if self.error is not None:
             found["error"] = self.error
         return found

@@ -107,6 +107,7 @@ class Resource:
     ``needs`` are links the vendor requires before a record may be created.
     ``clock`` says that ``edited`` can tell when fields were edited.
     ``billed`` is what a new record counts for at the vendor, in words that go on after "counts for".
+    ``describes_all`` says that ``describe`` names every field there is: one that it leaves out is gone.
     ``sets_off`` are the vendor's automations that a write may start, ``kept_still`` those that this
     connector's writes do not; people read both before they say yes to a plan.
     """
@@ -125,6 +126,7 @@ class Resource:
     billed: str = ""
     sets_off: tuple[str, ...] = ()
     kept_still: tuple[str, ...] = ()
+    describes_all: bool = False
 
     def way(self, op: str) -> Way:
         """The way for an operation; one record a call where the connector declares none."""
@@ -212,6 +214,8 @@ class Connector:
     """Host suffixes besides the base URL's own host that credentials may be sent to."""
     key_field: ClassVar[str | None] = None
     """The vendor's name of the field that holds the record key, unless the connection says another."""
+    call_seconds: ClassVar[float] = 900.0
+    """Seconds after which a call of this connector that has not come back is given up, its waits included."""
 
     class Config(BaseModel):
         """A connection's own keys. ``SecretStr`` fields take references only."""
@@ -248,6 +252,8 @@ class Connector:
 
         ``feed`` is ``changed`` or ``deleted``. ``at`` is None (from the beginning: of ``changed`` that
         means a listing of every live record), a ``next`` or a ``mark`` this connector gave.
+        One row that cannot be read must not spoil its page: leave out the fields that cannot, which then have
+        no opinion; a page that raises is read again by every run, and nothing after it is ever reached.
 
         Raises:
             MarkLost: ``at`` has expired.

@@ -12,7 +12,7 @@ The hashes of fields are fast ones (XXH3), hence they are encrypted, bound to jo
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -21,6 +21,7 @@ import orjson
 from msgspec import Struct
 from xxhash import xxh3_64_digest
 
+from connector_hub.errors import PluginError
 from connector_hub.model.mapping import ABSENT, Raws, Spoke
 from connector_hub.ports import Sealer, Store
 
@@ -63,9 +64,30 @@ class Bases:
         self._bound = f"base\0{self.job}\0{self.side}\0".encode()
 
     def record_hash(self, raws: Raws) -> bytes:
-        """A keyed hash over all mapped values; a blank is a blank, however it is spelled."""
+        """A keyed hash over all mapped values; a blank is a blank, however it is spelled.
+
+        Raises:
+            PluginError: a value is none that JSON has.
+        """
         plain = [None if r is ABSENT or r == "" else r for r in raws]
-        return blake2b(orjson.dumps(plain), key=self.key, digest_size=_RECORD).digest()
+        try:
+            text = orjson.dumps(plain)
+        except TypeError:
+            raise self._unheard_of(plain) from None
+        return blake2b(text, key=self.key, digest_size=_RECORD).digest()
+
+    def _unheard_of(self, plain: Sequence[Any]) -> PluginError:
+        """Which fields hold what no vendor's JSON can: their connector made it."""
+        found = []
+        for name, value in zip(self.spoke.kept, plain, strict=True):
+            try:
+                orjson.dumps(value)
+            except TypeError:
+                found.append(name)
+        return PluginError(
+            f"a value of {', '.join(found)} is of a kind that JSON does not have",
+            where=f"job {self.job}, {self.side}",
+        )
 
     def unchanged(self, packed: bytes | None, raws: Raws) -> bool:
         """Whether the vendor moved nothing since this row was written, under the same rules."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from connector_hub.model.conflict import Swing
 from connector_hub.model.job import across
 from connector_hub.model.link import Kin, Match, alike, match
 from connector_hub.model.plan import Seen, Wait
@@ -39,6 +40,10 @@ class Subject(Struct, eq=False, gc=False):
     """Fields outside their conditions."""
     waits: tuple[Wait, ...] = ()
     rejects: tuple[str, ...] = ()
+    swings: Mapping[str, Swing] = {}
+    """What was written to its fields a moment ago."""
+    fights: tuple[str, ...] = ()
+    """Fields that are written to and fro."""
 
 
 def view_subjects(run: JobRun, side: LiveSide, subjects: Sequence[Subject]) -> None:

@@ -27,6 +27,7 @@ from connector_hub.model.plan import Change, Seen
 from connector_hub.model.record import Done, Write
 from connector_hub.sdk.connector import Can
 from connector_hub.sync.base import change_hash
+from connector_hub.sync.counting import balance
 from connector_hub.sync.journal import Differs, keep
 from connector_hub.sync.planner import unreadable
 from connector_hub.sync.reconcile import reconcile
@@ -67,6 +68,7 @@ async def mend(
         if not place.spoke.can_say(name, value):
             raise ConfigError(f"{side.connection} has nothing like that for {name}")
     await reconcile(run)
+    await run.look()
     now = await _now(run, side, letter)
     item = _item(run, side, letter, now, values)
     await write_all(run, [item], 0)
@@ -80,6 +82,7 @@ async def mend(
     run.tally.writes[side.connection] += 1
     run.tally.read += 1
     run.tally.add("not_taken" if left else "updated")
+    balance(run)
     return left
 
 

@@ -19,7 +19,7 @@ from connector_hub.model.mapping import blank
 from connector_hub.model.merge import Merged
 from connector_hub.model.plan import Change, Seen, Wait
 from connector_hub.model.record import EMPTY, Gone
-from connector_hub.sync import pilot, rivals
+from connector_hub.sync import breaker, pilot, rivals
 from connector_hub.sync.archiving import plan_archives, told_as_deleted
 from connector_hub.sync.base import change_hash
 from connector_hub.sync.linking import (
@@ -67,7 +67,10 @@ async def plan_windows(run: JobRun) -> int:
             n = keep_window(run, n, await plan_seen(run, side, buffer), at)
     if run.job.deletes_follow and not run.options.inbox_only:
         for side in run.sources:
-            n = await _plan_deletes(run, side, n)
+            if side.name in run.thin and run.options.allow_deletes is None:
+                run.held_marks.add(f"{side.name}/deleted")
+            else:
+                n = await _plan_deletes(run, side, n)
     return n
 
 
@@ -155,6 +158,7 @@ async def plan_seen(run: JobRun, side: LiveSide, seen: Sequence[Seen]) -> list[C
     subjects = _decide(run, side, subjects, kin)
     await _read_counterparts(run, side, subjects)
     decided = decisions(run, side, subjects)
+    breaker.look_up(run, subjects)
     for hub, told in (await by_time(run, contested(run, side, subjects))).items():
         decided[hub] = told | decided.get(hub, {})
     changes = []
@@ -499,6 +503,8 @@ def _update(
     else:
         reason = "linked by identity" if s.base is None else "changed at the source"
         made = _made(run, side, "update", s, fields, reason, merged)
+    if s.fights and not leaves:
+        made = structs.replace(made, fights=s.fights)
     return structs.replace(made, leaves=True) if leaves else made
 
 
@@ -530,10 +536,16 @@ def _suppress(run: JobRun, changes: list[Change]) -> list[Change]:
         elif len(left_out) == len(change.writes()):
             run.tally.add("dead_letters")
             if change.asks and not run.planning:
-                hold(run, asked(run, change))
+                ask(run, change)
         else:
             kept.append(without(change, left_out))
     return kept
+
+
+def ask(run: JobRun, c: Change) -> None:
+    """Open the conflict about a pair's fields; what is fought over stays held until a person decides."""
+    hold(run, asked(run, c))
+    run.store.hold_swings(run.job.name, c.hub, c.fights)
 
 
 def asked(run: JobRun, c: Change) -> Held:
@@ -541,6 +553,8 @@ def asked(run: JobRun, c: Change) -> Held:
     pair: list[Member] = [(name, x.id) for name in SIDES if (x := c.seen(name))]
     subject = change_hash(run.key, ["conflict", FIELDS, c.hub.hex()])
     detail: dict[str, Any] = {"hub": c.hub.hex(), "fields": ",".join(c.asks)}
+    if c.fights:
+        detail["fights"] = ",".join(c.fights)
     if c.left is not None and c.right is not None:
         detail["seen"] = held(run, c.left, c.right, c.asks)
     return Held(FIELDS, subject, tuple(pair), detail)

@@ -25,6 +25,10 @@ HEIR_ACROSS = "heir across"
 """Why a record waits whose counterpart is such a one, where only its own side travels."""
 FIRST = "first"
 """The fact whether a side was empty when the job first read it."""
+_THIN = 0.5
+"""The share of the linked records below which a whole pass is not believed to be whole."""
+_HANDFUL = 10
+"""Fewer linked records than this may well be gone all at once."""
 
 
 async def read_sides(run: JobRun) -> None:
@@ -82,7 +86,7 @@ async def _read(run: JobRun, side: LiveSide, *, staged: bool, n: int = 0) -> Non
     except MarkLost:
         _lose_mark(run, side)
         return await _read(run, side, staged=staged, n=n)
-    if mark is None and whole:
+    if mark is None and whole and not _is_thin(run, side, count):
         free(run, side, run.store.sweep(run.job.name, side.name, run.number))
         if run.store.fact(run.job.name, side.name, FIRST) is None:
             word = "filled" if count else "empty"
@@ -111,6 +115,31 @@ async def _read_again(run: JobRun, side: LiveSide, part: Portion) -> None:
     part.gone += gone.values()
     missing = [(side.name, r) for r in moved if r not in here and r not in gone]
     run.look_again(missing, "not read")
+
+
+def _is_thin(run: JobRun, side: LiveSide, count: int) -> bool:
+    """Whether a whole pass showed far fewer records than are linked: told, and nothing is concluded from it.
+
+    A lost permission or a filter at the vendor looks like that. Where nothing came the mark stays, too: what
+    was edited meanwhile is still to be read.
+    """
+    linked = side.linked()
+    if count >= linked * _THIN:
+        return False
+    came = f"only {count:,} records" if count else "no record"
+    told = (
+        f"{side.connection}: all was read, and {came} came where {linked:,} are linked"
+    )
+    if linked < _HANDFUL:
+        run.note(told)
+        return False
+    run.thin.add(side.name)
+    if not count:
+        run.held_marks.add(f"{side.name}/changed")
+    run.note(
+        f"{told}; nothing is taken as deleted from that: see what the hub's user may read there"
+    )
+    return True
 
 
 def _mark(run: JobRun, side: LiveSide) -> str | None:
@@ -286,10 +315,10 @@ def _left_behind(run: JobRun, side: LiveSide, hub: bytes, heirs: bytes) -> None:
         return
     subject = change_hash(run.key, ["conflict", MERGED, other.name, records])
     held = Held(MERGED, subject, tuple((other.name, r) for r in records), {})
-    if run.planning:
-        run.held.append(held)
-    else:
+    if not run.planning:
         hold(run, held)
+    elif held not in run.held:
+        run.held.append(held)
 
 
 def free(run: JobRun, side: LiveSide, records: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random, SystemRandom
 from typing import Any
@@ -19,6 +19,10 @@ from connector_hub.sync.sides import LiveSide
 
 def _unwatched(_phase: str, _done: int, _total: int | None) -> None:
     """Progress that nobody watches."""
+
+
+async def _unlooked() -> None:
+    """Nobody looks before the first write."""
 
 
 _SAMPLES = 3
@@ -164,6 +168,8 @@ class JobRun:
     progress: Progress = _unwatched
     chance: Random = field(default_factory=SystemRandom)
     """Where ids come from that nobody shall guess."""
+    look: Callable[[], Awaitable[None]] = _unlooked
+    """Asked before the first write: whether the vendors' fields are still what the mappings say."""
     tally: Tally = field(default_factory=Tally)
     marks: dict[str, Any] = field(default_factory=dict)
     """Where each feed was read to: {side/feed: mark}; stored when the run is through."""
@@ -206,6 +212,8 @@ class JobRun:
     """The longest time in seconds between a record being read and being overwritten unconditionally."""
     respelled: set[str] = field(default_factory=set)
     """Sides whose identity index was made under other rules: all they hold is indexed anew."""
+    thin: set[SideName] = field(default_factory=set)
+    """Sides that, read wholly, showed far fewer records than are linked: nothing follows from that."""
     held_marks: set[str] = field(default_factory=set)
     """Feeds (side/feed) that must be read again from where they were read last."""
     notes: list[str] = field(default_factory=list)

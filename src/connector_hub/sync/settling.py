@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct, structs
@@ -22,10 +22,10 @@ from connector_hub.model.job import SIDES, SideName, across
 from connector_hub.model.mapping import Raws
 from connector_hub.model.plan import OUTCOMES, Change, Seen
 from connector_hub.model.record import Done, Outcome
-from connector_hub.sync import rivals
+from connector_hub.sync import breaker, rivals
 from connector_hub.sync.base import Base, change_hash
 from connector_hub.sync.journal import Differs, keep
-from connector_hub.sync.planner import asked, part, refused, wait_for_links
+from connector_hub.sync.planner import ask, part, refused, wait_for_links
 from connector_hub.sync.reading import free, index
 from connector_hub.sync.run import Held, JobRun, Member, hold
 from connector_hub.sync.sides import LiveSide
@@ -77,6 +77,7 @@ def settle(run: JobRun, changes: Iterable[Change], items: Sequence[Item]) -> Non
             for n, x in s.taken.items()
         ],
     )
+    breaker.remember(run, _written(updated))
     if run.job.leaving == "unlink":
         for s in linked:
             if s.change.leaves:
@@ -84,6 +85,16 @@ def settle(run: JobRun, changes: Iterable[Change], items: Sequence[Item]) -> Non
     keep(run, items, _differing(settling))
     for outcome, n in Counter(_gravest(s) for s in settling).items():
         run.tally.add(outcome, n if outcome else 0)
+
+
+def _written(
+    settling: Iterable[_Settling],
+) -> Iterator[tuple[bytes, Mapping[str, Any]]]:
+    """The values that were written and confirmed, by hub id."""
+    for s in settling:
+        for i in s.items:
+            if i.side.name in s.taken:
+                yield s.change.hub, i.wanted
 
 
 def _differing(settling: Iterable[_Settling]) -> dict[int, Differs]:
@@ -317,12 +328,14 @@ def _decided(
             kept = (MERGED, FIELDS) if asks else (MERGED,)
             others = store.close_conflicts(job, side.name, records, now, kept=kept)
             run.look_again(others, "twin resolved")
-    store.forget_decisions(job, [s.change.hub for s in settling if not s.change.asks])
+    agreed = [s.change.hub for s in settling if not s.change.asks]
+    store.forget_decisions(job, agreed)
+    store.forget_swings(job, agreed)
     for s in settling:
         if s.change.asks:
             done = {*s.change.to_left, *s.change.to_right, *s.change.agreed}
             store.forget_decisions(job, [s.change.hub], done)
-            hold(run, asked(run, s.change))
+            ask(run, s.change)
 
 
 def _cured(

@@ -37,8 +37,11 @@ from connector_hub.ports import Store
 from connector_hub.sdk.connector import Account, Connector, Resource, Way
 from connector_hub.sync.base import Bases
 from connector_hub.sync.identity import Identities
+from connector_hub.sync.paging import Pull
 
 T = TypeVar("T")
+PENDING_SECONDS = 6 * 3600.0
+"""How long a vendor may work on writes that it has taken before the run gives up waiting."""
 PORTION = 1000
 """Records that are looked up and staged together while a feed is read."""
 
@@ -190,10 +193,26 @@ class LiveSide:
             for w in writes
         ]
         found = await self.connector.write(resource, plain, way=way)
-        while isinstance(found, Pending):
-            await self.connector.clock.sleep(found.again_in)
-            found = await self.connector.outcomes(resource, plain, found.ticket)
+        if isinstance(found, Pending):
+            found = await self._awaited(resource, plain, found)
         return [self._told(resource, o) for o in found] if self.places else found
+
+    async def _awaited(
+        self, resource: str, writes: Sequence[Write], told: Sequence[Outcome] | Pending
+    ) -> Sequence[Outcome]:
+        """What becomes of writes that a vendor has taken and works on."""
+        clock = self.connector.clock
+        until = clock.monotonic() + PENDING_SECONDS
+        while isinstance(told, Pending):
+            if clock.monotonic() >= until:
+                raise PluginError(
+                    f"{len(writes):,} writes are pending for {PENDING_SECONDS:,.0f} s",
+                    where=self.connection,
+                    hint="run again later: what became of them is looked up first",
+                )
+            await clock.sleep(told.again_in)
+            told = await self.connector.outcomes(resource, writes, told.ticket)
+        return told
 
     def _told(self, resource: str, outcome: Outcome) -> Outcome:
         if isinstance(outcome, Done):
@@ -231,23 +250,18 @@ async def pages(side: LiveSide, feed: str, at: str | None) -> AsyncIterator[Page
     """A whole pull, the next page being fetched while the last is worked on.
 
     Raises:
-        PluginError: the vendor's pages run in a circle.
+        PluginError: the vendor's pages do not end.
     """
     ahead = asyncio.ensure_future(side.read(feed, at))
-    asked = {at}
+    pull = Pull(side.resource.name, side.connection, at)
     try:
         while True:
             page = await ahead
-            if page.next is not None:
-                if page.next in asked:
-                    raise PluginError(
-                        f"the pages of {side.resource.name} run in a circle",
-                        where=side.connection,
-                    )
-                asked.add(page.next)
-                ahead = asyncio.ensure_future(side.read(feed, page.next))
+            following = pull.follow(page)
+            if following is not None:
+                ahead = asyncio.ensure_future(side.read(feed, following))
             yield page
-            if page.next is None:
+            if following is None:
                 return
     finally:
         if not ahead.done():

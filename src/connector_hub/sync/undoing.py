@@ -24,6 +24,7 @@ from connector_hub.sync.jobs import finish, guard
 from connector_hub.sync.journal import layout
 from connector_hub.sync.overtaken import moved_since
 from connector_hub.sync.planner import keep_window
+from connector_hub.sync.plans import planned_writes
 from connector_hub.sync.reconcile import reconcile
 from connector_hub.sync.run import JobRun
 from connector_hub.sync.sides import LiveSide, fetch, is_strangers
@@ -119,6 +120,8 @@ async def apply_undo(
     run.plan.counts = dict(document["needs"]["counts"])
     guard(run)
     await reconcile(run)
+    if planned_writes(run.plan):
+        await run.look()
     begin()
     for n, planned in run.store.windows(run.job.name, run.plan.id):
         asked = [c for c in planned if c.writes()]

@@ -230,7 +230,7 @@ async def _write_batch(run: JobRun, items: Sequence[Item], way: Way) -> None:
 
 
 async def _send(run: JobRun, items: Sequence[Item], way: Way) -> Sequence[Outcome]:
-    """One call. A refusal of the whole call is narrowed down to the rows it is about."""
+    """One call. One that is refused whole is narrowed down to the rows it is refused for."""
     side = items[0].side
     writes = [i.write for i in items]
     try:
@@ -239,17 +239,28 @@ async def _send(run: JobRun, items: Sequence[Item], way: Way) -> Sequence[Outcom
     except InDoubt as e:
         return [e] * len(items)
     except (Rejected, Exists, Missing, Stale) as e:
-        if len(items) == 1:
-            return [e]
-        half = len(items) // 2
-        first = await _send(run, items[:half], way)
-        return [*first, *await _send(run, items[half:], way)]
+        return [e] if len(items) == 1 else await _narrow(run, items, way)
     if len(found) != len(items):
         raise PluginError(
             f"{side.connector.name}.write answered {len(found)} outcomes for {len(items)} writes",
             where=side.connection,
         )
     return found
+
+
+async def _narrow(run: JobRun, items: Sequence[Item], way: Way) -> Sequence[Outcome]:
+    """Rows of which at least one is refused: halved until it stands alone.
+
+    Where nothing of the first half was refused it is in the second, which is not sent whole: so one of n rows
+    is found in at most 2 log2 n calls, and the others are written on the way.
+    """
+    if len(items) == 1:
+        return await _send(run, items, way)
+    half = len(items) // 2
+    first = await _send(run, items[:half], way)
+    found = any(isinstance(o, Rejected | Exists | Missing | Stale) for o in first)
+    rest = _send if found else _narrow
+    return [*first, *await rest(run, items[half:], way)]
 
 
 def _expose(run: JobRun, write: Write, way: Way) -> None:

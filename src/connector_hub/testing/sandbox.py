@@ -172,6 +172,19 @@ class Sandbox:
         mine = (self, self.clock, self._router)
         return deepcopy(state, {id(x): x for x in mine})
 
+    def alter(self, resource: str, field: str, change: dict[str, Any]) -> None:
+        """Change a field's definition as an administrator would.
+
+        Args:
+            resource: the vendor's own word.
+            field: its name.
+            change: what shall be otherwise: ``gone``, ``type``, ``read_only``, ``required``, ``options``.
+
+        Raises:
+            KeyError: there is no such resource or field.
+        """
+        raise NotImplementedError
+
     async def missing(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The answer to a path the vendor does not have."""
         await answer({"message": "not found"}, 404)(scope, receive, send)
@@ -238,6 +251,9 @@ class Sandbox:
             Route(
                 f"{_ADMIN}records/{{resource}}", self._records, methods=["GET", "POST"]
             ),
+            Route(
+                f"{_ADMIN}fields/{{resource}}/{{field}}", self._field, methods=["POST"]
+            ),
             Route(f"{_ADMIN}faults", self._faults, methods=["POST"]),
             Route(f"{_ADMIN}clock", self._clock, methods=["POST"]),
             Route(f"{_ADMIN}reset", self._reset, methods=["POST"]),
@@ -261,6 +277,15 @@ class Sandbox:
             )
         except ValueError as e:
             return answer({"error": str(e)}, 400)
+
+    async def _field(self, request: Request) -> Response:
+        at = request.path_params
+        try:
+            change = orjson.loads(await request.body())
+            self.alter(at["resource"], at["field"], change)
+        except KeyError as e:
+            return answer({"error": f"there is no {e.args[0]}"}, 404)
+        return answer(change)
 
     async def _faults(self, request: Request) -> Response:
         body = orjson.loads(await request.body() or b"{}")

@@ -114,6 +114,7 @@ class HubSpot(Connector):
                 clock=True,
                 billed=_BILLED.get(name, ""),
                 sets_off=("workflows that enrol on these changes",),
+                describes_all=True,
             )
             for name, links in (("contacts", ("companies",)), ("companies", ()))
         ),

@@ -287,6 +287,19 @@ class HubSpotSandbox(Sandbox):
         """The token's variable."""
         return {"HUBSPOT_TOKEN": self.access_token}
 
+    def alter(self, resource: str, field: str, change: dict[str, Any]) -> None:
+        """Archive a property, its values with it, or change its definition. None is ever required."""
+        objects = self._objects[resource]
+        known = objects.properties[field]
+        if change.get("gone"):
+            del objects.properties[field]
+            for row in objects.rows.values():
+                row.properties = {n: v for n, v in row.properties.items() if n != field}
+            return
+        known.type = change.get("type", known.type)
+        known.read_only = change.get("read_only", known.read_only)
+        known.options = tuple(change.get("options", known.options))
+
     def live(self, resource: str) -> list[dict[str, Any]]:
         """Records with every property that has a value, and their associations."""
         objects = self._objects[resource]

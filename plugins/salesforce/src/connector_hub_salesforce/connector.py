@@ -118,6 +118,7 @@ class Salesforce(Connector):
                 billed="data storage, 2 kB each",
                 sets_off=("flows", "Apex triggers"),
                 kept_still=_ASSIGNED.get(name, ()),
+                describes_all=True,
             )
             for name in ("Contact", "Account", "Lead")
         ),

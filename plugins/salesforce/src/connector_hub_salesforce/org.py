@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -226,6 +227,25 @@ class Org:
                 found = self.hidden.pop(row["Field"].lower(), None)
                 if found is not None:
                     self.add_field(*found)
+
+    def alter_field(self, kind: Kind, name: str, change: Mapping[str, Any]) -> None:
+        """A field as an administrator has changed it, or hidden it from the integration's user."""
+        known = kind.fields[name]
+        if change.get("gone"):
+            kind.remove(known)
+            return
+        read_only = change.get("read_only", not known.updateable)
+        kind.add(
+            replace(
+                known,
+                type=change.get("type", known.type),
+                createable=not read_only,
+                updateable=not read_only,
+                nillable=not change.get("required", not known.nillable),
+                options=tuple(change.get("options", known.options)),
+                restricted=known.restricted or "options" in change,
+            )
+        )
 
     def add_field(self, kind: Kind, f: Field) -> None:
         """A custom field that everyone sees, empty in every record."""

@@ -183,6 +183,10 @@ class SalesforceSandbox(Sandbox):
         """The secret's variable."""
         return {"SALESFORCE_CLIENT_SECRET": CLIENT_SECRET}
 
+    def alter(self, resource: str, field: str, change: dict[str, Any]) -> None:
+        """Change a field in Setup; one that is hidden by field-level security is ``gone``, too."""
+        self.org.alter_field(self.org.kinds[resource], field, change)
+
     def live(self, resource: str) -> list[dict[str, Any]]:
         """Live records with every field of the object."""
         kind = self.org.kinds[resource]

@@ -42,6 +42,11 @@ create index conflict_record on conflict_member(side, record);
 create table decision(tenant int, job text, hub blob, field text, winner text not null, seen text not null, at text not null,
   primary key(tenant, job, hub, field)) without rowid;
 
+-- What was written to fields of linked things a moment ago: a keyed hash of each value. What is held stays.
+create table swing(tenant int, job text, hub blob, field text, run int, value blob not null, at text not null, held int not null default 0,
+  primary key(tenant, job, hub, field, run)) without rowid;
+create index swing_at on swing(tenant, at) where not held;
+
 create table dead_letter(id integer primary key autoincrement, tenant int, job text, side text, record text, hub blob, op text, reason text, fields text,
   change blob, run int, opened text, closed text, payload blob);
 create unique index dead_letter_open on dead_letter(tenant, job, side, record) where closed is null;
