@@ -114,17 +114,22 @@ class WindowLimiter:
                 bucket.concurrent = limit.amount
 
     @asynccontextmanager
-    async def slot(self, bucket: str, cost: int = 1) -> AsyncIterator[None]:
+    async def slot(
+        self, bucket: str, cost: int = 1, *, until: float = float("inf")
+    ) -> AsyncIterator[None]:
         """Wait for room; the slot counts from the end of the block.
+
+        Args:
+            bucket: what is counted; one without limits is free until the vendor asks to wait.
+            cost: how much of its windows the call takes.
+            until: when waiting at the vendor's word ends, in monotonic seconds.
 
         Raises:
             QuotaSpent: only the reserve of the day's quota is left.
+            RateLimited: the vendor asks for more time than there is.
         """
-        b = self._buckets.get(bucket)
-        if b is None:
-            yield
-            return
-        await self._enter(bucket, b, cost)
+        b = self._buckets.setdefault(bucket, _Bucket())
+        await self._enter(bucket, b, cost, until)
         try:
             yield
         finally:
@@ -135,7 +140,7 @@ class WindowLimiter:
                 b.logged += cost
             self._wake(b)
 
-    async def _enter(self, name: str, b: _Bucket, cost: int) -> None:
+    async def _enter(self, name: str, b: _Bucket, cost: int, until: float) -> None:
         self._check_quota(name, b)
         ticket: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         b.waiting.append(ticket)
@@ -143,7 +148,7 @@ class WindowLimiter:
             while True:
                 if b.waiting[0] is ticket:
                     wait = b.room(self._clock.monotonic(), cost)
-                    self._check_patience(name, b)
+                    self._check_patience(name, b, until)
                     if wait <= 0:
                         break
                     await self._pause(ticket, wait)
@@ -160,9 +165,9 @@ class WindowLimiter:
         b.forget(self._clock.monotonic())
         self._wake(b)
 
-    def _check_patience(self, name: str, b: _Bucket) -> None:
+    def _check_patience(self, name: str, b: _Bucket, until: float) -> None:
         held = b.held_until - self._clock.monotonic()
-        if held > PATIENCE:
+        if held > PATIENCE or (held > 0 and b.held_until > until):
             raise RateLimited(
                 f"the vendor asks to wait {held:,.0f} s (bucket {name!r})",
                 wait=held,
@@ -216,15 +221,16 @@ class WindowLimiter:
 
     def throttled(self, bucket: str, wait: float | None) -> None:
         """The vendor refused a call: hold the bucket back, and have fewer requests in flight."""
-        b = self._buckets.get(bucket)
-        if b is None:
-            return
-        now = self._clock.monotonic()
-        b.held_until = max(
-            b.held_until, now + (_THROTTLE_WAIT if wait is None else wait)
-        )
+        self.hold(bucket, _THROTTLE_WAIT if wait is None else wait)
+        b, now = self._buckets[bucket], self._clock.monotonic()
         b.narrowed = max(1.0, (b.width(now) or max(b.requests, 2)) / 2)
         b.recovered = now
+
+    def hold(self, bucket: str, wait: float | None) -> None:
+        """No call of a bucket leaves for so many seconds; None holds nothing."""
+        if wait is not None:
+            b = self._buckets.setdefault(bucket, _Bucket())
+            b.held_until = max(b.held_until, self._clock.monotonic() + wait)
 
     def left(self) -> dict[str, float]:
         """What the vendor said is left, per bucket."""

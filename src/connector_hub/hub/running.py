@@ -116,6 +116,7 @@ class Running(Connections):
             resource=places[side.resource].resource,
             spoke=spoke,
             want=spoke.want,
+            gate=live.client.refuse_while_down,
             bases=Bases(self.store, job.name, name, spoke, key, self._vault),
             identities=Identities(
                 spoke.entity.identity, spoke, identity, len(job.match)
@@ -193,12 +194,15 @@ class Running(Connections):
                 if kind in _HELD_TO_PILOTS:
                     await self._hold_to_pilot(run)
                 yield run
+                with contextlib.suppress(StoreError):
+                    self._remember_circuits(job, well=True)
             except BaseException as e:
                 error = _as_hub_error(e)
                 receipt = self._receipt(job.name, number, run, error, started)
                 self._end(receipt)
                 with contextlib.suppress(StoreError):
                     await self._drop_refused(error)
+                    self._remember_circuits(job, well=False)
                 if isinstance(error, HubError):
                     error.receipt = receipt
                     raise error from e
