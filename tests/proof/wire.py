@@ -71,6 +71,10 @@ def says(status: int = 200, body: bytes | str = b"{}", **headers: str) -> Behavi
     return behave
 
 
+well = says()
+"""An empty object."""
+
+
 async def does(talk: Talk) -> None:
     """What the vendor does when nothing is wrong."""
     await talk.say(await talk.do())
@@ -105,7 +109,9 @@ async def does_and_says_half(talk: Talk) -> None:
 async def does_and_says_nonsense(talk: Talk) -> None:
     """Carried out, and then a proxy's page comes in place of the answer."""
     await talk.do()
-    await talk.say(*answer(200, "<html>please sign in</html>", content_type="text/html"))
+    await talk.say(
+        *answer(200, "<html>please sign in</html>", content_type="text/html")
+    )
 
 
 def drips(head: bytes, body: bytes, *, pause: float = 0.02) -> Behaviour:
@@ -165,11 +171,12 @@ class Wire:
     """
 
     app: Any = None
-    otherwise: Behaviour = says()
+    otherwise: Behaviour = well
     unread: bool = False
     seen: list[Asked] = field(default_factory=list)
     url: str = ""
     _rules: list[_Rule] = field(default_factory=list)
+    _met: list[Behaviour] = field(default_factory=list)
     _server: asyncio.Server | None = None
     _inner: httpx.AsyncClient | None = None
     _talks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -185,6 +192,10 @@ class Wire:
         """Requests with ``route`` in them meet that, ``after`` so many were let through."""
         self._rules.append(_Rule(route, behaviour, times, after))
         return self
+
+    def met(self, behaviour: Behaviour) -> int:
+        """How many requests met a behaviour."""
+        return self._met.count(behaviour)
 
     def fair(self) -> None:
         """Nothing is wrong any more."""
@@ -247,6 +258,7 @@ class Wire:
                 continue
             if rule.times is not None:
                 rule.times -= 1
+            self._met.append(rule.behaviour)
             return rule.behaviour
         return self.otherwise if self._inner is None else does
 
@@ -257,9 +269,7 @@ class Wire:
             asked.method,
             asked.path,
             content=asked.body,
-            headers={
-                k: v for k, v in asked.headers.items() if k != "content-length"
-            },
+            headers={k: v for k, v in asked.headers.items() if k != "content-length"},
         )
         kept = {
             k.replace("-", "_"): v

@@ -23,7 +23,7 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 import orjson
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
-from tenacity.stop import stop_after_attempt, stop_any
+from tenacity.stop import stop_after_attempt, stop_base
 
 from connector_hub.adapters.breaker import Breaker
 from connector_hub.adapters.limiter import PATIENCE, WindowLimiter
@@ -67,6 +67,8 @@ LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _REPEATABLE = {"GET", "HEAD"}
 _REDIRECT = range(300, 400)
 _HASTE = 429
+_PACKED = zlib.MAX_WBITS | 32
+"""Gzip or zlib, as its head says."""
 _JSON = {"Content-Type": "application/json"}
 
 _STATUSES: Mapping[int, Kind] = {
@@ -175,6 +177,16 @@ class _Deadline:
         if self._end is None:
             return self._seconds
         return self._end - self._clock.monotonic()
+
+
+class _OutOfTime(stop_base):
+    """Stops a call whose next attempt would begin after its deadline."""
+
+    def __init__(self, deadline: _Deadline) -> None:
+        self._deadline = deadline
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        return retry_state.upcoming_sleep >= self._deadline.left()
 
 
 class _Garbage(Exception):
@@ -366,10 +378,7 @@ class HttpClient:
         self._breaker.begin()
         end = deadline or _Deadline(self._clock, self._call_seconds)
         retrying = AsyncRetrying(
-            stop=stop_any(
-                stop_after_attempt(ATTEMPTS),
-                lambda state: state.upcoming_sleep >= end.left(),
-            ),
+            stop=stop_after_attempt(ATTEMPTS) | _OutOfTime(end),
             retry=retry_if_exception(self._may_retry),
             wait=self._wait,
             sleep=self._clock.sleep,
@@ -567,13 +576,18 @@ class HttpClient:
             raise _Garbage(
                 f"the answer has an encoding nobody asked for ({packed[:20]})"
             )
-        unpack = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        unpack = zlib.decompressobj(_PACKED)
         out = bytearray()
         try:
             async for chunk in response.aiter_raw():
-                out += unpack.decompress(chunk, self._cap + 1 - len(out))
-                if len(out) > self._cap:
-                    raise self._too_large()
+                rest = chunk
+                while rest:
+                    if unpack.eof:  # another member follows (RFC 1952, 2.2)
+                        unpack = zlib.decompressobj(_PACKED)
+                    out += unpack.decompress(rest, self._cap + 1 - len(out))
+                    if len(out) > self._cap:
+                        raise self._too_large()
+                    rest = unpack.unused_data
         except zlib.error:
             raise _Garbage("the answer cannot be unpacked") from None
         if not unpack.eof:
@@ -581,6 +595,9 @@ class HttpClient:
         return bytes(out)
 
     async def _plain(self, response: httpx.Response) -> bytes:
+        told = response.headers.get("content-length", "")
+        if told.isdigit() and int(told[:20]) > self._cap:
+            raise self._too_large()
         parts: list[bytes] = []
         size = 0
         async for chunk in response.aiter_raw():
@@ -910,7 +927,7 @@ def _is_header(text: str) -> bool:
 
 
 def _life(seconds: Any) -> float:
-    """How long a token is used whose vendor says that it lives so many seconds; for ever where it does not."""
+    """How long a token is used that lives so many seconds; for ever where the vendor gives no number."""
     try:
         life = float(seconds)
     except (TypeError, ValueError):
