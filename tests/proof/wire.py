@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Self
 
 import httpx
@@ -178,7 +179,6 @@ class Wire:
     _rules: list[_Rule] = field(default_factory=list)
     _met: list[Behaviour] = field(default_factory=list)
     _server: asyncio.Server | None = None
-    _inner: httpx.AsyncClient | None = None
     _talks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def when(
@@ -208,11 +208,6 @@ class Wire:
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-        if self.app is not None:
-            wire = httpx.ASGITransport(app=self.app)
-            self._inner = httpx.AsyncClient(  # noqa: TID251 - it is the vendor's side
-                transport=wire, base_url=self.url
-            )
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -222,8 +217,6 @@ class Wire:
             talk.cancel()
         await asyncio.gather(*self._talks, return_exceptions=True)
         await self._server.wait_closed()
-        if self._inner is not None:
-            await self._inner.aclose()
 
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -247,7 +240,8 @@ class Wire:
                 return
             asked = await _read(reader)
             self.seen.append(asked)
-            await self._behaviour(asked)(Talk(asked, writer, lambda: self._do(asked)))
+            do = partial(self._do, asked)
+            await self._behaviour(asked)(Talk(asked, writer, do))
 
     def _behaviour(self, asked: Asked) -> Behaviour:
         for rule in self._rules:
@@ -260,23 +254,25 @@ class Wire:
                 rule.times -= 1
             self._met.append(rule.behaviour)
             return rule.behaviour
-        return self.otherwise if self._inner is None else does
+        return self.otherwise if self.app is None else does
 
     async def _do(self, asked: Asked) -> bytes:
-        if self._inner is None:
+        if self.app is None:
             return b"".join(answer())
-        found = await self._inner.request(
+        request = httpx.Request(
             asked.method,
-            asked.path,
+            self.url + asked.path,
             content=asked.body,
             headers={k: v for k, v in asked.headers.items() if k != "content-length"},
         )
+        found = await httpx.ASGITransport(self.app).handle_async_request(request)
+        body = await found.aread()
         kept = {
             k.replace("-", "_"): v
             for k, v in found.headers.items()
             if k not in {"content-length", "content-encoding", "transfer-encoding"}
         }
-        return b"".join(answer(found.status_code, found.content, **kept))
+        return b"".join(answer(found.status_code, body, **kept))
 
 
 _NOTHING = Asked("", "", {}, b"")

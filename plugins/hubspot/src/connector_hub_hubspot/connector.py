@@ -730,7 +730,7 @@ def _following(
 ) -> dict[str, Any] | None:
     """Where a search goes on: behind the last row, never at an offset.
 
-    Rows that are edited leave their place and move to the end: at an offset, those behind them would be passed over.
+    Rows that are edited move to the end: at an offset, those that were behind them would be passed over.
     """
     if not rows or not more:
         if place["op"] == "EQ":
