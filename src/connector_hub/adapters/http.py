@@ -920,7 +920,6 @@ def _fields(auth: Auth) -> tuple[str, ...]:
     return ()
 
 
-def retry_after(answer: Answer) -> float | None:
 def _is_header(text: str) -> bool:
     """Whether a header can carry it."""
     return text.isascii() and text.isprintable()
@@ -935,14 +934,6 @@ def _life(seconds: Any) -> float:
     if not life > 0:
         return float("inf")
     return life - min(_TOKEN_EARLY, life / 2)
-
-
-def _wait(state: RetryCallState) -> float:
-    """Full jitter, but never before the time the vendor named."""
-    e = state.outcome.exception() if state.outcome else None
-    named = e.wait if isinstance(e, _Sorted) else None
-    jitter = random.uniform(0, min(_BACKOFF_CAP, 0.5 * 2**state.attempt_number))  # noqa: S311
-    return jitter if named is None else named + jitter / 10
 
 
 def retry_after(answer: Answer, now: datetime | None = None) -> float | None:
