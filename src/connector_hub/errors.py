@@ -11,6 +11,7 @@
     ├─ Unaccounted        the hub's authors                     1
     ├─ VendorError                                              1
     │   ├─ Unavailable > RateLimited > QuotaSpent               5
+    │   │             > CircuitOpen     failing: nothing is sent
     │   ├─ InDoubt        sent, no answer: look before acting
     │   ├─ Stale          the record's version moved
     │   ├─ Exists         the vendor already holds such a record
@@ -124,6 +125,19 @@ class RateLimited(Unavailable):
 
 class QuotaSpent(RateLimited):
     """The vendor's quota or the run's own ceiling of calls is spent."""
+
+
+class CircuitOpen(Unavailable):
+    """The vendor fails too often: nothing is sent to it for a while.
+
+    ``wait`` is how many seconds that is.
+    """
+
+    def __init__(
+        self, message: str = "", *, wait: float, where: str = "", hint: str = ""
+    ) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.wait = wait
 
 
 class InDoubt(VendorError):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 import orjson
 
-from connector_hub.errors import Unavailable
+from connector_hub.errors import InDoubt, Unavailable, VendorError
 from connector_hub.model.conflict import Conflict, DeadLetter, Swing
 from connector_hub.model.job import SideName
 from connector_hub.model.journal import Entry, Page
@@ -20,41 +21,91 @@ from connector_hub.model.notice import Fact
 from connector_hub.model.plan import Change, Seen
 from connector_hub.model.standing import Rival, Standing
 
+_EMPTY = {202, 204, 205}
+"""Statuses whose answers have nothing to say (RFC 9110, 15.3)."""
+_BOM = b"\xef\xbb\xbf"
+
 
 class Body(dict[str, Any]):
     """A decoded answer. A name that is not in it is the vendor's mistake, not the plugin's."""
 
+    repeatable = True
+
     def __missing__(self, name: str) -> Any:
-        raise Unavailable(
+        raise _useless(
             f"the answer has no {name!r}",
             hint="the vendor answers otherwise than documented; run again later",
+            repeatable=self.repeatable,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A vendor's reply, read completely. ``headers`` has lower-case names."""
+    """A vendor's reply, read completely. ``headers`` has lower-case names.
+
+    ``repeatable`` is whether the request may be sent again: what became of one that may not is in doubt
+    when its answer is of no use.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    repeatable: bool = True
+    _decoded: list[Any] = field(default_factory=list, repr=False, compare=False)
 
     def json(self) -> Any:
-        """The decoded body, None when it is empty.
+        """The decoded body; None when it is empty and may be.
 
         Raises:
-            Unavailable: the body is not JSON (a proxy's page, half an answer).
+            Unavailable: the body is not JSON (a proxy's page, half an answer), or not there.
+            InDoubt: the same of a request that may not be repeated.
         """
+        if not self._decoded:
+            self._decoded.append(self._decode())
+        return self._decoded[0]
+
+    def _decode(self) -> Any:
         if not self.body:
+            if 200 <= self.status < 300 and self.status not in _EMPTY:  # noqa: PLR2004 - success
+                raise _useless(
+                    f"the answer (status {self.status}) is empty",
+                    hint="the vendor answers otherwise than documented; run again later",
+                    repeatable=self.repeatable,
+                )
             return None
         try:
-            found = orjson.loads(self.body)
-            return Body(found) if found.__class__ is dict else found
-        except orjson.JSONDecodeError as e:
-            raise Unavailable(
+            found = orjson.loads(self.body.removeprefix(_BOM))
+        except orjson.JSONDecodeError:
+            raise _useless(
                 f"the answer (status {self.status}) is not JSON",
                 hint="a proxy or login page may stand between the hub and the vendor",
-            ) from e
+                repeatable=self.repeatable,
+            ) from None
+        if found.__class__ is not dict:
+            return found
+        body = Body(found)
+        body.repeatable = self.repeatable
+        return body
+
+    def date(self) -> datetime | None:
+        """When the vendor answered, by its own clock; None where it does not say."""
+        return http_date(self.headers.get("date", ""))
+
+
+def _useless(message: str, *, hint: str, repeatable: bool) -> VendorError:
+    """An answer that says nothing: of a write, nobody knows what became of it."""
+    if repeatable:
+        return Unavailable(message, hint=hint)
+    return InDoubt(message, hint=hint)
+
+
+def http_date(text: str) -> datetime | None:
+    """An instant in any of the forms that HTTP has (RFC 9110, 5.6.7); None where it is none."""
+    try:
+        found = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 class Clock(Protocol):
@@ -90,16 +141,18 @@ class Http(Protocol):
         cost: int = 1,
         repeatable: bool | None = None,
         ok: tuple[int, ...] = (),
+        want_json: bool = False,
     ) -> Answer:
         """Send one request and return the answer, whatever path it took.
 
         ``path`` is relative to the connection's base URL, or an absolute URL of an allowed origin.
         ``repeatable`` says that sending twice does no harm (default: GET and HEAD).
         ``ok`` names statuses >= 300 that the caller wants to see rather than have raised.
+        ``want_json`` says that an answer of another kind, a proxy's page for one, is none.
 
         Raises:
-            Unavailable, RateLimited, QuotaSpent, InDoubt, AuthError, Rejected, Missing, Exists,
-            Stale, ConfigError: as sorted by the connector's ``fault``.
+            Unavailable, RateLimited, QuotaSpent, CircuitOpen, InDoubt, AuthError, Rejected, Missing,
+            Exists, Stale, ConfigError: as sorted by the connector's ``fault``.
         """
 
     async def get(self, path: str, **options: Any) -> Any:

@@ -163,7 +163,7 @@ async def test_calls_of_old_are_forgotten():
     for _ in range(50):
         await http.get("/x")
         await clock.advance(1)
-    assert len(http._firsts) <= 11
+    assert len(http._breaker._firsts) <= 11
 
 
 @respx.mock

@@ -102,7 +102,6 @@ async def test_an_edit_is_in_the_changed_feed_and_only_it(connector, sandbox):
 async def test_more_rows_of_one_stamp_than_a_search_gives_are_all_read(
     connector, sandbox, monkeypatch
 ):
-    monkeypatch.setattr("connector_hub_hubspot.connector._SEARCH_CAP", 60)
     monkeypatch.setattr("connector_hub_hubspot.connector._SEARCH", 20)
     monkeypatch.setattr("connector_hub_hubspot.sandbox._SEARCHES", 10_000)
     found, _ = await everything(connector, at='{"ms": 1704096000000}')

@@ -12,9 +12,9 @@ import logging
 import ssl
 import sys
 import zlib
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from functools import cache
 from random import Random, SystemRandom
 from typing import Any, NoReturn
@@ -23,8 +23,9 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 import orjson
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
-from tenacity.stop import stop_after_attempt, stop_after_delay
+from tenacity.stop import stop_after_attempt, stop_base
 
+from connector_hub.adapters.breaker import Breaker
 from connector_hub.adapters.limiter import PATIENCE, WindowLimiter
 from connector_hub.errors import (
     AuthError,
@@ -39,8 +40,9 @@ from connector_hub.errors import (
     Rejected,
     Stale,
     Unavailable,
+    VendorError,
 )
-from connector_hub.ports import Answer, Clock, Secrets
+from connector_hub.ports import Answer, Clock, Secrets, http_date
 from connector_hub.sdk.auth import (
     ApiKey,
     Auth,
@@ -60,13 +62,13 @@ ATTEMPT_SECONDS = 60.0
 CALL_SECONDS = 180.0
 _BACKOFF_CAP = 30.0
 _LONGEST_WAIT = 3600.0
-_RETRY_SHARE = 0.2
-_RETRY_LEAST = 3
-_RETRY_WINDOW = 10.0
 _TOKEN_EARLY = 120.0
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _REPEATABLE = {"GET", "HEAD"}
 _REDIRECT = range(300, 400)
+_HASTE = 429
+_PACKED = zlib.MAX_WBITS | 32
+"""Gzip or zlib, as its head says."""
 _JSON = {"Content-Type": "application/json"}
 
 _STATUSES: Mapping[int, Kind] = {
@@ -139,15 +141,59 @@ class Ledger:
 
 
 class _Sorted(Exception):
-    """An attempt failed; ``again`` says whether another may be made, ``wait`` when at the earliest."""
+    """An attempt failed; ``again`` says whether another may be made, ``wait`` when at the earliest.
+
+    ``free``: the vendor itself asked for another one, later; it does not count as one too many.
+    """
 
     def __init__(
-        self, error: HubError, *, again: bool, wait: float | None = None
+        self,
+        error: HubError,
+        *,
+        again: bool,
+        wait: float | None = None,
+        free: bool = False,
     ) -> None:
         super().__init__()
         self.error = error
         self.again = again
         self.wait = wait
+        self.free = free
+
+
+class _Deadline:
+    """When a call is given up, in the clock's monotonic seconds.
+
+    Waiting for room in the vendor's windows is nobody's failure: its time runs from when it is first let in.
+    """
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._end: float | None = None
+        self.asked = clock.monotonic() + seconds
+        """The same from when it was asked for: the vendor itself makes us wait no longer than that."""
+
+    def begin(self) -> None:
+        """The call is let in."""
+        if self._end is None:
+            self._end = self._clock.monotonic() + self._seconds
+
+    def left(self) -> float:
+        """Seconds that are left."""
+        if self._end is None:
+            return self._seconds
+        return self._end - self._clock.monotonic()
+
+
+class _OutOfTime(stop_base):
+    """Stops a call whose next attempt would begin after its deadline."""
+
+    def __init__(self, deadline: _Deadline) -> None:
+        self._deadline = deadline
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        return retry_state.upcoming_sleep >= self._deadline.left()
 
 
 class _Garbage(Exception):
@@ -188,9 +234,12 @@ class HttpClient:
         secrets: where references lead.
         clock: for waits and windows.
         ledger: counts requests; may be replaced between runs.
+        breaker: what the connection's calls have met; shared by all its clients.
         transport: in place of the network, for tests.
         cap: the most decoded bytes an answer may have.
         chance: the jitter of retries.
+        attempt_seconds: how long one request may take, from the first byte sent to the last one read.
+        call_seconds: how long all attempts and the waiting between them may take.
     """
 
     def __init__(
@@ -202,9 +251,12 @@ class HttpClient:
         secrets: Secrets,
         clock: Clock,
         ledger: Ledger,
+        breaker: Breaker | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         cap: int = CAP,
         chance: Random | None = None,
+        attempt_seconds: float = ATTEMPT_SECONDS,
+        call_seconds: float = CALL_SECONDS,
     ) -> None:
         self.ledger = ledger
         self._kind = kind
@@ -212,8 +264,11 @@ class HttpClient:
         self._where = connection
         self._secrets = secrets
         self._clock = clock
+        self._breaker = breaker or Breaker(connection, clock)
         self._cap = cap
         self._chance = chance or SystemRandom()
+        self._attempt_seconds = attempt_seconds
+        self._call_seconds = call_seconds
         self._base = self._checked_base(
             getattr(config, "base_url", None) or kind.base_url
         )
@@ -223,8 +278,6 @@ class HttpClient:
         self._header: dict[str, str] | None = None
         self._dies = float("inf")
         self._minting = asyncio.Lock()
-        self._firsts: deque[float] = deque()
-        self._retries: deque[float] = deque()
         self._client = httpx.AsyncClient(  # noqa: TID251
             transport=transport,
             verify=_tls(),
@@ -246,6 +299,14 @@ class HttpClient:
     def connection(self) -> str:
         """The connection's name, for messages."""
         return self._where
+
+    def refuse_while_down(self) -> None:
+        """Stop what would only wait for a vendor that fails.
+
+        Raises:
+            CircuitOpen: says until when nothing is sent.
+        """
+        self._breaker.refuse()
 
     def left(self) -> dict[str, float]:
         """What the vendor said is left, per bucket."""
@@ -293,19 +354,38 @@ class HttpClient:
         extra = {**(_JSON if json is not None else {}), **(headers or {})}
         name = bucket or "calls"
 
+        deadline = _Deadline(self._clock, self._call_seconds)
+
         async def attempt() -> Answer:
             return await self._attempt(
-                method, url, content, params, extra, name, cost, again, ok, want_json
+                method,
+                url,
+                content,
+                params,
+                extra,
+                name,
+                cost,
+                again,
+                ok,
+                want_json,
+                deadline,
             )
 
-        return await self._retrying(attempt)
+        return await self._retrying(attempt, deadline)
 
-    async def _retrying(self, attempt: Any) -> Answer:
-        """One ``AsyncRetrying`` per call, by fault; never before the vendor's own time."""
-        self._forget_calls()
-        self._firsts.append(self._clock.monotonic())
+    async def _retrying(
+        self, attempt: Any, deadline: _Deadline | None = None
+    ) -> Answer:
+        """One ``AsyncRetrying`` per call, by fault; never before the vendor's own time.
+
+        Raises:
+            CircuitOpen: the vendor fails; nothing is sent, and nobody waits.
+        """
+        self._breaker.refuse()
+        self._breaker.begin()
+        end = deadline or _Deadline(self._clock, self._call_seconds)
         retrying = AsyncRetrying(
-            stop=stop_after_attempt(ATTEMPTS) | stop_after_delay(CALL_SECONDS),
+            stop=stop_after_attempt(ATTEMPTS) | _OutOfTime(end),
             retry=retry_if_exception(self._may_retry),
             wait=self._wait,
             sleep=self._clock.sleep,
@@ -315,21 +395,18 @@ class HttpClient:
             answer: Answer = await retrying(attempt)
         except _Sorted as e:
             raise e.error from None
+        except RateLimited as e:
+            e.where = e.where or self._where
+            raise
         return answer
 
     def _may_retry(self, e: BaseException) -> bool:
         """Whether another attempt may be made, within the budget of retries."""
         if not isinstance(e, _Sorted) or not e.again:
             return False
-        if e.wait is not None and e.wait > PATIENCE:
+        if (e.wait or 0.0) > PATIENCE:
             return False
-        if isinstance(e.error, RateLimited):
-            return True
-        self._forget_calls()
-        if len(self._retries) >= max(_RETRY_LEAST, _RETRY_SHARE * len(self._firsts)):
-            return False
-        self._retries.append(self._clock.monotonic())
-        return True
+        return e.free or self._breaker.may_repeat()
 
     def _wait(self, state: RetryCallState) -> float:
         """Full jitter, but never before the time the vendor named."""
@@ -338,13 +415,6 @@ class HttpClient:
         most = min(_BACKOFF_CAP, 0.5 * 2**state.attempt_number)
         jitter = self._chance.uniform(0, most)
         return jitter if named is None else named + jitter / 10
-
-    def _forget_calls(self) -> None:
-        """Calls before the window count no longer; a hub that runs for months made millions."""
-        since = self._clock.monotonic() - _RETRY_WINDOW
-        for log in (self._firsts, self._retries):
-            while log and log[0] < since:
-                log.popleft()
 
     async def _attempt(  # noqa: PLR0917
         self,
@@ -358,24 +428,30 @@ class HttpClient:
         again: bool,  # noqa: FBT001
         ok: tuple[int, ...],
         want_json: bool,  # noqa: FBT001
+        deadline: _Deadline,
     ) -> Answer:
         """One attempt, with one more after a token was refused: a refused token applies nothing."""
         refused: dict[str, str] | None = None
         for fresh in (False, True):
             credentials = await self._credentials(refused)
             signed = {**headers, **credentials}
-            async with self._limiter.slot(bucket, cost):
+            async with self._limiter.slot(bucket, cost, until=deadline.asked):
+                deadline.begin()
                 answer = await self._exchange(
-                    method, url, content, params, signed, bucket, again
+                    method,
+                    url,
+                    content,
+                    params,
+                    signed,
+                    bucket,
+                    again,
+                    want_json=want_json,
+                    seconds=deadline.left(),
                 )
             connector = self._connector
             if connector is not None:
                 self._limiter.heed(connector.heed(answer))
             if answer.status < 300 or answer.status in ok:  # noqa: PLR2004
-                if _is_page(answer):
-                    raise self._doubt("a page of HTML instead of an answer", again)
-                if want_json:
-                    self._check_json(answer, again)
                 return answer
             fault = self._fault(answer)
             if fault.kind is Kind.AUTH and not fresh and self._mintable():
@@ -393,16 +469,64 @@ class HttpClient:
         headers: Mapping[str, str],
         bucket: str,
         again: bool,  # noqa: FBT001
+        *,
+        want_json: bool = False,
+        seconds: float = CALL_SECONDS,
     ) -> Answer:
         """Bytes out, bytes in; what goes wrong on the wire is sorted by whether it was sent."""
-        request = self._client.build_request(
-            method, url, content=content, params=params, headers=headers
-        )
+        request = self._request(method, url, content, params, headers)
+        most = min(self._attempt_seconds, seconds)
         self.ledger.ask(bucket)
+        with self._breaker.call() as seen:
+            if most <= 0:
+                raise self._no_time()
+            try:
+                answer = await self._sent(request, bucket, again, most)
+                if _is_page(answer) and answer.status < 300:  # noqa: PLR2004
+                    raise self._doubt("a page of HTML instead of an answer", again)
+                if want_json and answer.status < 300:  # noqa: PLR2004
+                    self._check_json(answer, again)
+            except _Sorted:
+                seen.good = False
+                raise
+            if answer.status != _HASTE:
+                seen.good = answer.status < 500  # noqa: PLR2004
+            return answer
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        content: bytes | None,
+        params: Mapping[str, str] | None,
+        headers: Mapping[str, str],
+    ) -> httpx.Request:
+        try:
+            return self._client.build_request(
+                method, url, content=content, params=params, headers=headers
+            )
+        except httpx.InvalidURL:
+            raise self._no_url() from None
+
+    def _no_time(self) -> _Sorted:
+        error = Unavailable(
+            f"no answer came in {self._call_seconds:,.0f} s",
+            where=self._where,
+            hint="run again later",
+        )
+        return _Sorted(error, again=False)
+
+    async def _sent(
+        self,
+        request: httpx.Request,
+        bucket: str,
+        again: bool,  # noqa: FBT001
+        seconds: float,
+    ) -> Answer:
         leaving = _Leaving(self.ledger, bucket)
         request.extensions = {**request.extensions, "trace": leaving.trace}
         try:
-            async with asyncio.timeout(ATTEMPT_SECONDS):
+            async with asyncio.timeout(seconds):
                 response = await self._client.send(request, stream=True)
                 leaving.left()
                 try:
@@ -410,6 +534,7 @@ class HttpClient:
                         response.status_code,
                         dict(response.headers),
                         await self._body(response),
+                        repeatable=again,
                     )
                 finally:
                     await response.aclose()
@@ -432,7 +557,12 @@ class HttpClient:
                 leaving.left()
             raise self._doubt(type(e).__name__, again) from None
 
-    def _doubt(self, what: str, again: bool) -> _Sorted:  # noqa: FBT001
+    def _doubt(
+        self,
+        what: str,
+        again: bool,  # noqa: FBT001
+        wait: float | None = None,
+    ) -> _Sorted:
         """It was sent and no answer came: reads are repeated, writes are looked up by the hub."""
         if again:
             error: HubError = Unavailable(
@@ -444,7 +574,7 @@ class HttpClient:
             error = InDoubt(
                 f"a write was sent and not answered ({what})", where=self._where
             )
-        return _Sorted(error, again=again)
+        return _Sorted(error, again=again, wait=wait)
 
     async def _body(self, response: httpx.Response) -> bytes:
         """The decoded body, at most ``cap`` bytes: httpx alone would unpack a bomb whole."""
@@ -455,13 +585,18 @@ class HttpClient:
             raise _Garbage(
                 f"the answer has an encoding nobody asked for ({packed[:20]})"
             )
-        unpack = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        unpack = zlib.decompressobj(_PACKED)
         out = bytearray()
         try:
             async for chunk in response.aiter_raw():
-                out += unpack.decompress(chunk, self._cap + 1 - len(out))
-                if len(out) > self._cap:
-                    raise self._too_large()
+                rest = chunk
+                while rest:
+                    if unpack.eof:  # another member follows (RFC 1952, 2.2)
+                        unpack = zlib.decompressobj(_PACKED)
+                    out += unpack.decompress(rest, self._cap + 1 - len(out))
+                    if len(out) > self._cap:
+                        raise self._too_large()
+                    rest = unpack.unused_data
         except zlib.error:
             raise _Garbage("the answer cannot be unpacked") from None
         if not unpack.eof:
@@ -469,6 +604,9 @@ class HttpClient:
         return bytes(out)
 
     async def _plain(self, response: httpx.Response) -> bytes:
+        told = response.headers.get("content-length", "")
+        if told.isdigit() and int(told[:20]) > self._cap:
+            raise self._too_large()
         parts: list[bytes] = []
         size = 0
         async for chunk in response.aiter_raw():
@@ -483,14 +621,10 @@ class HttpClient:
 
     def _check_json(self, answer: Answer, again: bool) -> None:  # noqa: FBT001
         """A 2xx without JSON is no answer: a proxy's page, half a body."""
-        if not answer.body:
-            return
         try:
-            orjson.loads(answer.body) if answer.body[:1] not in b"{[" else None
-        except orjson.JSONDecodeError:
-            raise self._doubt("the answer is not JSON", again) from None
-        if answer.body.rstrip()[-1:] not in b"}]":
-            raise self._doubt("half an answer", again)
+            answer.json()
+        except VendorError as e:
+            raise self._doubt(e.message, again) from None
 
     def _fault(self, answer: Answer) -> Fault:
         fault = self._connector.fault(answer) if self._connector else None
@@ -512,7 +646,9 @@ class HttpClient:
         bucket: str,
         again: bool,  # noqa: FBT001
     ) -> NoReturn:
-        wait = fault.wait if fault.wait is not None else retry_after(answer)
+        wait = fault.wait
+        if wait is None:
+            wait = retry_after(answer, self._clock.now())
         text = fault.message or f"status {answer.status}"
         match fault.kind:
             case Kind.THROTTLED:
@@ -523,15 +659,20 @@ class HttpClient:
                     ),
                     again=True,
                     wait=wait,
+                    free=answer.status < 500,  # noqa: PLR2004
                 )
             case Kind.UNAVAILABLE:
+                self._limiter.hold(bucket, wait)
                 raise _Sorted(
                     Unavailable(text, where=self._where, hint="run again later"),
                     again=True,
                     wait=wait,
                 )
             case Kind.AMBIGUOUS:
-                raise self._doubt(f"status {answer.status}", again)
+                self._limiter.hold(bucket, wait)
+                raise self._doubt(f"status {answer.status}", again, wait)
+            case Kind.QUOTA:
+                self._limiter.hold(bucket, wait)
         raise _Sorted(self._final(fault, text, wait), again=False)
 
     def _final(  # noqa: PLR0911
@@ -599,15 +740,16 @@ class HttpClient:
             parts, base = urlsplit(path), urlsplit(self._base)
             same = _origin(parts) == _origin(base)
         except ValueError:
-            raise Unavailable(
-                "the vendor points to what is no URL", where=self._where
-            ) from None
+            raise self._no_url() from None
         if same or self._friendly(parts.scheme, parts.hostname or ""):
             return path
         raise Unavailable(
             f"the vendor points to {parts.hostname}, which is not its own host; nothing was sent there",
             where=self._where,
         )
+
+    def _no_url(self) -> Unavailable:
+        return Unavailable("the vendor points to what is no URL", where=self._where)
 
     def _friendly(self, scheme: str, host: str) -> bool:
         return scheme == "https" and any(
@@ -654,7 +796,7 @@ class HttpClient:
             raise ConfigError(
                 e.message, where=f"{self._where}, {name}", hint=e.hint
             ) from None
-        if not (secret.isascii() and secret.isprintable()):
+        if not _is_header(secret):
             raise ConfigError(
                 f"{name} has characters that no header can carry",
                 where=self._where,
@@ -684,10 +826,22 @@ class HttpClient:
         kind = {"Content-Type": "application/x-www-form-urlencoded"}
         url = self._url(auth.token_path)
 
+        deadline = _Deadline(self._clock, self._call_seconds)
+
         async def attempt() -> Answer:
-            answer = await self._exchange(
-                "POST", url, content, None, kind, "token", again=True
-            )
+            async with self._limiter.slot("token", until=deadline.asked):
+                deadline.begin()
+                answer = await self._exchange(
+                    "POST",
+                    url,
+                    content,
+                    None,
+                    kind,
+                    "token",
+                    again=True,
+                    want_json=True,
+                    seconds=deadline.left(),
+                )
             if answer.status >= 300:  # noqa: PLR2004
                 fault = self._fault(answer)
                 if fault.kind in {Kind.RECORD, Kind.CONFIG, Kind.MISSING}:
@@ -697,16 +851,18 @@ class HttpClient:
                 self._raise(fault, answer, "token", again=True)
             return answer
 
-        token = (await self._retrying(attempt)).json()
-        if not isinstance(token, dict) or not token.get("access_token"):
-            raise AuthError("the vendor's token answer has no token", where=self._where)
-        if token.get("expires_in"):
-            self._dies = (
-                self._clock.monotonic() + float(token["expires_in"]) - _TOKEN_EARLY
+        token = (await self._retrying(attempt, deadline)).json()
+        access = token.get("access_token") if isinstance(token, dict) else None
+        if not (isinstance(access, str) and access and _is_header(access)):
+            raise AuthError(
+                "the vendor's token answer has no token",
+                where=self._where,
+                hint="look at the token path: another service may answer there",
             )
+        self._dies = self._clock.monotonic() + _life(token.get("expires_in"))
         if auth.origin and token.get(auth.origin):
             self._base = self._checked_base(self._url(str(token[auth.origin])))
-        return {"Authorization": f"Bearer {token['access_token']}"}
+        return {"Authorization": f"Bearer {access}"}
 
 
 async def post(
@@ -780,21 +936,33 @@ def _fields(auth: Auth) -> tuple[str, ...]:
     return ()
 
 
-def retry_after(answer: Answer) -> float | None:
+def _is_header(text: str) -> bool:
+    """Whether a header can carry it."""
+    return text.isascii() and text.isprintable()
+
+
+def _life(seconds: Any) -> float:
+    """How long a token is used that lives so many seconds; for ever where the vendor gives no number."""
+    try:
+        life = float(seconds)
+    except (TypeError, ValueError):
+        return float("inf")
+    if not life > 0:
+        return float("inf")
+    return life - min(_TOKEN_EARLY, life / 2)
+
+
+def retry_after(answer: Answer, now: datetime | None = None) -> float | None:
     """Seconds of a Retry-After header (RFC 9110, 10.2.3), in either form; None when it is no use.
 
-    A date is counted from the answer's own Date, so that clocks need not agree.
+    A date is counted from the answer's own Date, so that clocks need not agree; from ``now`` without one.
     """
     text = answer.headers.get("retry-after", "").strip()
-    if not text:
-        return None
     if text.isascii() and text.isdigit():
         seconds = float(text[:12])
     else:
-        try:
-            then = parsedate_to_datetime(text)
-            now = parsedate_to_datetime(answer.headers.get("date", ""))
-            seconds = (then - now).total_seconds()
-        except (ValueError, TypeError):
+        then, since = http_date(text), answer.date() or now
+        if then is None or since is None:
             return None
+        seconds = (then - since).total_seconds()
     return min(max(seconds, 0.0), _LONGEST_WAIT)

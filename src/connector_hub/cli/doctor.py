@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from connector_hub.model.standing import Rival
 
 State = Literal["ok", "warn", "error"]
+_PATIENCE = "wait: `connector-hub run` looks by itself whether it is back"
 _COLOURS = {"ok": "green", "warn": "yellow", "error": "red"}
 
 
@@ -213,8 +214,7 @@ def _running(exam: _Examination, hub: Hub) -> None:
     if path is not None and not path.exists():
         return
     for s in hub.standings():
-        verb = "resume" if s.state == "paused" else "connect"
-        exam.add("warn", s.told(), f"connector-hub {verb} {s.name}")
+        exam.add("warn", s.told(), s.remedy() or _PATIENCE)
     for receiver, why, at in hub.untold():
         exam.add(
             "warn",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from connector_hub.hub import Hub
     from connector_hub.sync.schedule import Event
 
+_BY_ITSELF = "goes on when the vendor is back: one call looks from time to time"
 _COUNTED = ("created", "updated", "deleted")
 
 
@@ -78,8 +79,9 @@ class _Keeping:
             self.board.hear(event)
         match event.kind:
             case "held" if event.by is not None:
-                mend = f"connector-hub {_remedy(event.by.state)} {event.by.name}"
-                self.note(f"{event.job} waits: {event.by.told()}   help: {mend}")
+                mend = event.by.remedy()
+                help_ = f"   help: {mend}" if mend else ""
+                self.note(f"{event.job} waits: {event.by.told()}{help_}")
             case "freed":
                 self.note(f"{event.job} goes on")
             case "untold":
@@ -108,7 +110,8 @@ class _Keeping:
 
     def _next(self, event: Event) -> str:
         if event.by is not None:
-            return f"goes on after: connector-hub {_remedy(event.by.state)} {event.by.name}"
+            mend = event.by.remedy()
+            return f"goes on after: {mend}" if mend else _BY_ITSELF
         if event.again is None:
             return ""
         there, now = event.again.astimezone(), self._now().astimezone()
@@ -163,10 +166,6 @@ class _Keeping:
     def _now(self) -> datetime:
         assert self.hub is not None  # noqa: S101 - nothing is told before it is open
         return self.hub.clock.now()
-
-
-def _remedy(state: str) -> str:
-    return "resume" if state == "paused" else "connect"
 
 
 def _unseen(phase: str, done: int, total: int | None) -> None:

@@ -15,6 +15,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from connector_hub.adapters import files
+from connector_hub.adapters.breaker import Breaker
 from connector_hub.adapters.http import HttpClient, Ledger
 from connector_hub.adapters.plugins import Plugins
 from connector_hub.adapters.secrets import SecretsAdapter
@@ -30,6 +31,7 @@ from connector_hub.errors import (
     StoreError,
 )
 from connector_hub.model.job import Job, SideName
+from connector_hub.model.standing import Standing
 from connector_hub.ports import Clock
 from connector_hub.sdk.connector import Account, Can, Connector, Resource
 from connector_hub.sync import (
@@ -83,6 +85,7 @@ class Connections:
         self._vault: Vault | None = None
         self._live: dict[str, Live] = {}
         self._ledgers: dict[str, Ledger] = {}
+        self._breakers: dict[str, Breaker] = {}
         self._used: dict[str, bytes] = {}
         """A keyed hash of the credentials that each connection was last made with."""
         self._tables: dict[str, Tables] = {}
@@ -277,6 +280,7 @@ class Connections:
             secrets=secrets,
             clock=self.clock,
             ledger=self._ledger(name),
+            breaker=self._breaker(name),
             transport=self._transports.get(name),
             chance=self.chance,
         )
@@ -285,6 +289,29 @@ class Connections:
             connector = kind(wanted.config, client, clock=self.clock, key_field=key)
             client.attach(connector)
             return Watched(connector, name), client
+
+    def _breaker(self, name: str) -> Breaker:
+        """What a connection's calls have met, over all its clients."""
+        if name not in self._breakers:
+            self._breakers[name] = Breaker(name, self.clock)
+        return self._breakers[name]
+
+    def _failing(self, job: Job) -> Standing | None:
+        """The connection of a job whose vendor fails, until it is time to look whether it is back."""
+        for name in (job.left.connection, job.right.connection):
+            breaker = self._breakers.get(name)
+            if breaker is not None and breaker.since is not None and breaker.wait:
+                return Standing("connection", name, "failing", breaker.since)
+        return None
+
+    def _remember_circuits(self, job: Job, *, well: bool) -> None:
+        """What a run has found out about its vendors, for those who ask."""
+        for name in (job.left.connection, job.right.connection):
+            breaker = self._breakers.get(name)
+            if breaker is not None and breaker.since is not None:
+                standing.failing(self.store, name, breaker.since)
+            elif well:
+                standing.accepted(self.store, name)
 
     def _ledger(self, name: str) -> Ledger:
         if name not in self._ledgers:

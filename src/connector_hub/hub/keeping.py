@@ -59,10 +59,15 @@ class Keeping(Planning):
         await Keeper(
             agenda,
             lambda name: self.sync(name, progress=progress),
-            lambda name: standing.holds(self.store, self.job(name), self._credentials),
+            self._holds,
             tell,
             lambda receipt: self.notify([receipt]),
         ).keep()
+
+    def _holds(self, name: str) -> Standing | None:
+        """What keeps ``run`` from a job."""
+        job = self.job(name)
+        return standing.holds(self.store, job, self._credentials) or self._failing(job)
 
     async def notify(self, receipts: Iterable[Receipt]) -> list[str]:
         """Tell those under ``notify:`` what these runs changed; a line for each that could not be told."""

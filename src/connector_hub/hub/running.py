@@ -124,6 +124,7 @@ class Running(Connections):
             resource=places[side.resource].resource,
             spoke=spoke,
             want=spoke.want,
+            gate=live.client.refuse_while_down,
             bases=Bases(self.store, job.name, name, spoke, key, self._vault),
             identities=Identities(
                 spoke.entity.identity, spoke, identity, len(job.match)
@@ -202,11 +203,14 @@ class Running(Connections):
                     if kind in _HELD_TO_PILOTS:
                         await self._hold_to_pilot(run)
                     yield run
+                    with contextlib.suppress(StoreError):
+                        self._remember_circuits(job, well=True)
                 except BaseException as e:
                     error = await self._explained(run, _as_hub_error(e))
                     receipt = self._receipt(job.name, number, run, error, started)
                     with contextlib.suppress(StoreError, Locked):
                         await self._drop_refused(error)
+                        self._remember_circuits(job, well=False)
                     with contextlib.suppress(StoreError, Locked):
                         self._end(receipt)
                     if isinstance(error, HubError):

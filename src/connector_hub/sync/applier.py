@@ -50,9 +50,12 @@ def _written(run: JobRun) -> int:
 
 
 async def _save_what_is_known(run: JobRun, n: int, items: Sequence[Item]) -> None:
-    """A run is going down: settle what the vendor has confirmed, as far as a moment allows."""
+    """A run is going down: settle what the vendor has confirmed, as far as a moment allows.
+
+    What was never sent needs no looking up: it is planned again, as if this run had not been.
+    """
     done = [i for i in items if isinstance(i.outcome, Done)]
-    if not done:
+    if not done and all(i.sent for i in items):
         return
     try:
         async with asyncio.timeout(_LAST_LOOK):
@@ -66,7 +69,7 @@ async def _save_what_is_known(run: JobRun, n: int, items: Sequence[Item]) -> Non
     rest = [
         without(i.change, [k.side.name for k in settled.get(id(i.change), [])])
         for i in items
-        if i not in known
+        if i.sent and i not in known
     ]
     with run.store.transaction():
         settle(run, {id(i.change): i.change for i in known}.values(), known)

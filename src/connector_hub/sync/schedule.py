@@ -18,6 +18,7 @@ from connector_hub.errors import (
     QuotaSpent,
     StoreError,
     Unavailable,
+    VendorError,
 )
 from connector_hub.model.job import Job
 from connector_hub.model.plan import Receipt
@@ -137,7 +138,7 @@ def overdue(
     now: datetime,
 ) -> list[tuple[str, datetime | None, str]]:
     """Scheduled jobs that nobody runs, though nothing holds them: (job, its last run, how that ended)."""
-    names = {(s.what, s.name) for s in held}
+    names = {(s.what, s.name) for s in held if s.state != "failing"}
     found = []
     for job in jobs:
         began, status = last.get(job.name, (None, ""))
@@ -229,7 +230,7 @@ class Keeper:
         receipt = error.receipt if isinstance(error.receipt, Receipt) else None
         turn.after_failure(self._now(), error)
         by: Standing | None = None
-        if isinstance(error, AuthError):
+        if isinstance(error, AuthError | VendorError):
             with contextlib.suppress(StoreError):
                 by = self.holds(turn.job)
         if by is not None:

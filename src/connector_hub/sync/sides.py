@@ -46,6 +46,10 @@ PORTION = 1000
 """Records that are looked up and staged together while a feed is read."""
 
 
+def _open() -> None:
+    """A gate that stops nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A resource a side's records may be in."""
@@ -71,6 +75,8 @@ class LiveSide:
     want: Want
     bases: Bases
     identities: Identities
+    gate: Callable[[], None] = _open
+    """Asked before writes are handed to the connector; raises where the vendor is not to be called."""
     places: Mapping[str, Place] = field(default_factory=dict)
     """Where its records may be when that is one of several resources; these are ``resource`` united."""
     home: str = field(init=False)

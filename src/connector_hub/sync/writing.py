@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from connector_hub.errors import (
+    CircuitOpen,
     Exists,
     InDoubt,
     Missing,
@@ -47,6 +48,8 @@ class Item(Struct, eq=False, gc=False):
     """What the written fields shall be, in the hub's words."""
     write: Write
     resource: str
+    sent: bool = False
+    """It was handed to the connector: only time tells what became of it, where no outcome does."""
     outcome: Outcome | None = None
     now: Seen | None = None
     """The record as it is after the write."""
@@ -206,6 +209,7 @@ async def _write_batch(run: JobRun, items: Sequence[Item], way: Way) -> None:
     for attempt in range(1, _TRIES + 1):
         for i, outcome in zip(todo, await _send(run, todo, way), strict=True):
             i.outcome = outcome
+        _stop_when_down(todo)
         doubtful = [i for i in todo if isinstance(i.outcome, InDoubt)]
         if doubtful:
             await _look_up(run, doubtful)
@@ -229,10 +233,23 @@ async def _write_batch(run: JobRun, items: Sequence[Item], way: Way) -> None:
         )
 
 
+def _stop_when_down(items: Sequence[Item]) -> None:
+    """A vendor that is not called any more refuses no record: the run stops, and its writes wait."""
+    down: CircuitOpen | None = None
+    for i in items:
+        if isinstance(i.outcome, CircuitOpen):
+            down, i.outcome = i.outcome, None
+    if down is not None:
+        raise down
+
+
 async def _send(run: JobRun, items: Sequence[Item], way: Way) -> Sequence[Outcome]:
     """One call. One that is refused whole is narrowed down to the rows it is refused for."""
     side = items[0].side
     writes = [i.write for i in items]
+    side.gate()
+    for i in items:
+        i.sent = True
     try:
         found = await side.write(items[0].resource, writes, way)
         _expose(run, writes[0], way)

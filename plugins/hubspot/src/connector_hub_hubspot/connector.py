@@ -51,7 +51,6 @@ from connector_hub.sdk import (
 
 PREFIX = "properties."
 _LIST, _SEARCH, _BATCH, _ASSOCIATIONS = 100, 200, 100, 1000
-_SEARCH_CAP = 10_000
 _SEARCH_BODY = 3_000
 _URL = 6_000
 _STAMP = {"contacts": "lastmodifieddate"}
@@ -184,7 +183,7 @@ class HubSpot(Connector):
         if len(params["properties"]) > _URL:
             params["properties"] = "hs_object_id"
         answer = await self.http.send(
-            "GET", f"/crm/v3/objects/{resource}", params=params
+            "GET", f"/crm/v3/objects/{resource}", params=params, want_json=True
         )
         body = answer.json()
         records: Sequence[Record | Gone] = [
@@ -233,7 +232,7 @@ class HubSpot(Connector):
         if place.get("list"):
             params["after"] = place["list"]
         answer = await self.http.send(
-            "GET", f"/crm/v3/objects/{resource}", params=params
+            "GET", f"/crm/v3/objects/{resource}", params=params, want_json=True
         )
         body = answer.json()
         after = _after(body)
@@ -244,15 +243,15 @@ class HubSpot(Connector):
         )
 
     async def _search(self, resource: str, place: dict[str, Any], want: Want) -> Page:
-        """A page of a search ordered by the stamp; windows restart before the cap of 10,000 rows.
+        """A page of a search in the order of the stamp, each beginning with the last one's last stamp.
 
-        Where more rows than that share one stamp they are read in the order of their ids.
+        Where a whole page shares one stamp, its rows are read in the order of their ids.
         """
         stamp = _STAMP.get(resource, "hs_lastmodifieddate")
         fresh = "op" not in place
         if fresh:
             since = place["ms"] - self.resource(resource).lag * 1000
-            place = {"op": "GTE", "ms": since, "after": 0, "id": None}
+            place = {"op": "GTE", "ms": since, "id": None}
         wanted = [stamp, *self._properties(resource, want)]
         body = _query(stamp, place, wanted)
         apart = len(json.dumps(body)) > _SEARCH_BODY
@@ -264,6 +263,7 @@ class HubSpot(Connector):
             json=body,
             bucket="search",
             repeatable=True,
+            want_json=True,
         )
         found = answer.json()
         rows = found["results"]
@@ -377,6 +377,7 @@ class HubSpot(Connector):
                 "inputs": [{"id": v} for v in values],
             },
             repeatable=True,
+            want_json=True,
         )
         rows = answer.json()["results"]
         links = await self._links(resource, [r["id"] for r in rows], want)
@@ -718,35 +719,30 @@ def _query(
                 "value": place["id"] or "0",
             }
         )
-    body: dict[str, Any] = {
+    return {
         "filterGroups": [{"filters": filters}],
         "sorts": [{"propertyName": sort, "direction": "ASCENDING"}],
         "properties": list(properties),
         "limit": _SEARCH,
     }
-    if place["after"]:
-        body["after"] = str(place["after"])
-    return body
 
 
 def _following(
     place: Mapping[str, Any], rows: Sequence[Any], stamp: str, *, more: bool
 ) -> dict[str, Any] | None:
-    """Where a search goes on: the next offset, a new window, or by id through one stamp."""
+    """Where a search goes on: behind the last row, never at an offset.
+
+    Rows that are edited move to the end: at an offset, those that were behind them would be passed over.
+    """
     if not rows or not more:
         if place["op"] == "EQ":
-            return {"op": "GT", "ms": place["ms"], "after": 0, "id": None}
+            return {"op": "GT", "ms": place["ms"], "id": None}
         return None
-    after = place["after"] + len(rows)
-    if after + _SEARCH <= _SEARCH_CAP:
-        return {**place, "after": after}
     last = rows[-1]
     if place["op"] == "EQ":
-        return {**place, "after": 0, "id": last["id"]}
+        return {**place, "id": last["id"]}
     at = int(datetime.fromisoformat(last["properties"][stamp]).timestamp() * 1000 + 0.5)
-    if at > place["ms"]:
-        return {"op": "GTE", "ms": at, "after": 0, "id": None}
-    return {"op": "EQ", "ms": at, "after": 0, "id": None}
+    return {"op": "GTE" if at > place["ms"] else "EQ", "ms": at, "id": None}
 
 
 def _listed_links(row: Mapping[str, Any], want: Want) -> dict[str, Sequence[Ref]]:

@@ -48,6 +48,7 @@ from connector_hub.sdk import (
     Resource,
     SecretStr,
     Stale,
+    Unavailable,
     Want,
     Way,
     Write,
@@ -147,7 +148,9 @@ class Salesforce(Connector):
         Raises:
             AuthError: the token is not accepted, or belongs to nobody.
         """
-        answer = await self.http.send("GET", "/services/oauth2/userinfo", ok=(403,))
+        answer = await self.http.send(
+            "GET", "/services/oauth2/userinfo", ok=(403,), want_json=True
+        )
         host = urlsplit(self.config.base_url).hostname or ""
         if answer.status != _FORBIDDEN:
             me = answer.json()
@@ -189,7 +192,9 @@ class Salesforce(Connector):
         """
         place = _place(at)
         if "url" in place:
-            answer = await self.http.send("GET", place["url"], ok=(_BAD_REQUEST,))
+            answer = await self.http.send(
+                "GET", place["url"], ok=(_BAD_REQUEST,), want_json=True
+            )
             if answer.status < _BAD_REQUEST:
                 return await self._page(resource, answer, place, want)
             if not faults.locator_lost(answer):
@@ -211,6 +216,7 @@ class Salesforce(Connector):
                 else "queryAll"
             ),
             params={"q": soql},
+            want_json=True,
         )
         return await self._page(resource, answer, place, want, first="id" not in place)
 
@@ -342,8 +348,13 @@ class Salesforce(Connector):
         path = self._path("queryAll" if everything else "query")
         body = await self.http.get(path, params={"q": soql})
         rows: list[Any] = body["records"]
+        been: set[str] = set()
         while not body.get("done", True) and body.get("nextRecordsUrl"):
-            body = await self.http.get(body["nextRecordsUrl"])
+            following = body["nextRecordsUrl"]
+            if following in been:
+                raise Unavailable("Salesforce: the pages of a query run in a circle")
+            been.add(following)
+            body = await self.http.get(following)
             rows += body["records"]
         return rows
 
