@@ -163,6 +163,8 @@ def _pair(
         outside = (out[0] | out[1]) & (here | out[0]) & (there | out[1])
     anew = set(run.options.backfill) - mine - theirs
     anew |= side.bases.never(s.base) & other.bases.never(s.there_base)
+    disputed = side.bases.disputed(s.base) & other.bases.disputed(s.there_base)
+    anew |= {n for n in disputed if any(blank(v.get(n)) for v in views)}
     if (side.name, s.seen.id) in run.replayed:
         anew |= policies.keys() - based
     ends = tuple(zip(SIDES, ids, strict=True))

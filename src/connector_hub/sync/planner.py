@@ -140,7 +140,7 @@ def put_off(run: JobRun, changes: Iterable[Change], why: str) -> None:
     """Changes that are not made now are looked at again; for an archive its feed is read again."""
     for c in changes:
         if c.action == "archive":
-            run.held_marks.add(f"{c.here}/deleted")
+            run.held_marks.add(f"{c.here}/{run.side(c.here).gone_by}")
         else:
             run.look_again([(c.here, c.record)], why)
 
@@ -195,7 +195,7 @@ async def _look_at_kin(
 
     Returns the relatives of those that have no counterpart, as they are now.
     """
-    unknown = [s for s in subjects if s.there_id is None]
+    unknown = [s for s in subjects if _is_unknown(run, side, s)]
     same, other = relatives(run, side, unknown)
     moved = False
     doubted = {
@@ -215,23 +215,34 @@ async def _look_at_kin(
     return relatives(run, side, unknown) if moved else (same, other)
 
 
+def _is_unknown(run: JobRun, side: LiveSide, s: Subject) -> bool:
+    """Whether it is to be asked who a record is: of one that is back alone, whether somebody is in its place."""
+    alone = s.there_id == "" and (side.name, s.seen.id) in run.back
+    return s.there_id is None or alone
+
+
 def _decide(
     run: JobRun, side: LiveSide, subjects: list[Subject], kin: Relatives
 ) -> list[Subject]:
     """Who the unlinked are; those the hub may not decide become conflicts and leave the window."""
-    unknown = [s for s in subjects if s.there_id is None]
+    unknown = [s for s in subjects if _is_unknown(run, side, s)]
     if not unknown:
         return subjects
     held: set[int] = set()
     found = match_unlinked(run, side, unknown, kin)
+    partners = [m.records[0] for m in found.values() if m.kind == "one"]
+    free = run.other(side).links(partners)
     candidates = [s for s in unknown if found[s.seen.id].kind == "candidates"]
     _, there = relatives(run, side, candidates)
     ids = [s.seen.id for s in unknown]
     doubtful = run.store.doubtful(run.job.name, side.name, ids)
     for s in unknown:
         decided = found[s.seen.id]
-        if decided.kind == "one":
+        if s.there_id == "" and decided.kind in {"one", "new", "unknown"}:
+            _stays_alone(run, side, s, decided)
+        elif decided.kind == "one":
             s.there_id = decided.records[0]
+            s.hub = free[s.there_id].hub if s.there_id in free else s.hub
         elif s.seen.id in doubtful:
             run.tally.add("conflicts")
             held.add(id(s))
@@ -245,6 +256,16 @@ def _decide(
             _conflict(run, side, s, decided, there.get(s.seen.id, ()))
             held.add(id(s))
     return [s for s in subjects if id(s) not in held]
+
+
+def _stays_alone(run: JobRun, side: LiveSide, s: Subject, found: Match) -> None:
+    """A record that is back and whose counterpart is not: nothing is made anew; told once."""
+    other = run.other(side)
+    run.look_again([(other.name, r) for r in found.records], "freed")
+    if not run.planning:
+        run.note(
+            f"{side.connection}: {s.seen.id} is back, {other.connection}: {s.lost} is not"
+        )
 
 
 def _may_create(run: JobRun, side: LiveSide, found: Match) -> bool:
@@ -285,12 +306,15 @@ async def _read_counterparts(
 ) -> None:
     """Read those across whose records are linked or matched."""
     other = run.other(side)
-    ids = [s.there_id for s in subjects if s.there_id]
+    ids = [known for s in subjects if (known := s.there_id or s.lost)]
     if not ids:
         return
     here, gone = await fetch(other, ids)
     bury(run, other, list(gone.values()))
     for s in subjects:
+        if s.there_id == "" and s.lost in here:
+            run.store.link([other.link_row(s.lost, s.hub)])
+            s.there_id = s.lost
         if s.there_id:
             s.there = here.get(s.there_id)
             if s.there_id in gone:
@@ -588,21 +612,28 @@ def wait_for_links(
 
 
 async def _plan_deletes(run: JobRun, side: LiveSide, n: int) -> int:
-    """Archive across what a side says is gone; only on the vendor's own word."""
-    if "deleted" not in side.resource.feeds:
-        return n
-    kept = run.store.cursor(run.job.name, side.name, "deleted")
+    """Archive across what a side says is gone: on the vendor's own word, or on a listing of all there is."""
     at = run.clock.monotonic()
     changes: list[Change] = []
-    async for page in told_as_deleted(run, side, kept[0] if kept else None):
-        if page.mark is not None:
-            run.marks.setdefault(f"{side.name}/deleted", page.mark)
-        gone = [
-            g.id for g in page.records if isinstance(g, Gone) and g.why == "deleted"
-        ]
+    if side.gone_by == "deleted":
+        async for page in told_as_deleted(run, side, _deleted_mark(run, side)):
+            if page.mark is not None:
+                run.marks.setdefault(f"{side.name}/deleted", page.mark)
+            told = [g for g in page.records if isinstance(g, Gone)]
+            gone = [g.id for g in told if g.why == "deleted"]
+            changes += await plan_archives(run, side, gone)
+            bury(run, side, told)
+    elif side.name in run.listed:
+        gone = side.unlisted(run.job.name)
         changes += await plan_archives(run, side, gone)
-        bury(run, side, [g for g in page.records if isinstance(g, Gone)])
+        side.lose(gone)
     run.tally.read += len(changes)
     for i in range(0, len(changes), WINDOW):
         n = keep_window(run, n, changes[i : i + WINDOW], at)
     return n
+
+
+def _deleted_mark(run: JobRun, side: LiveSide) -> str | None:
+    """Where the deleted feed is read from; None for everything it still knows."""
+    kept = run.store.cursor(run.job.name, side.name, "deleted")
+    return None if run.options.full or kept is None else kept[0]

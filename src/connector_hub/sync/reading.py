@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from connector_hub.errors import MarkLost, PluginError
 from connector_hub.model.conflict import MERGED
+from connector_hub.model.link import Link
 from connector_hub.model.plan import Seen
 from connector_hub.model.record import Gone, Ref
 from connector_hub.sdk.connector import Can
@@ -72,6 +73,7 @@ async def _read(run: JobRun, side: LiveSide, *, staged: bool, n: int = 0) -> Non
     try:
         async for part in portions(side, mark):
             n += 1
+            await _look_twice(side, part)
             _first_mark(run, side, part.mark)
             whole = whole or part.whole
             count += len(part.seen)
@@ -80,12 +82,26 @@ async def _read(run: JobRun, side: LiveSide, *, staged: bool, n: int = 0) -> Non
     except MarkLost:
         _lose_mark(run, side)
         return await _read(run, side, staged=staged, n=n)
-    if mark is None and whole:
+    if whole:
+        run.listed.add(side.name)
         free(run, side, run.store.sweep(run.job.name, side.name, run.number))
-        if run.store.fact(run.job.name, side.name, FIRST) is None:
-            word = "filled" if count else "empty"
-            run.store.set_fact(run.job.name, side.name, FIRST, word)
+    first = run.store.fact(run.job.name, side.name, FIRST) is None
+    if mark is None and whole and first:
+        word = "filled" if count else "empty"
+        run.store.set_fact(run.job.name, side.name, FIRST, word)
     return None
+
+
+async def _look_twice(side: LiveSide, part: Portion) -> None:
+    """A feed may be behind: that a record which was gone is back is believed of the record itself."""
+    asked = side.buried([x.id for x in part.seen])
+    if not asked:
+        return
+    here, gone = await fetch(side, sorted(asked))
+    part.seen = [
+        here.get(x.id, x) for x in part.seen if x.id not in asked - here.keys()
+    ]
+    part.gone += gone.values()
 
 
 def _mark(run: JobRun, side: LiveSide) -> str | None:
@@ -168,12 +184,35 @@ def _linked_bases(
     run: JobRun, side: LiveSide, seen: Sequence[Seen]
 ) -> dict[str, tuple[bytes, bytes]]:
     """Hub id and base of those records that are linked and agreed on, by record."""
+    _bring_back(run, side, side.buried([s.id for s in seen]))
     links = side.links([s.id for s in seen])
     if not links:
         return {}
     live = {i: k.hub for i, k in links.items() if not k.gone}
     bases = run.store.bases(run.job.name, side.name, list(live.values()))
     return {i: (hub, bases[hub]) for i, hub in live.items() if hub in bases}
+
+
+def _bring_back(run: JobRun, side: LiveSide, records: Collection[str]) -> None:
+    """Records that had been gone are what they were, unless another one is that by now.
+
+    Where only the other side travels, their counterparts are looked at again.
+    """
+    if not records:
+        return
+    was = {i: k.hub for i, k in side.links(records).items()}
+    holders = side.records(was.values())
+    back: dict[bytes, str] = {}
+    for record, hub in was.items():
+        if holders[hub][1]:
+            back.setdefault(hub, record)
+    side.unlink(set(was) - set(back.values()))
+    run.store.link(side.link_row(record, hub) for hub, record in back.items())
+    run.back |= {(side.name, record) for record in back.values()}
+    if side.name not in run.job.read_from:
+        other = run.other(side)
+        rows = [(r, "back") for r, gone in other.records(back).values() if not gone]
+        run.store.look_again(run.job.name, other.name, rows)
 
 
 def index(
@@ -232,8 +271,30 @@ def _hand_on(run: JobRun, side: LiveSide, record: str, hub: bytes, into: Ref) ->
     if there is None:
         run.store.link([(side.home, into.resource, into.id, hub)])
         _inherit(run, side, heir, hub)
-    elif there.hub != hub and not there.gone:
-        _left_behind(run, side, hub, there.hub)
+    elif there.hub != hub:
+        _two_are_one(run, side, heir, hub, there)
+
+
+def _two_are_one(
+    run: JobRun, side: LiveSide, heir: str, hub: bytes, there: Link
+) -> None:
+    """Both were linked. Two across are for a person to merge; one that is left there is the heir's.
+
+    They have never agreed: what differs is decided as if both had just been edited.
+    """
+    other = run.other(side)
+    found = other.records([hub, there.hub])
+    live = {h: record for h, (record, gone) in found.items() if not gone}
+    if live.keys() == {hub, there.hub}:
+        if not there.gone:
+            _left_behind(run, side, hub, sorted(live.values()))
+    elif hub in live:
+        run.store.link([side.link_row(heir, hub)])
+        for at in run.sides:
+            if run.store.bases(run.job.name, at.name, [hub]):
+                row = (hub, at.bases.contested(hub))
+                run.store.set_bases(run.job.name, at.name, [row])
+        _inherit(run, side, heir, hub)
 
 
 def _inherit(run: JobRun, side: LiveSide, heir: str, hub: bytes) -> None:
@@ -248,19 +309,28 @@ def _inherit(run: JobRun, side: LiveSide, heir: str, hub: bytes) -> None:
             run.store.look_again(run.job.name, other.name, [(record, HEIR_ACROSS)])
 
 
-def _left_behind(run: JobRun, side: LiveSide, hub: bytes, heirs: bytes) -> None:
+def _left_behind(
+    run: JobRun, side: LiveSide, hub: bytes, records: Sequence[str]
+) -> None:
     """Two things became one on a side and are two across: a person merges them there, too."""
     other = run.other(side)
-    found = other.records([hub, heirs])
-    records = sorted(record for record, gone in found.values() if not gone)
-    if len(records) != len({hub, heirs}):
-        return
+    done_with(run, side, [hub])
     subject = change_hash(run.key, ["conflict", MERGED, other.name, records])
     held = Held(MERGED, subject, tuple((other.name, r) for r in records), {})
     if run.planning:
         run.held.append(held)
     else:
         hold(run, held)
+
+
+def done_with(run: JobRun, side: LiveSide, hubs: Collection[bytes]) -> None:
+    """Nothing more follows from these records of a side being gone, whoever tells of it again."""
+    rows = run.store.bases(run.job.name, side.name, hubs)
+    run.store.set_bases(
+        run.job.name,
+        side.name,
+        [(hub, side.bases.done_with(packed)) for hub, packed in rows.items()],
+    )
 
 
 def free(run: JobRun, side: LiveSide, records: Sequence[str]) -> None:
