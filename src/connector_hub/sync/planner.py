@@ -216,7 +216,7 @@ async def _look_at_kin(
 
 
 def _is_unknown(run: JobRun, side: LiveSide, s: Subject) -> bool:
-    """Whether it is to be asked who a record is: of one that is back alone, whether somebody is in its place."""
+    """Whether it is to be asked who a record is; one that is back alone may have been replaced."""
     alone = s.there_id == "" and (side.name, s.seen.id) in run.back
     return s.there_id is None or alone
 
@@ -263,9 +263,8 @@ def _stays_alone(run: JobRun, side: LiveSide, s: Subject, found: Match) -> None:
     other = run.other(side)
     run.look_again([(other.name, r) for r in found.records], "freed")
     if not run.planning:
-        run.note(
-            f"{side.connection}: {s.seen.id} is back, {other.connection}: {s.lost} is not"
-        )
+        lost = f"{other.connection}: {s.lost} is not"
+        run.note(f"{side.connection}: {s.seen.id} is back, {lost}")
 
 
 def _may_create(run: JobRun, side: LiveSide, found: Match) -> bool:
