@@ -10,6 +10,7 @@ from connector_hub.errors import MarkLost
 from connector_hub.model.job import across
 from connector_hub.model.plan import Change, Seen
 from connector_hub.model.record import Page
+from connector_hub.sync.base import Base
 from connector_hub.sync.reading import done_with
 from connector_hub.sync.run import JobRun
 from connector_hub.sync.sides import LiveSide, fetch, pages
@@ -36,7 +37,7 @@ async def plan_archives(
         there = here.get(record)
         if there is None or hub not in bases or record not in covered:
             continue
-        if other.bases.moved(other.bases.unpack(bases[hub], hub), there.raws):
+        if edited(other, other.bases.unpack(bases[hub], hub), there):
             run.note(
                 f"{other.connection}: {record} was edited, and stays though {hubs[hub]} is gone"
             )
@@ -49,6 +50,17 @@ async def plan_archives(
         met = store.passed(job, other.name, [live[c.hub] for c in changes], run.number)
         run.tally.merge_pairs(len(met))
     return changes
+
+
+def edited(side: LiveSide, base: Base, seen: Seen) -> set[str]:
+    """Fields of a record that say something new, so that it is not to be archived.
+
+    A link that has ended does not: it ends when what it led to is archived.
+    """
+    view, _ = side.spoke.whole(seen.raws)
+    links = side.spoke.entity.links()
+    moved = side.bases.moved(base, seen.raws)
+    return {n for n in moved if not (n in links and view.get(n) is None)}
 
 
 def _news(run: JobRun, side: LiveSide, gone: Sequence[str]) -> dict[bytes, str]:

@@ -6,7 +6,7 @@ A window is planned as a whole: one look-up of links, one of identity, one read 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,8 +19,8 @@ from connector_hub.model.mapping import blank
 from connector_hub.model.merge import Merged
 from connector_hub.model.plan import Change, Seen, Wait
 from connector_hub.model.record import EMPTY, Gone
-from connector_hub.sync import pilot, rivals
-from connector_hub.sync.archiving import plan_archives, told_as_deleted
+from connector_hub.sync import pilot, rivals, targets
+from connector_hub.sync.archiving import edited, plan_archives, told_as_deleted
 from connector_hub.sync.base import change_hash
 from connector_hub.sync.linking import (
     Relatives,
@@ -154,6 +154,7 @@ async def plan_seen(run: JobRun, side: LiveSide, seen: Sequence[Seen]) -> list[C
     kin = await _look_at_kin(run, side, subjects)
     subjects = _decide(run, side, subjects, kin)
     await _read_counterparts(run, side, subjects)
+    await targets.look_at(run, side, subjects)
     decided = decisions(run, side, subjects)
     for hub, told in (await by_time(run, contested(run, side, subjects))).items():
         decided[hub] = told | decided.get(hub, {})
@@ -199,7 +200,10 @@ async def _look_at_kin(
     same, other = relatives(run, side, unknown)
     moved = False
     doubted = {
-        side.name: {k.record for kin in same.values() for k in kin},
+        side.name: {
+            *(k.record for kin in same.values() for k in kin),
+            *_holders(run, side, {k.record for kin in other.values() for k in kin}),
+        },
         across(side.name): {
             k.record for kin in other.values() if len(kin) > 1 for k in kin
         },
@@ -213,6 +217,13 @@ async def _look_at_kin(
             bury(run, at, list(gone.values()))
             index(run, at, here.values(), met=False)
     return relatives(run, side, unknown) if moved else (same, other)
+
+
+def _holders(run: JobRun, side: LiveSide, records: Collection[str]) -> list[str]:
+    """Whose counterparts these records of the other side are."""
+    links = run.other(side).links(records)
+    found = side.records({k.hub for k in links.values() if not k.gone})
+    return [record for record, gone in found.values() if not gone]
 
 
 def _is_unknown(run: JobRun, side: LiveSide, s: Subject) -> bool:
@@ -402,7 +413,7 @@ def _withdraw(run: JobRun, side: LiveSide, s: Subject) -> Change | None:
     """Archive the copy of a record that has left; one that was edited since stays."""
     other = run.other(side)
     assert s.there is not None  # noqa: S101 - decided by the caller
-    if s.there_base and other.bases.moved(s.there_base, s.there.raws):
+    if s.there_base and edited(other, s.there_base, s.there):
         run.note(f"{other.connection}: {s.there.id} was edited, and stays")
         _leave(run, side, s)
         return None

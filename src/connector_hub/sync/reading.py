@@ -375,9 +375,8 @@ def _stage(
         same, rest = [], []
         for s in found.values():
             _, packed = bases.get(s.id, (b"", None))
-            if not (forced or run.options.backfill) and side.bases.unchanged(
-                packed, s.raws
-            ):
+            looked_at = forced or run.options.backfill or (side.name, s.id) in run.back
+            if not looked_at and side.bases.unchanged(packed, s.raws):
                 same.append(s)
             else:
                 rest.append(s)
