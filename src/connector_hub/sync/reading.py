@@ -258,21 +258,27 @@ def bury(run: JobRun, side: LiveSide, gone: Sequence[Gone]) -> None:
 
 def _hand_on(run: JobRun, side: LiveSide, record: str, hub: bytes, into: Ref) -> None:
     """What a record was, the last one it was merged or converted into is from now on."""
-    met = {record}
-    heir = side.known_as(into.resource, into.id)
-    while (side.name, heir) in run.into and heir not in met:
-        met.add(heir)
-        into = run.into[side.name, heir]
-        heir = side.known_as(into.resource, into.id)
+    heir = _last(run, side, side.known_as(into.resource, into.id))
+    resource, vendor_id = side.at(heir)
     if run.pilot is not None and (side.name, record) in run.pilot:
         run.pilot.add((side.name, heir))
         run.store.enlist(run.job.name, [(side.name, heir)], by=HEIR)
-    there = run.store.links(side.home, into.resource, [into.id]).get(into.id)
+    there = run.store.links(side.home, resource, [vendor_id]).get(vendor_id)
     if there is None:
-        run.store.link([(side.home, into.resource, into.id, hub)])
+        run.store.link([(side.home, resource, vendor_id, hub)])
         _inherit(run, side, heir, hub)
     elif there.hub != hub:
         _two_are_one(run, side, heir, hub, there)
+
+
+def _last(run: JobRun, side: LiveSide, record: str) -> str:
+    """What a record has become by the merges and conversions this run has read of."""
+    met: set[str] = set()
+    while (side.name, record) in run.into and record not in met:
+        met.add(record)
+        into = run.into[side.name, record]
+        record = side.known_as(into.resource, into.id)
+    return record
 
 
 def _two_are_one(
@@ -290,11 +296,21 @@ def _two_are_one(
             _left_behind(run, side, hub, sorted(live.values()))
     elif hub in live:
         run.store.link([side.link_row(heir, hub)])
-        for at in run.sides:
-            if run.store.bases(run.job.name, at.name, [hub]):
-                row = (hub, at.bases.contested(hub))
-                run.store.set_bases(run.job.name, at.name, [row])
+        _contest(run, hub)
         _inherit(run, side, heir, hub)
+    elif there.hub in live and hub in found:
+        lost, _ = found[hub]
+        if _last(run, other, lost) == live[there.hub]:
+            _contest(run, there.hub)
+            _inherit(run, side, heir, there.hub)
+
+
+def _contest(run: JobRun, hub: bytes) -> None:
+    """Both sides have made one of two, each in its own way: no field counts as agreed."""
+    for at in run.sides:
+        if run.store.bases(run.job.name, at.name, [hub]):
+            row = (hub, at.bases.contested(hub))
+            run.store.set_bases(run.job.name, at.name, [row])
 
 
 def _inherit(run: JobRun, side: LiveSide, heir: str, hub: bytes) -> None:
