@@ -156,7 +156,7 @@ async def test_chains_of_merges_in_one_pull_and_over_several(
 
 
 async def test_a_survivor_that_is_deleted_is_deleted_across_once(tmp_path):
-    world, [(x, a)] = await linked(tmp_path, people=1)
+    world, [(x, _)] = await linked(tmp_path, people=1)
     y = world.h(8, email="y@x.org")
     await world.h_merge(y, x)
     await world.runs()
