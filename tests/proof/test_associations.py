@@ -292,6 +292,21 @@ async def test_a_company_made_anew_takes_its_people_back(tmp_path):
     await world.quiet()
 
 
+async def test_who_leaves_a_company_that_is_gone_for_another_takes_the_copy_along(
+    tmp_path,
+):
+    world = await employed(tmp_path)
+    one, two = (await names(world)).items()
+    (contact,), (row,) = world.left(), world.right()
+    world.h_gone(one[0], "companies")
+    world.h(record=contact, jobtitle="Chief")
+    await world.runs()
+    world.employ(contact, two[0])
+    await world.runs()
+    assert world.right()[row]["AccountId"] == two[1]
+    await world.quiet()
+
+
 async def test_a_company_that_is_archived_across_takes_nobodys_contact(tmp_path):
     world = await employed(tmp_path, contacts=FOLLOWS)
     one, _ = (await names(world)).items()

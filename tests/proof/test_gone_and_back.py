@@ -187,7 +187,9 @@ class Story(Accounts):
             told += r.conflicts + r.dead_letters + r.blocked + r.stale
             assert told == r.read, r.document()
         self.fresh.clear()
-        self.known += [p for p in await self.pairs() if p not in self.known]
+        pairs = await self.pairs()
+        self.known += [p for p in pairs if p not in self.known]
+        self.kept -= {("left", a) for a, _ in pairs} | {("right", b) for _, b in pairs}
 
     # -- what must hold -----------------------------------------------------------
 

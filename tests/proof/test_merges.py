@@ -165,6 +165,18 @@ async def test_a_survivor_that_is_deleted_is_deleted_across_once(tmp_path):
     assert world.right() == {}
 
 
+async def test_a_survivor_that_is_deleted_before_the_hub_has_seen_it_is_followed(
+    tmp_path, anew
+):
+    world, [(x, _)] = await linked(tmp_path, people=1, anew=anew)
+    survivor = await world.h_merge(world.h(8, email="y@x.org"), x)
+    world.h_gone(survivor)
+    assert (await world.runs(full=True)).deleted == 1
+    assert world.right() == {}
+    assert await world.pairs() == []
+    await world.quiet()
+
+
 async def test_what_was_merged_away_and_is_restored_is_no_twin(tmp_path):
     """Salesforce gives the loser of a merge back as a record of its own."""
     world, [(x, a), (y, b)] = await linked(tmp_path)

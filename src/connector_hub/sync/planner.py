@@ -630,9 +630,10 @@ async def _plan_deletes(run: JobRun, side: LiveSide, n: int) -> int:
             if page.mark is not None:
                 run.marks.setdefault(f"{side.name}/deleted", page.mark)
             told = [g for g in page.records if isinstance(g, Gone)]
-            gone = [g.id for g in told if g.why == "deleted"]
-            changes += await plan_archives(run, side, gone)
-            bury(run, side, told)
+            bury(run, side, [g for g in told if g.why != "deleted"])
+            deleted = [g for g in told if g.why == "deleted"]
+            changes += await plan_archives(run, side, [g.id for g in deleted])
+            bury(run, side, deleted)
     elif side.name in run.listed:
         gone = side.unlisted(run.job.name)
         changes += await plan_archives(run, side, gone)

@@ -1,4 +1,4 @@
-"""Links that ended because what they led to is gone: nobody said that they should."""
+"""Links to what is gone: one that ended because of that says nothing, one that was led elsewhere travels."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from connector_hub.sync.run import JobRun
 from connector_hub.sync.sides import LiveSide, batches
 
 _NOTHING = Want(frozenset())
+_NOWHERE = b""
+"""What a link says that leads to a record without a counterpart."""
 
 
 async def look_at(run: JobRun, side: LiveSide, subjects: Sequence[Subject]) -> None:
@@ -23,6 +25,8 @@ async def look_at(run: JobRun, side: LiveSide, subjects: Sequence[Subject]) -> N
         await _look(run, side, name, [(s, s.view, s.there_view) for s in met])
         back = [(s, s.there_view, s.view) for s in met]
         await _look(run, run.other(side), name, back)
+        for s in met:
+            _lead_elsewhere(run, side, name, s)
 
 
 _Ends = tuple[Subject, dict[str, Any], dict[str, Any]]
@@ -51,7 +55,32 @@ async def _look(run: JobRun, side: LiveSide, name: str, ends: Sequence[_Ends]) -
             if record in lost | told:
                 here.pop(name, None)
                 there.pop(name, None)
-                s.waits += _waits(run, side, name, ended[id(s)])
+                s.waits += ((side.name, name, resource, record),)
+                home = side if here is s.view else run.other(side)
+                waking = [
+                    (s.seen.id, *at) for at in _partners(run, side, name, ended[id(s)])
+                ]
+                run.store.wait(run.job.name, home.name, waking)
+
+
+def _lead_elsewhere(run: JobRun, side: LiveSide, name: str, s: Subject) -> None:
+    """A link that moved on one side travels, though the other's still leads to what has no counterpart."""
+    if s.base is None or s.there_base is None or s.there is None:
+        return
+    other = run.other(side)
+    moved = (
+        name in side.bases.moved(s.base, s.seen.raws),
+        name in other.bases.moved(s.there_base, s.there.raws),
+    )
+    stays, view, leads = (other, s.there_view, s.view)
+    if moved == (False, True):
+        stays, view, leads = (side, s.view, s.there_view)
+    elif moved != (True, False):
+        return
+    waits = [w for w in s.waits if w[:2] == (stays.name, name)]
+    if waits and name not in view and isinstance(leads.get(name), bytes):
+        view[name] = _NOWHERE
+        s.waits = tuple(w for w in s.waits if w not in waits)
 
 
 def _hub(
@@ -68,16 +97,16 @@ def _hub(
     return None
 
 
-def _waits(
+def _partners(
     run: JobRun, side: LiveSide, name: str, hub: bytes
-) -> tuple[tuple[Any, str, str, str], ...]:
-    """The records of what was linked, on both sides: where one is back, the field is looked at again."""
-    return tuple(
-        (at.name, name, resource, record)
-        for at in (side, run.other(side))
-        for resource in run.routes[name].at(at.name)
-        for record, _ in run.store.records(at.home, resource, [hub]).values()
-    )
+) -> list[tuple[str, str, str]]:
+    """What is linked across to what is gone: linked to something again, the field is looked at again."""
+    other = run.other(side)
+    return [
+        (other.home, resource, record)
+        for resource in run.routes[name].at(other.name)
+        for record, _ in run.store.records(other.home, resource, [hub]).values()
+    ]
 
 
 async def _gone(side: LiveSide, resource: str, records: Collection[str]) -> set[str]:

@@ -243,7 +243,7 @@ class HubSpot(Connector):
         read = place.get("read")
         if read and now - datetime.fromisoformat(read) < _ARCHIVED_EVERY:
             return Page([], mark=json.dumps(place))
-        params = {"limit": str(_LIST), "archived": "true", "properties": "hs_object_id"}
+        params = {"limit": str(_LIST), "archived": "true", "properties": _MERGED}
         if place.get("list"):
             params["after"] = place["list"]
         answer = await self.http.send(
@@ -252,7 +252,11 @@ class HubSpot(Connector):
         body = answer.json()
         after = _after(body)
         return Page(
-            [Gone(row["id"]) for row in body["results"]],
+            [
+                g
+                for r in body["results"]
+                for g in (*_merged(resource, r), Gone(r["id"]))
+            ],
             next=json.dumps({"list": after}) if after else None,
             mark=None
             if place.get("list")
