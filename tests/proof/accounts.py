@@ -17,6 +17,8 @@ from connector_hub_salesforce.sandbox import SalesforceSandbox
 FOLLOWS = "deletes: {follow: true}\n    guard: {delete: 50}"
 """Deletes travel, a few at a time."""
 DAY = 86_400.0
+LAG = 60.0
+"""Seconds HubSpot's search is behind, within what the connector looks back."""
 PROJECT = """\
 jobs:
   companies:
@@ -53,6 +55,7 @@ class Accounts(World):
             "sales": HubSpotSandbox(clock=clock),
             "billing": SalesforceSandbox(clock=clock),
         }
+        boxes["sales"].search_lag = LAG
         text = PROJECT.format(
             direction=direction, contacts=contacts, companies=companies
         )
