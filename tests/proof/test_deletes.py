@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from connector_hub.errors import Unavailable
 from connector_hub.hub import Hub, open_hub
@@ -12,6 +13,7 @@ from connector_hub_hubspot import HubSpot
 
 from .accounts import DAY, FOLLOWS, Accounts
 
+HOME = ("hubspot:4211337", "contacts")
 GUARDED = "deletes: {follow: true}"
 """Deletes travel, and none without a yes."""
 
@@ -155,6 +157,28 @@ async def test_an_id_that_is_not_answered_once_is_not_a_delete(tmp_path):
     await world.runs()
     assert world.right()[b]["MailingCity"] == "Bogor"
     assert a in world.left()
+
+
+async def test_a_feed_that_is_behind_brings_nobody_back(tmp_path, monkeypatch):
+    """The feed still shows a record that was archived: it is asked for before it is believed."""
+    world = await linked(tmp_path)
+    a, b = await pair(world)
+    world.h_gone(a)
+    await world.runs(full=True)
+    search = HubSpot._search
+
+    async def behind(self, resource, place, want):
+        page = await search(self, resource, place, want)
+        row = {"id": a, "properties": {"email": "p0@x.org"}, "updatedAt": None}
+        stale = [self._record(resource, row, {})] if resource == "contacts" else []
+        return structs.replace(page, records=[*page.records, *stale])
+
+    monkeypatch.setattr(HubSpot, "_search", behind)
+    receipt = await world.runs()
+    assert (receipt.created, receipt.updated, receipt.notes) == (0, 0, ())
+    assert b not in world.right()
+    known = await world.ask(lambda hub: hub.store.tombstones(*HOME, [a]))
+    assert known == {a}
 
 
 async def test_who_leaves_the_scope_is_not_deleted(tmp_path):

@@ -6,6 +6,10 @@ import itertools
 from pathlib import Path
 
 import pytest
+from msgspec import structs
+
+from connector_hub.sdk import Gone
+from connector_hub_hubspot import HubSpot
 
 from .accounts import DAY, FOLLOWS, Accounts
 
@@ -153,6 +157,27 @@ async def test_chains_of_merges_in_one_pull_and_over_several(
     assert await world.pairs() == want
     assert len(world.left()) == len(world.right()) == 1
     await world.quiet()
+
+
+@pytest.mark.parametrize("both", [False, True])
+async def test_a_loser_that_is_told_as_deleted_besides_deletes_nobody(
+    tmp_path, monkeypatch, both
+):
+    """An archive that shows what was merged away, too: the copy is the survivor's, or asked about."""
+    world, pairs = await linked(tmp_path, people=2 if both else 1)
+    x, a = pairs[0]
+    y = pairs[1][0] if both else world.h(8, email="y@x.org")
+    await world.h_merge(y, x)
+    await world.runs()
+    archived = HubSpot._archived
+
+    async def telling(self, resource, place):
+        page = await archived(self, resource, place)
+        return structs.replace(page, records=[*page.records, Gone(x)])
+
+    monkeypatch.setattr(HubSpot, "_archived", telling)
+    assert (await world.runs(full=True)).deleted == 0
+    assert a in world.right()
 
 
 async def test_a_survivor_that_is_deleted_is_deleted_across_once(tmp_path):
