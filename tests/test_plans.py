@@ -177,7 +177,8 @@ async def test_deletes_that_a_person_allowed_are_still_allowed_when_the_plan_is_
         sales.edit("contacts", {"id": first["id"], "archived": True})
         sales.edit("contacts", {"id": second["id"], "properties": {"city": "X"}})
         sales.clock.advance(5)
-        held = await hub.sync("contacts", options=Options(allow_deletes=1))
+        options = Options(full=True, allow_deletes=1)
+        held = await hub.sync("contacts", options=options)
         assert held.status == "waiting"
         receipt = await hub.apply(str(held.plan))
     assert (receipt.deleted, receipt.updated) == (1, 1)

@@ -215,6 +215,19 @@ class Store(Protocol):
     ) -> dict[bytes, tuple[str, bool]]:
         """The record of each hub id at one resource, and whether it is gone."""
 
+    def tombstones(
+        self, account: str, resource: str, records: Collection[str]
+    ) -> set[str]:
+        """Those of these records that are known as gone."""
+
+    def unlisted(
+        self, job: str, side: str, account: str, resource: str, *, several: bool
+    ) -> list[str]:
+        """Linked records that are not in a side's identity index.
+
+        It knows them as ``Resource/id`` where the side is of ``several``.
+        """
+
     def link(self, rows: Iterable[tuple[str, str, str, bytes]]) -> None:
         """Add links: (account, resource, record, hub). Who waited for them is looked at again."""
 

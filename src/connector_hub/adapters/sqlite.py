@@ -431,6 +431,36 @@ class SqliteStore:
         )
         return {hub: (record, bool(gone)) for hub, record, gone in found}
 
+    def tombstones(
+        self, account: str, resource: str, records: Collection[str]
+    ) -> set[str]:
+        """Those of these records that are known as gone."""
+        found = self._in(
+            "select record from link indexed by link_gone "
+            "where place=? and gone=1 and record in ({})",
+            (self._place(account, resource),),
+            records,
+        )
+        return {record for (record,) in found}
+
+    def unlisted(
+        self, job: str, side: str, account: str, resource: str, *, several: bool
+    ) -> list[str]:
+        """Linked records that are not in a side's identity index.
+
+        It knows them as ``Resource/id`` where the side is of ``several``.
+        """
+        found = self._run(
+            "select record from link where place=? and not exists"
+            "(select 1 from identity where side=? and identity.record=?||link.record)",
+            (
+                self._place(account, resource),
+                self._side(job, side),
+                f"{resource}/" if several else "",
+            ),
+        )
+        return [record for (record,) in found]
+
     def link(self, rows: Iterable[tuple[str, str, str, bytes]]) -> None:
         """Add links: (account, resource, record, hub). Who waited for them is looked at again."""
         listed = list(rows)

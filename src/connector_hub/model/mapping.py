@@ -466,11 +466,10 @@ class Spoke:
 
     def patch(self, view: Map[str, Any], was: Map[str, Any] = EMPTY) -> Patch:
         """What to write so that the record shows ``view``; links replace those of ``was``."""
-        links = {
-            association: _relink(link, view[name], was.get(name))
-            for name, association, link in self.associations
-            if name in view
-        }
+        links: dict[str, LinkPatch] = {}
+        for name, association, link in self.associations:
+            if name in view:
+                _add(links, association, _relink(link, view[name], was.get(name)))
         return Patch(self.put(view), links)
 
     def put_back(self, names: Container[str], raws: Raws, now: Raws) -> Patch:
@@ -482,7 +481,8 @@ class Spoke:
             if name not in names:
                 continue
             if rule.link and rule.link.association:
-                links[rule.link.association] = _relink(rule.link, ref(raw), ref(held))
+                patch = _relink(rule.link, ref(raw), ref(held))
+                _add(links, rule.link.association, patch)
             else:
                 fields[rule.path or (rule.link.path if rule.link else None) or ""] = raw
         return Patch(fields, links)
@@ -507,6 +507,12 @@ def _said(value: Any) -> str | None:
 def blank(value: Any) -> bool:
     """Whether a value in the hub's words says *empty*."""
     return value is None or value == ()
+
+
+def _add(links: dict[str, LinkPatch], association: str, patch: LinkPatch) -> None:
+    """Several fields may be kept as labels of one association."""
+    held = links.get(association, LinkPatch())
+    links[association] = LinkPatch(held.add + patch.add, held.remove + patch.remove)
 
 
 def _relink(rule: LinkRule, new: Ref | None, old: Ref | None) -> LinkPatch:
@@ -699,7 +705,7 @@ def _getting(
 
 
 def _picker(rule: LinkRule, absent: Absent) -> Callable[[Map[str, Sequence[Ref]]], Any]:
-    """The one link of an association as ``[resource, id]``: the labelled one, else the only one."""
+    """The one link of an association as ``[resource, id]``: the labelled one, else one that has no label."""
     name, label = rule.association or "", rule.label
 
     def pick(links: Map[str, Sequence[Ref]]) -> Any:
@@ -707,7 +713,8 @@ def _picker(rule: LinkRule, absent: Absent) -> Callable[[Map[str, Sequence[Ref]]
         if found is None:
             return absent
         labelled = [r for r in found if r.label == label] if label else found
-        if not labelled and label and len({r.id for r in found}) == 1:
+        alone = len({r.id for r in found}) == 1 and not any(r.label for r in found)
+        if not labelled and alone:
             labelled = found
         if not labelled:
             return None

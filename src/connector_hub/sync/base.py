@@ -7,6 +7,8 @@ One packed row per (job, side) and hub id::
 The layout is a number the store gives to a list of (field, rule fingerprint).  A field hash of zeros
 means *never agreed*: it reads as changed.  All ones mean *no base*: the rule is new or was edited.
 All ones but the last mean that the field was outside its condition: it begins when it is inside.
+All zeros but the last mean that both sides changed it: two things that were agreed on have become one.
+A record hash of ones says that the record is gone and that what follows from it is done.
 The hashes of fields are fast ones (XXH3), hence they are encrypted, bound to job, side and hub id.
 """
 
@@ -32,6 +34,8 @@ _HEAD = _LAYOUT + _RECORD
 NEVER = bytes(_FIELD)
 UNBASED = b"\xff" * _FIELD
 OUTSIDE = b"\xff" * (_FIELD - 1) + b"\xfe"
+CONTESTED = bytes(_FIELD - 1) + b"\x01"
+_DONE_WITH = b"\xff" * _RECORD
 _BLANK = xxh3_64_digest(b"")
 
 
@@ -145,6 +149,21 @@ class Bases:
         record = bytes(_RECORD) if stale else self.record_hash(raws)
         return self._head + record + sealed
 
+    def contested(self, hub: bytes) -> bytes:
+        """A row by which every field has changed, for a thing that is made of two."""
+        fields = CONTESTED * len(self.spoke.kept)
+        return self._head + bytes(_RECORD) + self.sealer.seal(fields, self._bound + hub)
+
+    @staticmethod
+    def done_with(packed: bytes) -> bytes:
+        """The row of a record that is gone, once what follows from that is done."""
+        return packed[:_LAYOUT] + _DONE_WITH + packed[_HEAD:]
+
+    @staticmethod
+    def is_done_with(packed: bytes) -> bool:
+        """Whether nothing more follows from this record being gone."""
+        return packed[_LAYOUT:_HEAD] == _DONE_WITH
+
     def unpack(self, packed: bytes, hub: bytes) -> Base:
         """A row under today's rules; a field whose rule changed since has no base."""
         layout = int.from_bytes(packed[:_LAYOUT], "big")
@@ -183,6 +202,14 @@ class Bases:
         """Fields the two sides have never agreed on."""
         return {
             n for n, f in zip(self.spoke.kept, base.fields, strict=True) if f == NEVER
+        }
+
+    def disputed(self, base: Base) -> set[str]:
+        """Fields that differ since two things became one."""
+        return {
+            n
+            for n, f in zip(self.spoke.kept, base.fields, strict=True)
+            if f == CONTESTED
         }
 
     def moved(self, base: Base, raws: Raws) -> set[str]:

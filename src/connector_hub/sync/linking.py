@@ -31,6 +31,8 @@ class Subject(Struct, eq=False, gc=False):
     """Its base, None at the first link of the two."""
     there_id: str | None = None
     """The counterpart: None where none is known, empty where it is gone."""
+    lost: str = ""
+    """The counterpart that is gone."""
     there: Seen | None = None
     there_base: Base | None = None
     view: dict[str, Any] = {}
@@ -77,7 +79,7 @@ def find_links(run: JobRun, side: LiveSide, subjects: Sequence[Subject]) -> None
     for s in subjects:
         if s.hub in there:
             record, gone = there[s.hub]
-            s.there_id = "" if gone else record
+            s.there_id, s.lost = ("", record) if gone else (record, "")
 
 
 def _own_keys(
@@ -108,7 +110,7 @@ def match_unlinked(
     """
     by_key = _by_key(run, run.other(side), unknown)
     same, other = kin
-    taken = _taken(run.other(side), other)
+    taken = _taken(side, run.other(side), other)
     known = _split(run, same), _split(run, other)
     _add_rivals(run, side, same, other)
     spoken_for = taken | _spoken_for(run, side, other)
@@ -242,7 +244,14 @@ def relatives(run: JobRun, side: LiveSide, unknown: Sequence[Subject]) -> Relati
     return same, other
 
 
-def _taken(other: LiveSide, found: Mapping[str, list[Kin]]) -> frozenset[str]:
-    """Those of the other side's kin that are linked already."""
-    records = {k.record for kin in found.values() for k in kin}
-    return frozenset(other.links(records))
+def _taken(
+    side: LiveSide, other: LiveSide, found: Mapping[str, list[Kin]]
+) -> frozenset[str]:
+    """Those of the other side's kin that are linked already; one whose counterpart is gone is free again."""
+    links = other.links({k.record for kin in found.values() for k in kin})
+    held = side.records({k.hub for k in links.values()})
+    return frozenset(
+        record
+        for record, link in links.items()
+        if link.hub not in held or not held[link.hub][1]
+    )

@@ -163,7 +163,13 @@ def _pair(
         out = side.bases.outside(s.base), other.bases.outside(s.there_base)
         outside = (out[0] | out[1]) & (here | out[0]) & (there | out[1])
     anew = set(run.options.backfill) - mine - theirs
-    anew |= side.bases.never(s.base) & other.bases.never(s.there_base)
+    waited = side.bases.never(s.base), other.bases.never(s.there_base)
+    anew |= waited[0] & waited[1]
+    for never, view in zip(waited, (s.view, s.there_view), strict=True):
+        # A link that has waited for its record was never agreed on: that it is blank ends nothing across.
+        anew |= {n for n in run.routes if n in never and blank(view.get(n))}
+    disputed = side.bases.disputed(s.base) & other.bases.disputed(s.there_base)
+    anew |= {n for n in disputed if any(blank(v.get(n)) for v in views)}
     if (side.name, s.seen.id) in run.replayed:
         anew |= policies.keys() - based
     ends = tuple(zip(SIDES, ids, strict=True))

@@ -188,6 +188,10 @@ class JobRun:
     """Records that others were merged or converted into: what these held, a blank does not erase."""
     across_heirs: set[Member] = field(default_factory=set)
     """Records whose counterparts are such ones."""
+    back: set[Member] = field(default_factory=set)
+    """Records that had been gone and are there again."""
+    listed: set[SideName] = field(default_factory=set)
+    """Sides of which this run has seen every record there is."""
     taken: set[Member] = field(default_factory=set)
     """Records that came from the inbox."""
     taken_to: dict[str, int] = field(default_factory=dict)

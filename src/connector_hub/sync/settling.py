@@ -26,7 +26,7 @@ from connector_hub.sync import breaker, rivals
 from connector_hub.sync.base import Base, change_hash
 from connector_hub.sync.journal import Differs, keep
 from connector_hub.sync.planner import ask, part, refused, wait_for_links
-from connector_hub.sync.reading import free, index
+from connector_hub.sync.reading import done_with, free, index
 from connector_hub.sync.run import Held, JobRun, Member, hold
 from connector_hub.sync.sides import LiveSide
 from connector_hub.sync.views import read_views
@@ -253,7 +253,7 @@ def _now(s: _Settling, side: SideName) -> Seen | None:
 def _old_bases(
     run: JobRun, side: LiveSide, changes: Iterable[Change]
 ) -> dict[bytes, Base]:
-    hubs = [c.hub for c in changes if not (c.first and c.action == "create")]
+    hubs = [c.hub for c in changes if not c.first]
     if not hubs:
         return {}
     packed = run.store.bases(run.job.name, side.name, hubs)
@@ -385,6 +385,8 @@ def _archived(run: JobRun, i: Item) -> str:
         if side is i.side or not i.change.leaves:
             run.store.forget(run.job.name, side.name, [record])
         free(run, side, [record])
+    for side in run.sides:
+        done_with(run, side, [i.change.hub])
     run.tally.writes[i.side.connection] += 1
     return "deleted"
 
@@ -393,7 +395,7 @@ def _refused(run: JobRun, i: Item) -> str:
     """A write the vendor did not carry out: sorted by who has to act."""
     outcome = i.outcome
     if i.write.op == "archive" and not isinstance(outcome, Missing):
-        run.held_marks.add(f"{i.change.here}/deleted")
+        run.held_marks.add(f"{i.change.here}/{run.side(i.change.here).gone_by}")
     if isinstance(outcome, Exists):
         return _exists(run, i, outcome)
     if isinstance(outcome, Stale | Unavailable):
@@ -407,6 +409,8 @@ def _refused(run: JobRun, i: Item) -> str:
         return _buried(run, i, Rejected(outcome.message, reason="MISSING"))
     if isinstance(outcome, Missing):
         i.side.lose([i.write.id or ""])
+        if i.write.op == "archive":
+            done_with(run, run.other(i.side), [i.change.hub])
         return "unchanged"
     if isinstance(outcome, Rejected):
         return _buried(run, i, outcome)

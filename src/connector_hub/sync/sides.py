@@ -132,6 +132,14 @@ class LiveSide:
                 found[self.known_as(resource, vendor_id)] = link
         return found
 
+    def buried(self, records: Iterable[str]) -> set[str]:
+        """Those of its records that are known as gone."""
+        found: set[str] = set()
+        for resource, ids in self.by_resource(records):
+            known = self.store.tombstones(self.home, resource, ids)
+            found |= {self.known_as(resource, i) for i in known}
+        return found
+
     def records(self, hubs: Collection[bytes]) -> dict[bytes, tuple[str, bool]]:
         """The record of each of these things here, and whether it is gone; a live one before others."""
         found: dict[bytes, tuple[str, bool]] = {}
@@ -155,6 +163,21 @@ class LiveSide:
     def link_row(self, record: str, hub: bytes) -> tuple[str, str, str, bytes]:
         """A link as the store takes it."""
         return (self.home, *self.at(record), hub)
+
+    def unlisted(self, job: str) -> list[str]:
+        """Its linked records that a listing of all there are did not show."""
+        return [
+            self.known_as(resource, record)
+            for resource in self.names
+            for record in self.store.unlisted(
+                job, self.name, self.home, resource, several=bool(self.places)
+            )
+        ]
+
+    @property
+    def gone_by(self) -> str:
+        """The feed that tells what is gone; where there is none, what the listing does not show is."""
+        return "deleted" if "deleted" in self.resource.feeds else "changed"
 
     def linked(self) -> int:
         """How many of its records are linked."""

@@ -16,13 +16,13 @@ from starlette.routing import Route
 from connector_hub.testing.sandbox import Sandbox, SandboxClock, answer
 
 FIELDS: Mapping[str, tuple[str, ...]] = {
-    "people": ("email", "name", "note", "phone", "firm"),
-    "firms": ("domain", "name", "city"),
+    "people": ("email", "name", "note", "phone", "firm", "mentor"),
+    "firms": ("domain", "name", "city", "parent", "boss"),
 }
 KEY = "hub_key"
 _HUB = "hub"
 _PERSON = "someone"
-_REFERS = {"firm": "firms"}
+_REFERS = {"firm": "firms", "parent": "firms", "boss": "people", "mentor": "people"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,8 @@ _WAYS = (
     Way("update", 1, conditional=True),
     Way("archive", _ROWS),
 )
+_HOLDS = {"Account": (("Contact", "AccountId"), ("Opportunity", "AccountId"))}
+"""What would be deleted with a record, and the field that says so (Considerations for Deleting Accounts)."""
 _WRITING = {
     "Sforce-Call-Options": "client=connector-hub",
     "Sforce-Auto-Assign": "FALSE",
@@ -113,7 +115,10 @@ class Salesforce(Connector):
                 _ALL,
                 effect=Effect.VENDOR_KEY,
                 feeds=("changed", "deleted"),
-                ways=_WAYS,
+                ways=(
+                    *_WAYS[:-1],
+                    Way("archive", _ROWS, cost=1 + len(_HOLDS.get(name, ()))),
+                ),
                 lag=120,
                 clock=True,
                 billed="data storage, 2 kB each",
@@ -414,7 +419,7 @@ class Salesforce(Connector):
         if way.conditional:
             return [await self._update_unmoved(resource, w) for w in writes]
         if writes[0].op == "archive":
-            return await self._archive(writes)
+            return await self._archive(resource, writes)
         creates = writes[0].op == "create"
         path = self._path("composite", "sobjects")
         if creates and self.key:
@@ -454,10 +459,19 @@ class Salesforce(Connector):
             raise ConfigError(fault.message, where=self.http.connection)
         return faults.refusal(w, faults.first(answer))
 
-    async def _archive(self, writes: Sequence[Write]) -> Sequence[Outcome]:
-        """Into the recycle bin; quiet about what is there already."""
+    async def _archive(
+        self, resource: str, writes: Sequence[Write]
+    ) -> Sequence[Outcome]:
+        """Into the recycle bin; quiet about what is there already. What would take others along stays."""
         sound = [w for w in writes if w.id and is_id(w.id)]
         outcomes: dict[str, Outcome] = {}
+        held = await self._holding(resource, [str(w.id) for w in sound])
+        for w in sound:
+            if str(w.id) in held:
+                what = held[str(w.id)]
+                text = f"{what} records belong to it, and would be deleted with it"
+                outcomes[w.trace] = Rejected(text, reason="HOLDS_OTHERS")
+        sound = [w for w in sound if w.trace not in outcomes]
         if sound:
             answer = await self.http.send(
                 "DELETE",
@@ -470,8 +484,28 @@ class Salesforce(Connector):
                 repeatable=True,
             )
             found = _outcomes(sound, answer)
-            outcomes = {w.trace: o for w, o in zip(sound, found, strict=True)}
+            outcomes |= {w.trace: o for w, o in zip(sound, found, strict=True)}
         return [outcomes.get(w.trace) or Missing("no Salesforce id") for w in writes]
+
+    async def _holding(self, resource: str, ids: Sequence[str]) -> dict[str, str]:
+        """Those of these records that hold others, and an object of these."""
+        found: dict[str, str] = {}
+        for child, field in _HOLDS.get(resource, ()) if ids else ():
+            for soql in query.membership([field], child, field, ids):
+                answer = await self.http.send(
+                    "GET", self._path("query"), params={"q": soql}, ok=(_BAD_REQUEST,)
+                )
+                if answer.status >= _BAD_REQUEST:
+                    if faults.code(answer) != "INVALID_TYPE":
+                        await self._rows(soql)  # let the port sort what it is
+                    continue  # an object this account does not have
+                body = answer.json()
+                rows = list(body["records"])
+                while not body.get("done", True) and body.get("nextRecordsUrl"):
+                    body = await self.http.get(body["nextRecordsUrl"])
+                    rows += body["records"]
+                found |= {row[field]: child for row in rows}
+        return found
 
     def _row(self, resource: str, w: Write) -> dict[str, Any]:
         row: dict[str, Any] = {"attributes": {"type": resource}}

@@ -129,6 +129,8 @@ class Org:
         self._lower = {name.lower(): kind for name, kind in self.kinds.items()}
         self.tables = {name: Table(kind) for name, kind in self.kinds.items()}
         self.hidden: dict[str, tuple[Kind, Field]] = {}
+        self.taken_along: dict[str, str] = {}
+        """Records that went into the recycle bin with another one, by id: that one's id."""
         self._journal: list[tuple[str, str, Row | None, Row | None]] | None = None
         self._people()
 
@@ -431,6 +433,33 @@ class Org:
             for row in list(contacts.rows.values()):
                 if row["AccountId"] == old["Id"]:
                     self.delete(contacts.kind, row["Id"], by=by)
+                    self.taken_along[row["Id"]] = old["Id"]
+
+    def undelete(self, kind: Kind, record: str, *, by: str) -> None:
+        """Out of the recycle bin, with what went in with it; a merge's loser is a record of its own again.
+
+        Source: ``undelete()`` of the SOAP API; REST has no such call.
+
+        Raises:
+            Refused: it is not in the bin, or another record has a unique value of its by now.
+        """
+        table, full = self.tables[kind.name], long_id(record)
+        old = table.bin.get(full)
+        if old is None:
+            raise Refused("UNDELETE_FAILED", "Entity is not in the recycle bin")
+        row = old | {"IsDeleted": False, "MasterRecordId": None}
+        for name, held in table.unique.items():
+            if row.get(name) is not None and str(row[name]).casefold() in held:
+                raise Refused("DUPLICATE_VALUE", f"duplicate value found: {name}")
+        self._remember(table, full)
+        del table.bin[full]
+        table.put(_stamped(row, self.stamp(), by), None)
+        if kind.name == "Account":
+            contacts = self.tables["Contact"]
+            for child, parent in list(self.taken_along.items()):
+                if parent == full and child in contacts.bin:
+                    del self.taken_along[child]
+                    self.undelete(contacts.kind, child, by=by)
 
     def merge(self, kind: Kind, loser: str, winner: str, *, by: str) -> None:
         """One record into another: the loser's contacts become the winner's.

@@ -196,12 +196,22 @@ class SalesforceSandbox(Sandbox):
         return self._shown(call, kind, names, rows)
 
     def edit(self, resource: str, body: dict[str, Any]) -> dict[str, Any]:
-        """A person's edit: no Id creates, IsDeleted deletes, MasterRecordId merges, IsConverted converts."""
+        """A person's edit: no Id creates, MasterRecordId merges, IsConverted converts.
+
+        IsDeleted deletes, or brings back from the recycle bin where it is false.
+        """
         kind = self.org.kinds[resource]
         record = body.get("Id")
-        if record is not None and long_id(record) not in self.org.tables[resource].rows:
+        table = self.org.tables[resource]
+        back = body.get("IsDeleted") is False
+        if record is not None and long_id(record) not in (
+            table.bin if back else table.rows
+        ):
             raise KeyError(f"{resource} {record}")
         try:
+            if back and record is not None:
+                self.org.undelete(kind, str(record), by=PERSON)
+                return self._as_edited(kind, str(record))
             if body.get("IsDeleted"):
                 self.org.delete(kind, str(record), by=PERSON)
                 return {"Id": record, "IsDeleted": True}

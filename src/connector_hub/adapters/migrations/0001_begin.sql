@@ -11,6 +11,8 @@ create table thing(id integer primary key, hub blob not null unique);
 -- All records that are one thing; at most one live record on each side.
 create table link(place int, record text, thing int not null, gone int not null default 0, primary key(place, record)) without rowid;
 create index link_thing on link(thing, place);
+-- Few are gone: whether one is back is asked of these only.
+create index link_gone on link(place, record) where gone=1;
 
 -- What the vendor held when both sides last agreed: one packed row per side and thing.
 create table spelling(id integer primary key, tenant int, job text, side text, fields text not null, unique(tenant, job, side, fields));
