@@ -60,6 +60,7 @@ from connector_hub.model.mapping import (
 )
 from connector_hub.model.mapping import Mapping as Spec
 from connector_hub.model.notice import Receiver
+from connector_hub.sdk.auth import FirstOf, lacking
 from connector_hub.sdk.connector import Connector
 
 Connectors = Callable[[str], type[Connector]]
@@ -394,7 +395,7 @@ class _Reader:
         config = _validated(
             kind.Config, self.doc, at, self._absolute(kind, options), self.found
         )
-        if config is None:
+        if config is None or not self._can_sign(kind, config, at):
             return None
         key = model.key_field or "default"
         self._place(at, model)
@@ -406,6 +407,21 @@ class _Reader:
             model.region,
             model.zone,
         )
+
+    def _can_sign(self, kind: type[Connector], config: Any, at: yaml.Key) -> bool:
+        """Whether the keys of one of the connector's ways of signing are all there."""
+        auth = kind.auth
+        if not isinstance(auth, FirstOf) or auth.chosen(config):
+            return True
+        nearest = min(auth.ways, key=lambda w: len(lacking(w, config)))
+        ways = [" and ".join(f"{n}:" for n in way.needs) for way in auth.ways]
+        self.add(
+            at,
+            f"{lacking(nearest, config)[0]!r} is missing",
+            code="missing",
+            hint=f"add {', or '.join(ways)}",
+        )
+        return False
 
     def _place(self, at: yaml.Key, model: ConnectionModel) -> None:
         """Region and zone are such that rules can use them."""

@@ -9,6 +9,7 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib import resources
 from pathlib import Path
@@ -28,6 +29,7 @@ from connector_hub.model.mapping import ABSENT
 from connector_hub.model.notice import Fact
 from connector_hub.model.plan import Change, Seen
 from connector_hub.model.standing import Rival, Standing
+from connector_hub.ports import Token
 
 _CHUNK = 500
 _TENANT = 1
@@ -57,6 +59,7 @@ _ENCODER = msgpack.Encoder(enc_hook=_packed)
 _SEEN = msgpack.Decoder(list[Seen], ext_hook=_unpacked)
 _CHANGES = msgpack.Decoder(list[Change], ext_hook=_unpacked)
 _ENTRIES = msgpack.Decoder(list[Entry], ext_hook=_unpacked)
+_TOKEN = msgpack.Decoder(Token)
 _PREFIX = 4
 """Bytes of a hub id that the journal can be asked for."""
 
@@ -73,6 +76,11 @@ def _run_of(row: Sequence[Any]) -> dict[str, Any]:
     found = dict(zip(names, row, strict=True))
     found["document"] = orjson.loads(row[-1]) if row[-1] else None
     return found
+
+
+def _token_at(connection: str) -> bytes:
+    """What a sealed token is bound to: one that is moved to another connection does not open."""
+    return f"{_TENANT}/{connection}".encode()
 
 
 class _Upgraded(Exception):
@@ -281,6 +289,36 @@ class SqliteStore:
             "insert or replace into account values(?,?,?)",
             (_TENANT, connection, account),
         )
+
+    def token(self, connection: str) -> Token | None:
+        """A connection's rotating token."""
+        row = self._one(
+            "select version, payload from token where tenant=? and connection=?",
+            (_TENANT, connection),
+        )
+        if row is None:
+            return None
+        clear = self.vault.open(row[1], _token_at(connection), domain="tokens")
+        return replace(_TOKEN.decode(clear), version=row[0])
+
+    def swap_token(self, connection: str, token: Token) -> Token | None:
+        """Keep a token in place of the one of its own version; what is kept, None where that has changed.
+
+        A token must be on the disk before it is used: a transaction around it could still be undone.
+        """
+        assert not self._db.in_transaction  # noqa: S101 - else the token could be lost
+        kept = replace(token, version=token.version + 1)
+        sealed = self.vault.seal(
+            _ENCODER.encode(kept), _token_at(connection), domain="tokens"
+        )
+        row = (_TENANT, connection, kept.version, sealed)
+        with self.transaction():
+            done = self._run(
+                "insert into token values(?,?,?,?) on conflict(tenant, connection) "
+                "do update set version=excluded.version, payload=excluded.payload where version=?",
+                (*row, token.version),
+            )
+        return kept if done.rowcount else None
 
     def links(
         self, account: str, resource: str, records: Collection[str]

@@ -39,6 +39,7 @@ from connector_hub.sdk.auth import (
     Bearer,
     ClientCredentials,
     FirstOf,
+    OAuth2,
 )
 from connector_hub.sdk.connector import (
     Account,
@@ -84,6 +85,7 @@ __all__ = [
     "LinkPatch",
     "MarkLost",
     "Missing",
+    "OAuth2",
     "Outcome",
     "Page",
     "Pending",

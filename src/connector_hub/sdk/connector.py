@@ -168,6 +168,8 @@ class Kind(enum.Enum):
     """Not applied; try again."""
     AMBIGUOUS = "ambiguous"
     """It may have been applied."""
+    EXPIRED = "expired"
+    """The vendor says that the access token has died of age: with another one the same call is good."""
     AUTH = "auth"
     """The access token is not accepted (any more)."""
     DENIED = "denied"

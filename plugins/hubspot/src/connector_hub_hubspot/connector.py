@@ -30,12 +30,14 @@ from connector_hub.sdk import (
     Exists,
     Fault,
     FieldInfo,
+    FirstOf,
     Gone,
     InDoubt,
     Kind,
     Limit,
     MarkLost,
     Missing,
+    OAuth2,
     Outcome,
     Page,
     Record,
@@ -97,7 +99,24 @@ class HubSpot(Connector):
     """HubSpot CRM (https://developers.hubspot.com/docs/reference/api/crm/objects)."""
 
     name = "hubspot"
-    auth: ClassVar[Auth] = Bearer("token")
+    auth: ClassVar[Auth] = FirstOf(
+        (
+            Bearer("token"),
+            OAuth2(
+                "/oauth/2026-03/token",
+                authorize_url="https://app.hubspot.com/oauth/authorize",
+                scopes=(
+                    "oauth",
+                    *(
+                        f"crm.{kind}.{name}.{right}"
+                        for kind in ("objects", "schemas")
+                        for name in ("contacts", "companies")
+                        for right in ("read", "write")
+                    ),
+                ),
+            ),
+        )
+    )
     base_url = "https://api.hubapi.com"
     key_field = "connector_hub_id"
     resources = (
@@ -120,9 +139,16 @@ class HubSpot(Connector):
     )
 
     class Config(Connector.Config):
-        """``burst``: calls per 10 s (100 on Free and Starter, 190 above). ``daily``: calls a day."""
+        """Either ``token``, of a private app, or what a public app has: ``client_id`` with the others.
 
-        token: SecretStr
+        ``burst``: calls per 10 s (100 on Free and Starter, 190 above). ``daily``: calls a day of a private
+        app; public ones have no such limit.
+        """
+
+        token: SecretStr | None = None
+        client_id: str | None = None
+        client_secret: SecretStr | None = None
+        refresh_token: SecretStr | None = None
         burst: int = 100
         daily: int = 250_000
 
@@ -567,11 +593,10 @@ class HubSpot(Connector):
 
         https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines
         """
-        return (
-            Limit("calls", self.config.burst, 10),
-            Limit("search", 5, 1),
-            Limit("calls", self.config.daily, 86_400, "daily"),
-        )
+        rolling = (Limit("calls", self.config.burst, 10), Limit("search", 5, 1))
+        if self.config.token is None:
+            return rolling
+        return (*rolling, Limit("calls", self.config.daily, 86_400, "daily"))
 
     def heed(self, answer: Answer) -> Mapping[str, float]:
         """What is left of the day; private apps only."""
@@ -600,7 +625,9 @@ class HubSpot(Connector):
                     kind, message, wait=_WINDOWS.get(str(body.get("policyName")))
                 )
             case 401:
-                return Fault(Kind.AUTH, "HubSpot does not accept the token", category)
+                old = category == "EXPIRED_AUTHENTICATION"
+                kind = Kind.EXPIRED if old else Kind.AUTH
+                return Fault(kind, "HubSpot does not accept the token", category)
             case 403:
                 return Fault(Kind.DENIED, _scopes(body) or message, category)
             case 409:

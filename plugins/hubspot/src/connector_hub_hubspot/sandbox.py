@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
+from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -27,6 +28,12 @@ from connector_hub_hubspot import properties as born
 from connector_hub_hubspot.properties import STAGES, Property
 
 PORTAL = 4211337
+CLIENT_ID = "0b7c2a51-9f3d-4e8a-8c1e-sandbox"
+CLIENT_SECRET = "6d1f7f0e-sandbox-4c1b-app"  # noqa: S105 - of the sandbox
+REFRESH_TOKEN = "na1-4f1e-sandbox-refresh"  # noqa: S105 - of the sandbox
+_LIFE = 1_800
+"""Seconds that an access token of a public app lives."""
+_PUBLIC_BURST = 110
 _BURST, _BURST_SECONDS = 100, 10.0
 _DAILY = 250_000
 _ZONE = ZoneInfo("Asia/Jakarta")
@@ -155,6 +162,10 @@ class HubSpotSandbox(Sandbox):
     def routes(self) -> Sequence[Route]:
         """The vendor's paths, under ``/crm/v3/objects`` and the dated ``/crm/objects/2026-03``."""
         found: list[Route] = [
+            *(
+                Route(f"/oauth/{version}/token", self._token, methods=["POST"])
+                for version in ("v1", "v3", "2026-03")
+            ),
             Route("/account-info/v3/details", self._do(self._account), methods=["GET"]),
             Route("/crm/v3/owners", self._do(self._owner_list), methods=["GET"]),
             Route("/crm/v3/owners/{id}", self._do(self._owner), methods=["GET"]),
@@ -218,6 +229,7 @@ class HubSpotSandbox(Sandbox):
             "companies": Objects("companies", born.companies(extra)),
         }
         self._windows = Windows(self.clock)
+        self._deaths: dict[str, float] = {}
         self._links: dict[tuple[str, str], dict[str, dict[str, set[int]]]] = {
             ("contacts", "companies"): {},
             ("companies", "contacts"): {},
@@ -327,8 +339,8 @@ class HubSpotSandbox(Sandbox):
 
         async def call(request: Request) -> Response:
             try:
-                self._authorize(request)
-                headers = self._limit(search=search)
+                public = self._authorize(request)
+                headers = self._limit(search=search, public=public)
                 response = await handler(request)
             except Refused as e:
                 return answer(e.body, e.status)
@@ -344,39 +356,84 @@ class HubSpotSandbox(Sandbox):
 
         return call
 
-    def _authorize(self, request: Request) -> None:
-        if request.headers.get("authorization") != f"Bearer {self.access_token}":
+    async def _token(self, request: Request) -> Response:
+        """The refresh token stays; parameters are in the form, for v1 in the query, too."""
+        form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
+        if request.url.path.startswith("/oauth/v1/"):
+            form = {**dict(request.query_params), **form}
+        if form.get("grant_type") != "refresh_token":
+            return _no_token(
+                "unsupported_grant_type", "BAD_GRANT_TYPE", "unknown grant type"
+            )
+        app = (form.get("client_id"), form.get("client_secret"))
+        if app != (CLIENT_ID, CLIENT_SECRET):
+            return _no_token(
+                "invalid_client", "BAD_CLIENT_ID", "missing or invalid client id"
+            )
+        if form.get("refresh_token") != REFRESH_TOKEN:
+            said = "refresh token is invalid, expired or revoked"
+            return _no_token("invalid_grant", "BAD_REFRESH_TOKEN", said)
+        token = f"CK{uuid.uuid4().hex}"
+        self._deaths[token] = self.clock.time() + _LIFE
+        return answer(
+            {
+                "token_type": "bearer",
+                "refresh_token": REFRESH_TOKEN,
+                "access_token": token,
+                "hub_id": PORTAL,
+                "scopes": ["oauth", "crm.objects.contacts.read"],
+                "expires_in": _LIFE,
+                "token_use": "access_token",
+            }
+        )
+
+    def _authorize(self, request: Request) -> bool:
+        """Whether the token is a public app's; it may have died."""
+        _, _, token = request.headers.get("authorization", "").partition("Bearer ")
+        if token == self.access_token:
+            return False
+        if token not in self._deaths:
             raise Refused(
                 401,
                 "INVALID_AUTHENTICATION",
                 "Authentication credentials not found. This API supports OAuth 2.0 authentication and "
                 "you can find more details at https://developers.hubspot.com/docs/methods/auth/oauth-overview",
             )
+        late = self.clock.time() - self._deaths[token]
+        if late >= 0:
+            said = f"The OAuth token used to make this call expired {int(late)} second(s) ago."
+            raise Refused(401, "EXPIRED_AUTHENTICATION", said)
+        return True
 
-    def _limit(self, *, search: bool) -> dict[str, str]:
+    def _limit(self, *, search: bool, public: bool) -> dict[str, str]:
         """Ten seconds and a day for all calls but the search, which has a second of its own.
 
-        The day is that of the account's zone.
+        The day is that of the account's zone; a public app has none.
         """
         if search:
             if self._windows.admit("search", _SEARCHES, _SEARCH_SECONDS) < 0:
                 raise self._throttled("secondly", "SECONDLY")
             return {}
-        left = self._windows.admit("burst", _BURST, _BURST_SECONDS)
+        most = _PUBLIC_BURST if public else _BURST
+        left = self._windows.admit("burst", most, _BURST_SECONDS)
         if left < 0:
             raise self._throttled("ten_secondly_rolling", "TEN_SECONDLY_ROLLING")
+        told = {
+            "X-HubSpot-RateLimit-Interval-Milliseconds": str(
+                int(_BURST_SECONDS * 1000)
+            ),
+            "X-HubSpot-RateLimit-Max": str(most),
+            "X-HubSpot-RateLimit-Remaining": str(left),
+        }
+        if public:
+            return told
         day = self.clock.now().astimezone(_ZONE).date()
         if day != self._day:
             self._day, self._today = day, 0
         if self._today >= self.daily:
             raise self._throttled("daily", "DAILY")
         self._today += 1
-        return {
-            "X-HubSpot-RateLimit-Interval-Milliseconds": str(
-                int(_BURST_SECONDS * 1000)
-            ),
-            "X-HubSpot-RateLimit-Max": str(_BURST),
-            "X-HubSpot-RateLimit-Remaining": str(left),
+        return told | {
             "X-HubSpot-RateLimit-Daily": str(self.daily),
             "X-HubSpot-RateLimit-Daily-Remaining": str(self.daily - self._today),
         }
@@ -1223,6 +1280,19 @@ class HubSpotSandbox(Sandbox):
     def _unlink(self, of: str, mine: str, to: str, other: str) -> None:
         for a, x, b, y in ((of, mine, to, other), (to, other, of, mine)):
             self._links[(a, b)].get(x, {}).pop(y, None)
+
+
+def _no_token(error: str, status: str, said: str) -> Response:
+    """A refusal of the token endpoint, as HubSpot spells RFC 6749, 5.2."""
+    return answer(
+        {
+            "error": error,
+            "error_description": said,
+            "status": status,
+            "message": said,
+        },
+        400,
+    )
 
 
 def _owner_row(owner: tuple[str, str, str, bool]) -> dict[str, Any]:

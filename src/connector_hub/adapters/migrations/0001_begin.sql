@@ -2,6 +2,9 @@
 create table meta(name text primary key, value blob not null) without rowid;
 create table account(tenant int, connection text, account text not null, primary key(tenant, connection)) without rowid;
 
+-- The rotating token of a connection, sealed; its version is compared before it is swapped.
+create table token(tenant int, connection text, version int not null, payload blob not null, primary key(tenant, connection)) without rowid;
+
 -- Names that stand in a row for every record are written once: an account's resource, a job's side.
 create table place(id integer primary key, tenant int, account text, resource text, unique(tenant, account, resource));
 create table side(id integer primary key, tenant int, job text, name text, unique(tenant, job, name));
