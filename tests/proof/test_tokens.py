@@ -248,6 +248,19 @@ async def test_a_vendor_that_calls_every_token_dead_is_asked_once(idp, opened):
     assert idp.counts["calls"] == 20
 
 
+async def test_calls_of_one_process_share_a_refresh_without_a_file_to_lock(
+    tmp_path, idp, opened
+):
+    idp.slow = 0.05
+    hub_yaml = tmp_path / "hub.yaml"
+    hub_yaml.write_text(f"state: 'sqlite:///:memory:'\n{hub_yaml.read_text()}")
+    async with opened() as hub:
+        live = await hub.connect("org")
+        idp.expire()
+        await asyncio.gather(*(live.connector.check() for _ in range(10)))
+    assert idp.counts["refreshes"] == 2
+
+
 async def test_an_interrupt_waits_for_the_answer_that_is_on_its_way(idp, opened):
     idp.slow = 0.3
     async with opened() as hub:
