@@ -317,6 +317,9 @@ class Store(Protocol):
     def look_again(self, job: str, side: str, rows: Iterable[tuple[str, str]]) -> None:
         """Put records into the inbox: (record, why)."""
 
+    def hint(self, job: str, side: str, records: Iterable[str]) -> None:
+        """A vendor has hinted at records; another reason to look at one stays."""
+
     def looked(self, job: str, side: str, records: Iterable[str], last: int) -> None:
         """Take records out of the inbox, but for entries after number ``last``."""
 

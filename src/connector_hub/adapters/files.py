@@ -10,6 +10,7 @@ from importlib import resources
 from itertools import product
 from pathlib import Path
 from typing import Any, get_args, get_origin
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
@@ -26,6 +27,7 @@ from connector_hub.adapters.config import (
     RuleModel,
     SideModel,
 )
+from connector_hub.adapters.http import LOOPBACK
 from connector_hub.adapters.profiles import check_profiles, idle
 from connector_hub.adapters.receivers import receivers
 from connector_hub.adapters.secrets import is_reference
@@ -158,6 +160,8 @@ class Project:
     """Connections that only other profiles use."""
     own_words: Path | None = None
     """The project's own folder of mappings, the last one of hub.yaml; it may not be there yet."""
+    public_url: str = ""
+    """Where vendors reach what listens; empty where that is the listener's own address."""
 
     def entity(self, name: str) -> Entity:
         """An entity by name.
@@ -296,6 +300,7 @@ class _Reader:
         ttl = self._seconds(("plan_ttl",), model.plan_ttl)
         told = receivers(model.notify, self.add)
         self._check_state(state, state_at)
+        self._check_public(model.public_url)
         if not is_reference(model.key):
             self.add(
                 ("key",),
@@ -321,7 +326,21 @@ class _Reader:
             profile,
             idle(model, jobs.values()),
             self._own_words(model),
+            public_url=(model.public_url or "").rstrip("/"),
         )
+
+    def _check_public(self, url: str | None) -> None:
+        """Vendors are given an address that nobody else can listen in on."""
+        if url is None:
+            return
+        parts = urlsplit(url)
+        near = parts.scheme == "http" and parts.hostname in LOOPBACK
+        if not parts.hostname or not (parts.scheme == "https" or near) or parts.query:
+            self.add(
+                ("public_url",),
+                "public_url is no https:// address",
+                hint="write https://HOST, as vendors call it; http:// is for 127.0.0.1 only",
+            )
 
     def _check_state(self, state: str, at: yaml.Key) -> None:
         """A state is a file in a folder that is there. A URL's password is not repeated."""

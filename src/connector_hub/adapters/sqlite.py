@@ -364,8 +364,7 @@ class SqliteStore:
         for account, resource, record, _ in listed:
             at = (_TENANT, account, resource, record)
             self._run(
-                "insert or replace into inbox select tenant, job, side, record, 'link', "
-                "(select coalesce(max(n), 0) + 1 from inbox) from waiting "
+                "insert or replace into inbox select null, tenant, job, side, record, 'link' from waiting "
                 "where tenant=? and account=? and resource=? and target=?",
                 at,
             )
@@ -677,9 +676,16 @@ class SqliteStore:
     def look_again(self, job: str, side: str, rows: Iterable[tuple[str, str]]) -> None:
         """Put records into the inbox: (record, why)."""
         self._many(
-            "insert or replace into inbox "
-            "values(?,?,?,?,?,(select coalesce(max(n), 0) + 1 from inbox))",
+            "insert or replace into inbox values(null,?,?,?,?,?)",
             ((_TENANT, job, side, record, why) for record, why in rows),
+        )
+
+    def hint(self, job: str, side: str, records: Iterable[str]) -> None:
+        """A vendor has hinted at records; another reason to look at one stays."""
+        self._many(
+            "insert or replace into inbox select null, ?1, ?2, ?3, ?4, coalesce("
+            "(select why from inbox where tenant=?1 and job=?2 and side=?3 and record=?4), 'hint')",
+            ((_TENANT, job, side, record) for record in records),
         )
 
     def looked(self, job: str, side: str, records: Iterable[str], last: int) -> None:

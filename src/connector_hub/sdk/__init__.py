@@ -53,6 +53,7 @@ from connector_hub.sdk.connector import (
     Resource,
     Way,
 )
+from connector_hub.sdk.hearing import Heard, Request, Signed
 from connector_hub.sdk.hooks import hookimpl
 
 __all__ = [
@@ -77,6 +78,7 @@ __all__ = [
     "FieldInfo",
     "FirstOf",
     "Gone",
+    "Heard",
     "Http",
     "HubError",
     "InDoubt",
@@ -94,8 +96,10 @@ __all__ = [
     "Record",
     "Ref",
     "Rejected",
+    "Request",
     "Resource",
     "SecretStr",
+    "Signed",
     "Stale",
     "StoreError",
     "Unavailable",

@@ -29,6 +29,7 @@ from connector_hub.model.record import (
     Write,
 )
 from connector_hub.sdk.auth import Auth
+from connector_hub.sdk.hearing import Heard, Request, Signed
 
 if TYPE_CHECKING:
     from connector_hub.ports import Answer, Clock, Http
@@ -209,6 +210,8 @@ class Connector:
     """Where the vendor lives; a connection's ``base_url`` overrides it."""
     origins: ClassVar[tuple[str, ...]] = ()
     """Host suffixes besides the base URL's own host that credentials may be sent to."""
+    signed: ClassVar[Signed | None] = None
+    """How the vendor signs what it sends to ``hear``; None where it sends nothing."""
     key_field: ClassVar[str | None] = None
     """The vendor's name of the field that holds the record key, unless the connection says another."""
 
@@ -320,6 +323,17 @@ class Connector:
     async def prepare(self, resource: str, *, make: bool) -> str | None:
         """The key field a resource still lacks, in one line, or None; made when ``make`` is set."""
         return None
+
+    def hear(self, request: Request) -> Heard:
+        """What a request of the vendor hints at. Its signature is good; its words are hints, no more.
+
+        Records that it names are read again before anything is done, so it may come late, twice, in any
+        order or not at all. What it says of another account is left out.
+
+        Raises:
+            ValueError: it is not what the vendor documents.
+        """
+        return Heard()
 
     def limits(self) -> Sequence[Limit]:
         """The vendor's limits for this account."""

@@ -32,6 +32,7 @@ from connector_hub.sdk import (
     FieldInfo,
     FirstOf,
     Gone,
+    Heard,
     InDoubt,
     Kind,
     Limit,
@@ -43,8 +44,10 @@ from connector_hub.sdk import (
     Record,
     Ref,
     Rejected,
+    Request,
     Resource,
     SecretStr,
+    Signed,
     VendorError,
     Want,
     Way,
@@ -82,6 +85,14 @@ _OWNER_FIELDS = tuple(
         ("lastName", "Last Name"),
     )
 )
+_NAMES = {
+    "contact": "contacts",
+    "company": "companies",
+    "0-1": "contacts",
+    "0-2": "companies",
+}
+"""Resources by the words that webhooks have for them."""
+_MENTIONED = ("objectId", "primaryObjectId", "newObjectId")
 _READABLE = Can.READ | Can.CREATE | Can.UPDATE | Can.ARCHIVE | Can.FIND
 _WAYS = (
     Way("list", _LIST),
@@ -119,6 +130,12 @@ class HubSpot(Connector):
     )
     base_url = "https://api.hubapi.com"
     key_field = "connector_hub_id"
+    signed = Signed(
+        "client_secret",
+        "x-hubspot-signature-v3",
+        lambda request: signed_text(request),  # noqa: PLW0108 - it stands below
+        stamp="x-hubspot-request-timestamp",
+    )
     resources = (
         *(
             Resource(
@@ -140,6 +157,8 @@ class HubSpot(Connector):
 
     class Config(Connector.Config):
         """Either ``token``, of a private app, or what a public app has: ``client_id`` with the others.
+
+        With ``client_secret`` the webhooks of either are heard.
 
         ``burst``: calls per 10 s (100 on Free and Starter, 190 above). ``daily``: calls a day of a private
         app; public ones have no such limit.
@@ -588,6 +607,21 @@ class HubSpot(Connector):
             )
         return f"{resource}.{self.key}: text, unique, group {_GROUP[resource]}"
 
+    def hear(self, request: Request) -> Heard:
+        """The records of a batch of events; what is of another account or resource is left out.
+
+        https://developers.hubspot.com/docs/api-reference/webhooks-webhooks-v3/guide
+        """
+        events = json.loads(request.body)
+        if not isinstance(events, list):
+            raise TypeError("a batch of events is a list")
+        look: dict[str, dict[str, None]] = {}
+        for event in events:
+            if str(event["portalId"]) == request.account:
+                for resource, record in _mentioned(event):
+                    look.setdefault(resource, {})[record] = None
+        return Heard({resource: tuple(ids) for resource, ids in look.items()})
+
     def limits(self) -> Sequence[Limit]:
         """Limits of the account.
 
@@ -720,6 +754,36 @@ def _mark(answer: Answer, clock: Clock) -> str:
     except ValueError:
         now = clock.now() - timedelta(minutes=5)
     return json.dumps({"ms": int(now.timestamp() * 1000)})
+
+
+_ESCAPED = re.compile("%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
+
+
+def signed_text(request: Request) -> bytes:
+    """What HubSpot hashes: method, address, body, time of sending; some escapes of the address are undone.
+
+    https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/request-validation
+    """
+    url = _ESCAPED.sub(lambda m: chr(int(m.group(1), 16)), request.url)
+    stamp = request.headers.get("x-hubspot-request-timestamp", "")
+    head = f"{request.method}{url}".encode()
+    return head + request.body + stamp.encode()
+
+
+def _mentioned(event: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """The records that an event is about: one, those of a merge, both ends of an association."""
+    word, _, what = str(event["subscriptionType"]).partition(".")
+    if what == "associationChange":
+        words = str(event["associationType"]).lower().split("_to_")
+        ids = [event["fromObjectId"], event["toObjectId"]]
+    else:
+        ids = [event[n] for n in _MENTIONED if event.get(n) is not None]
+        ids += event.get("mergedObjectIds") or ()
+        word = str(event.get("objectTypeId", word)) if word == "object" else word
+        words = [word] * len(ids)
+    for name, record in zip(words, ids, strict=False):
+        if name in _NAMES:
+            yield _NAMES[name], str(record)
 
 
 def _after(body: Mapping[str, Any]) -> str | None:

@@ -5,6 +5,10 @@ What it does it does as the vendor's documents say; doubts stand in the plugin's
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import hashlib
+import hmac
 import json
 import random
 import re
@@ -70,6 +74,9 @@ _DEFAULTS = {
     ),
 }
 _STAMP = {"contacts": "lastmodifieddate", "companies": "hs_lastmodifieddate"}
+
+_ESCAPED = re.compile("%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
+"""The escapes of an address that are undone before it is signed."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -230,6 +237,8 @@ class HubSpotSandbox(Sandbox):
         }
         self._windows = Windows(self.clock)
         self._deaths: dict[str, float] = {}
+        self._events: list[dict[str, Any]] | None = None
+        self._happened = 0
         self._links: dict[tuple[str, str], dict[str, dict[str, set[int]]]] = {
             ("contacts", "companies"): {},
             ("companies", "contacts"): {},
@@ -690,6 +699,7 @@ class HubSpotSandbox(Sandbox):
             return
         row.archived = self._now()
         objects.gone[record] = row
+        self._happens(objects.type, "deletion", objectId=int(record))
         for name, values in objects.unique.items():
             value = row.properties.get(name)
             if value:
@@ -821,6 +831,7 @@ class HubSpotSandbox(Sandbox):
         """Write values; every write moves the stamp, and the index follows after its lag."""
         stamp = _STAMP[objects.type]
         row = objects.rows.get(record) if record else None
+        new = row is None
         if row is None:
             record = str(self._next[objects.type])
             self._next[objects.type] += 1
@@ -843,17 +854,88 @@ class HubSpotSandbox(Sandbox):
         after[stamp] = at
         row.properties, row.updated = after, at
         for name, values in objects.unique.items():
-            old, new = before.get(name), after.get(name)
-            if old != new:
+            old, now = before.get(name), after.get(name)
+            if old != now:
                 if old:
                     values.pop(_unique(name, old), None)
-                if new:
-                    values[_unique(name, new)] = row.id
+                if now:
+                    values[_unique(name, now)] = row.id
         if "hs_additional_emails" in fields:
             held = objects.unique.setdefault("\0additional", {})
             held[row.id] = after.get("hs_additional_emails", "").lower()
         objects.lagging.append((self.clock.time() + self.search_lag, row.id))
+        self._written(objects.type, row, before, new=new)
         return row
+
+    def _written(
+        self, of: str, row: Row, before: Mapping[str, str], *, new: bool
+    ) -> None:
+        if self._events is None:
+            return
+        record = int(row.id)
+        if new:
+            self._happens(of, "creation", objectId=record)
+        for name, value in {**dict.fromkeys(before, ""), **row.properties}.items():
+            if before.get(name) != value and name != _STAMP[of]:
+                told = {"propertyName": name, "propertyValue": value}
+                self._happens(of, "propertyChange", objectId=record, **told)
+
+    def _happens(self, of: str, what: str, **about: Any) -> None:
+        """An event, where somebody has asked to be told of such."""
+        if self._events is None:
+            return
+        self._happened += 1
+        self._events.append(
+            {
+                "eventId": self._happened,
+                "subscriptionId": 1_000,
+                "portalId": PORTAL,
+                "appId": 54_321,
+                "occurredAt": int(self.clock.time() * 1000),
+                "subscriptionType": f"{_SINGULAR[of]}.{what}",
+                "attemptNumber": 0,
+                "changeSource": "CRM_UI",
+                **about,
+            }
+        )
+
+    async def send_webhooks(
+        self,
+        url: str,
+        *,
+        double: bool = False,
+        shuffle: bool = False,
+        late_s: float = 0.0,
+    ) -> list[int]:
+        """Tell an address what has happened since the last time; the first time it is only signed up.
+
+        Up to 100 events a message, signed (v3). What is not taken is sent again the next time. ``double``
+        sends each message twice, ``shuffle`` in another order; ``late_s`` seconds go by before.
+        """
+        waiting, self._events = self._events or [], []
+        await asyncio.sleep(late_s)
+        if shuffle:
+            self._shuffle.shuffle(waiting)
+        batches = [waiting[i : i + _BATCH] for i in range(0, len(waiting), _BATCH)]
+        statuses = []
+        for batch in batches * (2 if double else 1):
+            status = await self.deliver(url, *self._signed(batch, url))
+            statuses.append(status)
+            if not 200 <= status < 300:  # noqa: PLR2004
+                for event in batch:
+                    event["attemptNumber"] += 1
+                self._events += [e for e in batch if e not in self._events]
+        return statuses
+
+    def _signed(self, batch: list[dict[str, Any]], url: str) -> tuple[bytes, Any]:
+        body, stamp = orjson.dumps(batch), str(int(self.clock.time() * 1000))
+        text = f"POST{_ESCAPED.sub(_unescaped, url)}".encode() + body + stamp.encode()
+        mac = hmac.new(CLIENT_SECRET.encode(), text, hashlib.sha256).digest()
+        return body, {
+            "Content-Type": "application/json",
+            "X-HubSpot-Signature-v3": base64.b64encode(mac).decode(),
+            "X-HubSpot-Request-Timestamp": stamp,
+        }
 
     async def _batch(self, request: Request) -> Response:
         objects, verb = self._of(request), request.path_params["verb"]
@@ -1066,6 +1148,13 @@ class HubSpotSandbox(Sandbox):
             known = first.properties.get("hs_additional_emails", "")
             mails = [m for m in known.split(";") if m]
             fields["hs_additional_emails"] = ";".join([*mails, other_mail])
+        self._happens(
+            objects.type,
+            "merge",
+            primaryObjectId=int(first.id),
+            mergedObjectIds=[int(second.id)],
+            newObjectId=int(first.id),
+        )
         self._inherit(objects.type, second.id, first.id)
         row = self._put(objects, first.id, fields, self._now())
         return answer(self._row(objects, row, list(row.properties)))
@@ -1265,6 +1354,14 @@ class HubSpotSandbox(Sandbox):
                 "OBJECT_NOT_FOUND",
                 "One of the objects to associate does not exist",
             )
+        self._happens(
+            of,
+            "associationChange",
+            associationType=f"{_SINGULAR[of]}_TO_{_SINGULAR[to]}".upper(),
+            fromObjectId=int(mine),
+            toObjectId=int(other),
+            associationRemoved=False,
+        )
         for a, x, b, y in ((of, mine, to, other), (to, other, of, mine)):
             held = self._links[(a, b)].setdefault(x, {})
             first = (a, b) == ("contacts", "companies") and not held
@@ -1280,6 +1377,10 @@ class HubSpotSandbox(Sandbox):
     def _unlink(self, of: str, mine: str, to: str, other: str) -> None:
         for a, x, b, y in ((of, mine, to, other), (to, other, of, mine)):
             self._links[(a, b)].get(x, {}).pop(y, None)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    return chr(int(match.group(1), 16))
 
 
 def _no_token(error: str, status: str, said: str) -> Response:

@@ -28,8 +28,9 @@ create table cursor(tenant int, job text, side text, feed text, mark text, spell
   primary key(tenant, job, side, feed)) without rowid;
 create table fact(tenant int, job text, side text, name text, value text not null, primary key(tenant, job, side, name)) without rowid;
 
--- Look again: ids whose change is known and not yet settled.
-create table inbox(tenant int, job text, side text, record text, why text not null, n int not null, primary key(tenant, job, side, record)) without rowid;
+-- Look again: ids whose change is known and not yet settled. A number never comes again, not even when the box
+-- was empty: what a plan has taken from it may be far behind.
+create table inbox(n integer primary key autoincrement, tenant int, job text, side text, record text, why text not null, unique(tenant, job, side, record));
 -- A record whose link field waits for its target to be linked.
 create table waiting(tenant int, job text, side text, record text, account text, resource text, target text,
   primary key(tenant, job, side, record, account, resource, target)) without rowid;
