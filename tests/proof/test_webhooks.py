@@ -97,8 +97,10 @@ def kept(tmp_path: Path, vendors: Vendors):
     """Runs a project of which both jobs have been synced, and listens."""
 
     @contextlib.asynccontextmanager
-    async def running(*, quiet: bool = False, public_url: str = ""):
-        text = PROJECT.replace("DIRECTION", "left-to-right\n    every: 24h")
+    async def running(
+        *, quiet: bool = False, public_url: str = "", direction: str = "left-to-right"
+    ):
+        text = PROJECT.replace("DIRECTION", f"{direction}\n    every: 24h")
         text = text.replace(TOKEN, f"{TOKEN}, client_secret: env:HS")
         if public_url:
             text = f"public_url: {public_url}\n{text}"
@@ -171,7 +173,8 @@ async def ask(
     with contextlib.suppress(ConnectionError):
         writer.write(head + body)
         await writer.drain()
-    status = await reader.readline()
+    async with asyncio.timeout(5):
+        status = await reader.readline()
     writer.close()
     return int(status.split()[1])
 
@@ -208,6 +211,28 @@ async def test_doubled_late_and_reordered_messages_end_the_same_and_write_once(
         writes = sum(e.receipt.writes["billing"] for e in hub.ended())
         assert writes == 8
         assert {f"Last {n}" for n in range(8)} <= set(hub.titles())
+        assert hub.inbox() == {}
+
+
+async def test_what_the_hub_writes_itself_comes_back_and_ends_there(kept, vendors):
+    async with kept(direction="both") as hub:
+        sales, billing = vendors["sales"], vendors["billing"]
+        await sales.send_webhooks(hub.url)
+        record = billing.live("Contact")[0]["Id"]
+        billing.edit("Contact", {"Id": record, "Title": "Edited Across"})
+        sales.clock.advance(5)
+        assert (await hub.hub.sync("contacts")).writes["sales"] == 1
+        sales.clock.advance(5)
+        assert await sales.send_webhooks(hub.url) == [204]
+        await hub.until(lambda: bool(hub.ended()))
+        assert sum(hub.ended()[0].receipt.writes.values()) == 0
+        assert await sales.send_webhooks(hub.url) == []
+        assert hub.inbox() == {}
+
+
+async def test_a_side_that_only_receives_is_told_nothing(kept):
+    async with kept(quiet=True, direction="right-to-left") as hub:
+        assert await ask(hub.url, signed(hub.url, GOOD), GOOD) == 204
         assert hub.inbox() == {}
 
 
@@ -260,6 +285,10 @@ def too_large_in_chunks(url):
     return headers, b"%x\r\n%s\r\n0\r\n\r\n" % (len(LARGE), LARGE)
 
 
+def large_as_it_says(url):
+    return {**signed(url, GOOD), "Content-Length": str(2 << 20)}, b""
+
+
 def a_lie_about_its_length(url):
     return {**signed(url, GOOD), "Content-Length": "9" * 30}, b""
 
@@ -293,6 +322,7 @@ def nested(url):
         *((f, 401) for f in (old, of_the_future, odd_stamp, elsewhere)),
         (too_large, 413),
         (too_large_in_chunks, 413),
+        (large_as_it_says, 413),
         (another_type, 415),
         (form, 415),
         *((f, 400) for f in (no_json, no_list, nested, a_lie_about_its_length)),

@@ -21,7 +21,7 @@ from connector_hub.errors import (
     ConfigError,
     StoreError,
 )
-from connector_hub.model.job import SIDES, Side
+from connector_hub.model.job import Side
 from connector_hub.model.notice import News, Receiver, facts
 from connector_hub.model.plan import (
     Receipt,
@@ -171,7 +171,7 @@ class Keeping(Planning):
         woken = set()
         with self.store.transaction():
             for job in self.project.jobs.values():
-                for side in SIDES:
+                for side in job.read_from:
                     records = told_of(job.side(side), name, heard.look)
                     if records:
                         self.store.hint(job.name, side, records)
