@@ -13,6 +13,7 @@ import signal
 import sqlite3
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -461,18 +462,40 @@ async def test_a_burst_of_ten_thousand_is_kept_whole(kept):
             for i in range(0, BURST, size)
         ]
         todo = iter([*bodies, *bodies[:10]])
-        statuses: set[int] = set()
+        statuses: Counter[int] = Counter()
 
         async def sender() -> None:
             for body in todo:
                 headers = signed(hub.url, body)
                 got = await client.post(hub.url, content=body, headers=headers)
-                statuses.add(got.status_code)
+                statuses[got.status_code] += 1
 
         async with httpx.AsyncClient() as client:  # noqa: TID251 - as a vendor
             await asyncio.gather(*(sender() for _ in range(16)))
-        assert statuses == {204}
+        assert statuses == {204: len(bodies) + 10}
         assert len(hub.inbox()) == BURST
+
+
+async def test_messages_of_one_moment_share_a_commit(kept, monkeypatch):
+    async with kept(quiet=True) as hub:
+        commits, hint = [], hub.hub.store.hint
+
+        def counted(job, side, records):
+            commits.append(len(records))
+            hint(job, side, records)
+
+        monkeypatch.setattr(hub.hub.store, "hint", counted)
+        bodies = [json.dumps([event(str(n))]).encode() for n in range(40)]
+        async with httpx.AsyncClient() as client:  # noqa: TID251 - as a vendor
+            got = await asyncio.gather(
+                *(
+                    client.post(hub.url, content=b, headers=signed(hub.url, b))
+                    for b in bodies
+                )
+            )
+        assert {g.status_code for g in got} == {204}
+        assert sum(commits) == len(hub.inbox()) == 40
+        assert len(commits) < 40
 
 
 async def test_behind_a_proxy_the_public_address_is_what_is_signed(kept):

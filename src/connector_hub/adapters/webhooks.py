@@ -10,13 +10,21 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    MutableMapping,
+)
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
 from connector_hub.errors import StoreError
+from connector_hub.model.job import SideName
 from connector_hub.ports import Clock
 from connector_hub.sdk.hearing import Heard, Request, Signed
 
@@ -42,10 +50,50 @@ class Ear:
     url: str
     signed: Signed
     secret: str
-    hear: Callable[[Request], Heard]
+    hear: Callable[[Request], Awaitable[Heard]]
 
     def __repr__(self) -> str:
         return f"<Ear {self.url}>"
+
+
+Hint = tuple[str, SideName, str]
+"""A job, a side, and a record of it as the job calls it."""
+
+
+class Together:
+    """What comes at the same time is committed at once: a commit waits for the disk, a burst should not.
+
+    Args:
+        commit: puts hints on the disk.
+    """
+
+    def __init__(self, commit: Callable[[Collection[Hint]], None]) -> None:
+        self._commit = commit
+        self._hints: dict[Hint, None] = {}
+        self._kept: asyncio.Future[None] | None = None
+
+    async def keep(self, hints: Iterable[Hint]) -> None:
+        """Come back when they are on the disk.
+
+        Raises:
+            StoreError: they are not.
+        """
+        self._hints |= dict.fromkeys(hints)
+        if self._kept is None:
+            loop = asyncio.get_running_loop()
+            self._kept = loop.create_future()
+            loop.call_soon(self._flush, self._kept)
+        await asyncio.shield(self._kept)
+
+    def _flush(self, kept: asyncio.Future[None]) -> None:
+        hints, self._hints, self._kept = self._hints, {}, None
+        try:
+            self._commit(hints)
+        except StoreError as e:
+            kept.set_exception(e)
+            kept.exception()  # whoever asked may be gone
+        else:
+            kept.set_result(None)
 
 
 class _Refused(Exception):
@@ -112,16 +160,16 @@ class Listener:
         if not genuine(ear.signed, ear.secret, request, self._clock.now()):
             self._trouble(name, f"signed otherwise than for {ear.url}, or too old")
             raise _Refused(HTTPStatus.UNAUTHORIZED)
-        reply = self._heard(name, ear, request)
+        reply = await self._heard(name, ear, request)
         if name in self._troubled:
             self._troubled.discard(name)
             self._tell(f"webhooks of {name} are heard again")
         return reply
 
-    def _heard(self, name: str, ear: Ear, request: Request) -> bytes:
+    async def _heard(self, name: str, ear: Ear, request: Request) -> bytes:
         """Keep the hints; what cannot be kept now, or ever, is told to the vendor."""
         try:
-            return ear.hear(request).reply
+            return (await ear.hear(request)).reply
         except StoreError as e:
             self._trouble(name, e.message)
             raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE) from None

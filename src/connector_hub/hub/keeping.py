@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hmac
 from collections.abc import (
+    Collection,
     Iterable,
     Mapping,
     Sequence,
@@ -16,12 +17,12 @@ from typing import TYPE_CHECKING
 
 from connector_hub.adapters.listener import listening
 from connector_hub.adapters.notify import Message, Postman
-from connector_hub.adapters.webhooks import PATH, Ear, Listener
+from connector_hub.adapters.webhooks import PATH, Ear, Hint, Listener, Together
 from connector_hub.errors import (
     ConfigError,
     StoreError,
 )
-from connector_hub.model.job import Side
+from connector_hub.model.job import Side, SideName
 from connector_hub.model.notice import News, Receiver, facts
 from connector_hub.model.plan import (
     Receipt,
@@ -136,6 +137,7 @@ class Keeping(Planning):
             ConfigError: there is none.
         """
         ears = {}
+        together = Together(partial(self._hinted, agenda))
         for name, wanted in self.project.connections.items():
             signed = self.plugins.connector(wanted.connector).signed
             if signed is None:
@@ -146,7 +148,7 @@ class Keeping(Planning):
             connector, client = self._make(name, self.secrets)
             stack.push_async_callback(client.aclose)
             secret = self.secrets.read(key.get_secret_value())
-            hear = partial(self._hear, name, connector, agenda)
+            hear = partial(self._hear, name, connector, together)
             ears[name] = Ear(f"{base}{PATH}{name}", signed, secret, hear)
         if not ears:
             raise ConfigError(
@@ -156,10 +158,10 @@ class Keeping(Planning):
             )
         return ears
 
-    def _hear(
-        self, name: str, connector: Connector, agenda: Agenda, request: Request
+    async def _hear(
+        self, name: str, connector: Connector, together: Together, request: Request
     ) -> Heard:
-        """Keep what a webhook hints at, and wake the jobs it is about.
+        """Keep what a webhook hints at.
 
         It needs no job's lock: a run under way takes only what was there when it began.
         """
@@ -168,16 +170,25 @@ class Keeping(Planning):
             return Heard()
         account = home.removeprefix(f"{connector.name}:")
         heard = connector.hear(replace(request, account=account))
-        woken = set()
-        with self.store.transaction():
-            for job in self.project.jobs.values():
-                for side in job.read_from:
-                    records = told_of(job.side(side), name, heard.look)
-                    if records:
-                        self.store.hint(job.name, side, records)
-                        woken.add(job.name)
-        agenda.hint(woken)
+        await together.keep(
+            (job.name, side, record)
+            for job in self.project.jobs.values()
+            for side in job.read_from
+            for record in told_of(job.side(side), name, heard.look)
+        )
         return heard
+
+    def _hinted(self, agenda: Agenda, hints: Collection[Hint]) -> None:
+        """Put hints on the disk, and wake the jobs they are about."""
+        if not hints:
+            return
+        by_side: dict[tuple[str, SideName], list[str]] = {}
+        for job, side, record in hints:
+            by_side.setdefault((job, side), []).append(record)
+        with self.store.transaction():
+            for (job, side), records in by_side.items():
+                self.store.hint(job, side, records)
+        agenda.hint({job for job, _ in by_side})
 
     async def notify(self, receipts: Iterable[Receipt]) -> list[str]:
         """Tell those under ``notify:`` what these runs changed; a line for each that could not be told."""
