@@ -176,6 +176,42 @@ class Secrets(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a connection with OAuth 2 lives on.
+
+    ``refresh`` fetches the next one; ``access`` is to be used ``until`` then (None: until it is refused), at
+    ``base`` where the vendor gave a base URL with it. ``source`` is the digest of the value behind the
+    reference that it all began with. ``asked`` is the digest of a refresh token that was sent and whose
+    answer was not kept: the vendor may have spent it. ``version`` counts the changes.
+    """
+
+    refresh: str
+    access: str = ""
+    until: datetime | None = None
+    base: str = ""
+    source: str = ""
+    asked: str = ""
+    version: int = 0
+
+    def __repr__(self) -> str:
+        return f"<Token version {self.version}>"
+
+
+class Tokens(Protocol):
+    """Where rotating tokens are kept, for all processes."""
+
+    def token(self, connection: str) -> Token | None:
+        """A connection's token."""
+
+    def swap_token(self, connection: str, token: Token) -> Token | None:
+        """Keep a token in place of the one of its own version, on the disk before this returns.
+
+        Returns:
+            What is kept now, of the next version; None where another version is kept.
+        """
+
+
 Progress = Callable[[str, int, int | None], None]
 """Told (phase, done, total or None) while work goes on."""
 
@@ -356,6 +392,9 @@ class Store(Protocol):
 
     def look_again(self, job: str, side: str, rows: Iterable[tuple[str, str]]) -> None:
         """Put records into the inbox: (record, why)."""
+
+    def hint(self, job: str, side: str, records: Iterable[str]) -> None:
+        """A vendor has hinted at records; another reason to look at one stays."""
 
     def looked(self, job: str, side: str, records: Iterable[str], last: int) -> None:
         """Take records out of the inbox, but for entries after number ``last``."""

@@ -317,6 +317,19 @@ def test_look_ups_of_records_seek_each_and_never_walk_a_side(store):
         assert walked <= any(w in sql for w in whole), sql
 
 
+def test_a_hint_keeps_another_reason_and_a_number_never_comes_again(store):
+    store.look_again("j", "left", [("1", "replay"), ("2", "link")])
+    store.hint("j", "left", ["1", "3"])
+    asked, planned = store.inbox("j", "left")
+    assert asked == {"1": "replay", "2": "link", "3": "hint"}
+    store.looked("j", "left", asked, planned)
+    assert store.inbox("j", "left") == ({}, 0)
+    store.hint("j", "left", ["1"])
+    # A plan of before is applied now: it has not seen this.
+    store.looked("j", "left", asked, planned)
+    assert store.inbox("j", "left")[0] == {"1": "hint"}
+
+
 def test_what_is_undone_leaves_no_number_behind(store):
     row = ("hubspot:1", "contacts", "7", b"x" * 16)
 

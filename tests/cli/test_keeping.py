@@ -46,7 +46,10 @@ def run(line) -> Callable[..., Result]:
     """``run`` on a hub where these things happen, then a signal comes."""
 
     def running(*events: Event, number: int = signal.SIGINT, **more: Any) -> Result:
-        async def keep(tell: Callable[[Event], None], *, progress: Any) -> None:
+        async def keep(
+            tell: Callable[[Event], None], *, progress: Any, listen: Any
+        ) -> None:
+            assert listen is None
             progress("reading sales", 3, 10)
             for event in events:
                 tell(event)
@@ -270,7 +273,7 @@ class Hub:
     clock = SystemClock()
     def job(self, name): return SimpleNamespace(every=3600.0)
     def jobs_in_order(self): return ["firms", "people"]
-    async def run(self, tell, *, progress):
+    async def run(self, tell, *, progress, listen):
         every = {"firms": 3600.0, "people": 3600.0}
         agenda = Agenda.of(every, {}, self.clock)
         async def none(receipt): return []

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import re
 import ssl
 import sys
 import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from random import Random, SystemRandom
 from typing import Any, NoReturn
 from urllib.parse import SplitResult, urlsplit
@@ -27,6 +28,7 @@ from tenacity.stop import stop_after_attempt, stop_base
 
 from connector_hub.adapters.breaker import Breaker
 from connector_hub.adapters.limiter import PATIENCE, WindowLimiter
+from connector_hub.adapters.tokens import Grant, Spent, TokenKeeper
 from connector_hub.errors import (
     AuthError,
     ConfigError,
@@ -50,6 +52,7 @@ from connector_hub.sdk.auth import (
     Bearer,
     ClientCredentials,
     FirstOf,
+    OAuth2,
 )
 from connector_hub.sdk.connector import Connector, Fault, Kind
 
@@ -63,6 +66,11 @@ CALL_SECONDS = 180.0
 _BACKOFF_CAP = 30.0
 _LONGEST_WAIT = 3600.0
 _TOKEN_EARLY = 120.0
+_LONGEST_LIFE = 10 * 365 * 86_400.0
+_CHALLENGE, _INVALID = "www-authenticate", 'error="invalid_token"'
+"""RFC 6750, 3.1."""
+_ERROR = re.compile(r"[a-z_]{1,40}")
+"""An error of RFC 6749: a word, never a value."""
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _REPEATABLE = {"GET", "HEAD"}
 _REDIRECT = range(300, 400)
@@ -70,6 +78,7 @@ _HASTE = 429
 _PACKED = zlib.MAX_WBITS | 32
 """Gzip or zlib, as its head says."""
 _JSON = {"Content-Type": "application/json"}
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 _STATUSES: Mapping[int, Kind] = {
     401: Kind.AUTH,
@@ -235,6 +244,7 @@ class HttpClient:
         clock: for waits and windows.
         ledger: counts requests; may be replaced between runs.
         breaker: what the connection's calls have met; shared by all its clients.
+        keeper: keeps the connection's token, where its auth is ``OAuth2``.
         transport: in place of the network, for tests.
         cap: the most decoded bytes an answer may have.
         chance: the jitter of retries.
@@ -252,6 +262,7 @@ class HttpClient:
         clock: Clock,
         ledger: Ledger,
         breaker: Breaker | None = None,
+        keeper: TokenKeeper | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         cap: int = CAP,
         chance: Random | None = None,
@@ -278,6 +289,8 @@ class HttpClient:
         self._header: dict[str, str] | None = None
         self._dies = float("inf")
         self._minting = asyncio.Lock()
+        self._keeper = keeper
+        self._first = ""
         self._client = httpx.AsyncClient(  # noqa: TID251
             transport=transport,
             verify=_tls(),
@@ -454,7 +467,7 @@ class HttpClient:
             if answer.status < 300 or answer.status in ok:  # noqa: PLR2004
                 return answer
             fault = self._fault(answer)
-            if fault.kind is Kind.AUTH and not fresh and self._mintable():
+            if not fresh and self._renewable(fault):
                 refused = credentials
                 continue
             self._raise(fault, answer, bucket, again)
@@ -630,6 +643,8 @@ class HttpClient:
         fault = self._connector.fault(answer) if self._connector else None
         if fault is not None:
             return fault
+        if _INVALID in answer.headers.get(_CHALLENGE, ""):
+            return Fault(Kind.EXPIRED, "the access token is not valid (any more)")
         if answer.status in _REDIRECT:
             return Fault(Kind.CONFIG, "the vendor redirects; the base URL may be wrong")
         kind = _STATUSES.get(answer.status)
@@ -688,7 +703,7 @@ class HttpClient:
                     where=at,
                     hint="run again when the vendor's window is over",
                 )
-            case Kind.AUTH:
+            case Kind.AUTH | Kind.EXPIRED:
                 return AuthError(
                     text,
                     where=at,
@@ -757,13 +772,21 @@ class HttpClient:
             for o in self._kind.origins
         )
 
-    def _mintable(self) -> bool:
-        return isinstance(self._auth, ClientCredentials)
+    def _renewable(self, fault: Fault) -> bool:
+        """Whether another token is what is missing: a 401 alone may mean anything."""
+        if isinstance(self._auth, OAuth2):
+            return fault.kind is Kind.EXPIRED
+        return isinstance(self._auth, ClientCredentials) and fault.kind in {
+            Kind.AUTH,
+            Kind.EXPIRED,
+        }
 
     async def _credentials(self, refused: dict[str, str] | None) -> dict[str, str]:
         """The headers that sign a request; a token that is known to be dead is minted anew, once."""
         if isinstance(self._auth, ClientCredentials):
             return await self._minted(self._auth, refused)
+        if isinstance(self._auth, OAuth2):
+            return await self._kept(self._auth, refused)
         if self._header is None:
             self._header = self._static()
         return self._header
@@ -822,36 +845,7 @@ class HttpClient:
             "client_secret": self._secret(auth.client_secret),
             **auth.extra,
         }
-        content = str(httpx.QueryParams(form)).encode()
-        kind = {"Content-Type": "application/x-www-form-urlencoded"}
-        url = self._url(auth.token_path)
-
-        deadline = _Deadline(self._clock, self._call_seconds)
-
-        async def attempt() -> Answer:
-            async with self._limiter.slot("token", until=deadline.asked):
-                deadline.begin()
-                answer = await self._exchange(
-                    "POST",
-                    url,
-                    content,
-                    None,
-                    kind,
-                    "token",
-                    again=True,
-                    want_json=True,
-                    seconds=deadline.left(),
-                )
-            if answer.status >= 300:  # noqa: PLR2004
-                fault = self._fault(answer)
-                if fault.kind in {Kind.RECORD, Kind.CONFIG, Kind.MISSING}:
-                    fault = Fault(
-                        Kind.AUTH, "the vendor gives no token for these credentials"
-                    )
-                self._raise(fault, answer, "token", again=True)
-            return answer
-
-        token = (await self._retrying(attempt, deadline)).json()
+        token = (await self._token(auth.token_path, form, again=True)).json()
         access = token.get("access_token") if isinstance(token, dict) else None
         if not (isinstance(access, str) and access and _is_header(access)):
             raise AuthError(
@@ -863,6 +857,89 @@ class HttpClient:
         if auth.origin and token.get(auth.origin):
             self._base = self._checked_base(self._url(str(token[auth.origin])))
         return {"Authorization": f"Bearer {access}"}
+
+    async def _token(
+        self,
+        path: str,
+        form: Mapping[str, str],
+        *,
+        again: bool,
+    ) -> Answer:
+        """The answer of a token endpoint; ``again`` says that asking twice does no harm."""
+        content = str(httpx.QueryParams(form)).encode()
+        url = self._url(path)
+        deadline = _Deadline(self._clock, self._call_seconds)
+
+        async def attempt() -> Answer:
+            async with self._limiter.slot("token", until=deadline.asked):
+                deadline.begin()
+                answer = await self._exchange(
+                    "POST",
+                    url,
+                    content,
+                    None,
+                    _FORM,
+                    "token",
+                    again,
+                    want_json=again,
+                    seconds=deadline.left(),
+                )
+            if _oauth_error(answer) == "invalid_grant" and not again:
+                raise Spent
+            if answer.status >= 300:  # noqa: PLR2004
+                fault = self._fault(answer)
+                if fault.kind in {Kind.RECORD, Kind.CONFIG, Kind.MISSING}:
+                    fault = Fault(
+                        Kind.AUTH, "the vendor gives no token for these credentials"
+                    )
+                self._raise(fault, answer, "token", again)
+            return answer
+
+        return await self._retrying(attempt, deadline)
+
+    async def _kept(
+        self, auth: OAuth2, refused: dict[str, str] | None
+    ) -> dict[str, str]:
+        """The header of the connection's rotating token; where it was issued is where it is used."""
+        assert self._keeper is not None  # noqa: S101 - whoever makes the client knows its auth
+        dead = (refused or {}).get("Authorization", "").removeprefix("Bearer ")
+        self._first = self._first or self._secret(auth.refresh_token)
+        token = await self._keeper.live(self._first, partial(self._refresh, auth), dead)
+        if token.base:
+            self._base = self._checked_base(self._url(token.base))
+        return {"Authorization": f"Bearer {token.access}"}
+
+    async def _refresh(self, auth: OAuth2, refresh: str) -> Grant:
+        """Send a refresh token (RFC 6749, 6); see ``tokens.Ask``."""
+        form = {
+            "grant_type": "refresh_token",
+            "refresh_token": refresh,
+            "client_id": str(getattr(self._config, auth.client_id)),
+        }
+        if getattr(self._config, auth.client_secret, None) is not None:
+            form["client_secret"] = self._secret(auth.client_secret)
+        answer = await self._token(auth.token_url, form, again=False)
+        try:
+            granted = answer.json()
+        except Unavailable:
+            raise InDoubt(
+                "the vendor's token answer is no JSON", where=self._where
+            ) from None
+        found = granted if isinstance(granted, dict) else {}
+        access = str(found.get("access_token") or "")
+        if not (access and access.isascii() and access.isprintable()):
+            said = _oauth_error(answer)
+            raise AuthError(
+                f"the vendor's token answer has no token{said and f' ({said})'}",
+                where=self._where,
+                hint=f"look at the app's id and secret: connector-hub connect {self._where}",
+            )
+        return Grant(
+            access,
+            str(found.get("refresh_token") or ""),
+            _seconds(found.get("expires_in")),
+            str((auth.origin and found.get(auth.origin)) or ""),
+        )
 
 
 async def post(
@@ -918,22 +995,26 @@ def _chosen(auth: Auth, config: Any) -> Auth:
     """The way of ``FirstOf`` that the connection's keys allow."""
     if not isinstance(auth, FirstOf):
         return auth
-    for way in auth.ways:
-        if all(getattr(config, n, None) is not None for n in _fields(way)):
-            return way
-    return auth.ways[0]
+    return auth.chosen(config) or auth.ways[0]
 
 
-def _fields(auth: Auth) -> tuple[str, ...]:
-    """The Config fields a way of signing needs."""
-    match auth:
-        case Bearer() | ApiKey():
-            return (auth.secret,)
-        case Basic():
-            return (auth.user, auth.password)
-        case ClientCredentials():
-            return (auth.client_id, auth.client_secret)
-    return ()
+def _oauth_error(answer: Answer) -> str:
+    """The error of a token endpoint (RFC 6749, 5.2), which some send with status 200; empty for none."""
+    try:
+        found = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return ""
+    said = str(found.get("error") or "") if isinstance(found, dict) else ""
+    return said if _ERROR.fullmatch(said) else ""
+
+
+def _seconds(value: Any) -> float | None:
+    """The life of a token; None where the vendor gives no number."""
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        return None
+    return seconds if 0 < seconds < _LONGEST_LIFE else None
 
 
 def _is_header(text: str) -> bool:

@@ -10,6 +10,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib import resources
 from pathlib import Path
@@ -29,6 +30,7 @@ from connector_hub.model.mapping import ABSENT
 from connector_hub.model.notice import Fact
 from connector_hub.model.plan import Change, Seen
 from connector_hub.model.standing import Rival, Standing
+from connector_hub.ports import Token
 
 _CHUNK = 500
 _TENANT = 1
@@ -60,6 +62,7 @@ _ENCODER = msgpack.Encoder(enc_hook=_packed)
 _SEEN = msgpack.Decoder(list[Seen], ext_hook=_unpacked)
 _CHANGES = msgpack.Decoder(list[Change], ext_hook=_unpacked)
 _ENTRIES = msgpack.Decoder(list[Entry], ext_hook=_unpacked)
+_TOKEN = msgpack.Decoder(Token)
 _PREFIX = 4
 """Bytes of a hub id that the journal can be asked for."""
 
@@ -76,6 +79,11 @@ def _run_of(row: Sequence[Any]) -> dict[str, Any]:
     found = dict(zip(names, row, strict=True))
     found["document"] = orjson.loads(row[-1]) if row[-1] else None
     return found
+
+
+def _token_at(connection: str) -> bytes:
+    """What a sealed token is bound to: one that is moved to another connection does not open."""
+    return f"{_TENANT}/{connection}".encode()
 
 
 class _Upgraded(Exception):
@@ -406,6 +414,36 @@ class SqliteStore:
             (_TENANT, connection, account),
         )
 
+    def token(self, connection: str) -> Token | None:
+        """A connection's rotating token."""
+        row = self._one(
+            "select version, payload from token where tenant=? and connection=?",
+            (_TENANT, connection),
+        )
+        if row is None:
+            return None
+        clear = self.vault.open(row[1], _token_at(connection), domain="tokens")
+        return replace(_TOKEN.decode(clear), version=row[0])
+
+    def swap_token(self, connection: str, token: Token) -> Token | None:
+        """Keep a token in place of the one of its own version; what is kept, None where that has changed.
+
+        A token must be on the disk before it is used: a transaction around it could still be undone.
+        """
+        assert not self._db.in_transaction  # noqa: S101 - else the token could be lost
+        kept = replace(token, version=token.version + 1)
+        sealed = self.vault.seal(
+            _ENCODER.encode(kept), _token_at(connection), domain="tokens"
+        )
+        row = (_TENANT, connection, kept.version, sealed)
+        with self.transaction():
+            done = self._run(
+                "insert into token values(?,?,?,?) on conflict(tenant, connection) "
+                "do update set version=excluded.version, payload=excluded.payload where version=?",
+                (*row, token.version),
+            )
+        return kept if done.rowcount else None
+
     def links(
         self, account: str, resource: str, records: Collection[str]
     ) -> dict[str, Link]:
@@ -485,8 +523,7 @@ class SqliteStore:
         for account, resource, record, _ in linked:
             at = (_TENANT, account, resource, record)
             self._write(
-                "insert or replace into inbox select tenant, job, side, record, 'link', "
-                "(select coalesce(max(n), 0) + 1 from inbox) from waiting "
+                "insert or replace into inbox select null, tenant, job, side, record, 'link' from waiting "
                 "where tenant=? and account=? and resource=? and target=?",
                 at,
             )
@@ -801,9 +838,16 @@ class SqliteStore:
     def look_again(self, job: str, side: str, rows: Iterable[tuple[str, str]]) -> None:
         """Put records into the inbox: (record, why)."""
         self._many(
-            "insert or replace into inbox "
-            "values(?,?,?,?,?,(select coalesce(max(n), 0) + 1 from inbox))",
+            "insert or replace into inbox values(null,?,?,?,?,?)",
             ((_TENANT, job, side, record, why) for record, why in rows),
+        )
+
+    def hint(self, job: str, side: str, records: Iterable[str]) -> None:
+        """A vendor has hinted at records; another reason to look at one stays."""
+        self._many(
+            "insert or replace into inbox select null, ?1, ?2, ?3, ?4, coalesce("
+            "(select why from inbox where tenant=?1 and job=?2 and side=?3 and record=?4), 'hint')",
+            ((_TENANT, job, side, record) for record in records),
         )
 
     def looked(self, job: str, side: str, records: Iterable[str], last: int) -> None:

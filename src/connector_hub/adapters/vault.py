@@ -29,7 +29,7 @@ class Vault:
                 hint="use the key the state was made with; `init` makes a new one",
             )
         self._master = master
-        self._sealer = AESGCM(self.derive("payloads"))
+        self._sealers = {d: AESGCM(self.derive(d)) for d in ("payloads", "tokens")}
 
     def derive(self, domain: str) -> bytes:
         """32 bytes of key for one domain: base, identity, payloads, tokens."""
@@ -41,19 +41,24 @@ class Vault:
         """Tells two keys apart without telling either."""
         return self.derive("fingerprint")[:8]
 
-    def seal(self, clear: bytes, bound_to: bytes = b"") -> bytes:
-        """Encrypt; ``bound_to`` must be the same when it is opened."""
+    def seal(
+        self, clear: bytes, bound_to: bytes = b"", *, domain: str = "payloads"
+    ) -> bytes:
+        """Encrypt; ``bound_to`` and the domain must be the same when it is opened."""
         nonce = os.urandom(_NONCE)
-        return nonce + self._sealer.encrypt(nonce, clear, bound_to)
+        return nonce + self._sealers[domain].encrypt(nonce, clear, bound_to)
 
-    def open(self, sealed: bytes, bound_to: bytes = b"") -> bytes:
+    def open(
+        self, sealed: bytes, bound_to: bytes = b"", *, domain: str = "payloads"
+    ) -> bytes:
         """Decrypt.
 
         Raises:
             StoreError: it was sealed with another key, moved, or damaged.
         """
         try:
-            return self._sealer.decrypt(sealed[:_NONCE], sealed[_NONCE:], bound_to)
+            sealer = self._sealers[domain]
+            return sealer.decrypt(sealed[:_NONCE], sealed[_NONCE:], bound_to)
         except (InvalidTag, ValueError):
             raise StoreError(
                 "a sealed value in the state cannot be opened",

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 from connector_hub.adapters import files
 from connector_hub.adapters.breaker import Breaker
 from connector_hub.adapters.http import HttpClient, Ledger
+from connector_hub.adapters.locks import token_lock
 from connector_hub.adapters.plugins import Plugins
 from connector_hub.adapters.secrets import SecretsAdapter
 from connector_hub.adapters.sqlite import SqliteStore
+from connector_hub.adapters.tokens import PATIENCE, TokenKeeper
 from connector_hub.adapters.vault import KEY_BYTES, Vault, new_key
 from connector_hub.adapters.watched import Watched, blaming
 from connector_hub.diagnostics import did_you_mean
@@ -259,7 +261,7 @@ class Connections:
     def _refused(self, name: str, error: AuthError) -> None:
         """Remember that a vendor refuses a connection's credentials."""
         if self._stateful and name in self.project.connections:
-            used = self._used.get(name, b"")
+            used = self._used.get(name) or self._credentials(name)
             standing.refused(self.store, name, error, used, self.clock.now())
 
     async def _drop_refused(self, error: BaseException) -> None:
@@ -281,6 +283,9 @@ class Connections:
             clock=self.clock,
             ledger=self._ledger(name),
             breaker=self._breaker(name),
+            keeper=TokenKeeper(
+                name, lambda: self.store, lambda: self._refreshing(name), self.clock
+            ),
             transport=self._transports.get(name),
             chance=self.chance,
         )
@@ -312,6 +317,10 @@ class Connections:
                 standing.failing(self.store, name, breaker.since)
             elif well:
                 standing.accepted(self.store, name)
+
+    def _refreshing(self, name: str) -> contextlib.AbstractAsyncContextManager[None]:
+        """Held by the one process that fetches a connection's token."""
+        return token_lock(self.state_path, name, self.clock, patience=PATIENCE)
 
     def _ledger(self, name: str) -> Ledger:
         if name not in self._ledgers:

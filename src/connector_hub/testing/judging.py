@@ -65,7 +65,7 @@ async def judge(world: World, *, runs: int = _RUNS) -> list[str]:
 
 
 async def _settle(world: World, hub: Hub, runs: int) -> list[str]:
-    """Run until nothing is written twice, and once more: what a run finds out may be for the next to write."""
+    """Run until two runs write nothing, and once more: what a run finds out may be for the next to write."""
     found: list[str] = []
     quiet = 0
     for n in range(1, runs + 1):
@@ -361,27 +361,31 @@ def _overwritten(
         side = _side_of(seen.job, w)
         if side is None:
             continue
-        touched = w.was if w.op == "delete" else w.now
         for name, path in seen.paths[side].items():
-            if path not in touched or name not in seen.policies:
+            at = (w.of, path)
+            if path not in (w.was if w.op == "delete" else w.now):
                 continue
-            known = last.get((w.of, path))
-            last[w.of, path] = (i, w)
-            if w.who == "person" and (known is None or known[1].who == "hub"):
-                begun[w.of, path] = _plain(w.was.get(path))
-            if w.who == "person" or known is None or known[1].who == "hub":
+            known, last[at] = last.get(at), (i, w)
+            if w.who == "person":
+                if known is None or known[1].who == "hub":
+                    begun[at] = _plain(w.was.get(path))
                 continue
-            if i < world.forgot:
+            edit = known if i >= world.forgot and name in seen.policies else None
+            if edit is None or not _says_something(edit[1], w, path, begun.get(at)):
                 continue
-            value = w.was.get(path)
-            if value is None and (w.op != "update" or known[1].op == "create"):
-                continue
-            if known[1].op == "update" and begun.get((w.of, path)) == _plain(value):
-                continue  # edited to and fro: as it was when the hub saw it last
             finding = None
-            if not _legitimate(world, seen, (side, name), (known[0], i)):
+            if not _legitimate(world, seen, (side, name), (edit[0], i)):
+                value = w.was.get(path)
                 finding = f"I3: {_say(w)}, where a person had just written {value!r} as {name}"
             yield (i, path), finding
+
+
+def _says_something(edit: Wrote, w: Wrote, path: str, before: Any) -> bool:
+    """Whether what the hub wrote over is somebody's word: no blank of a new record, no edit to and fro."""
+    value = w.was.get(path)
+    if edit.who == "hub" or (value is None and (w.op, edit.op) != ("update", "update")):
+        return False
+    return edit.op != "update" or before != _plain(value)
 
 
 def _partners(seen: _Seen) -> dict[Record, Record]:

@@ -10,7 +10,7 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,9 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
+
+from connector_hub.adapters.http import post
+from connector_hub.errors import Unavailable
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -151,6 +154,25 @@ class Sandbox:
         """
         raise NotImplementedError
 
+    async def send_webhooks(
+        self,
+        url: str,
+        *,
+        double: bool = False,
+        shuffle: bool = False,
+        late_s: float = 0.0,
+    ) -> list[int]:
+        """Tell an address what has happened since the last time; the statuses it answered with."""
+        raise NotImplementedError
+
+    @staticmethod
+    async def deliver(url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Send a message as vendors do: over the network, for five seconds at the most; 0 for no answer."""
+        try:
+            return await post(url, body, headers, seconds=5)
+        except Unavailable:
+            return 0
+
     def normal(self, resource: str, name: str, value: Any) -> Any:
         """What the vendor makes of a value that is written to a field, where that is not the same."""
         return value
@@ -255,6 +277,7 @@ class Sandbox:
                 f"{_ADMIN}fields/{{resource}}/{{field}}", self._field, methods=["POST"]
             ),
             Route(f"{_ADMIN}faults", self._faults, methods=["POST"]),
+            Route(f"{_ADMIN}webhooks", self._webhooks, methods=["POST"]),
             Route(f"{_ADMIN}clock", self._clock, methods=["POST"]),
             Route(f"{_ADMIN}reset", self._reset, methods=["POST"]),
         ]
@@ -298,6 +321,10 @@ class Sandbox:
         else:
             self.faults.append(fault)
         return answer({"faults": len(self.faults)})
+
+    async def _webhooks(self, request: Request) -> Response:
+        body = orjson.loads(await request.body())
+        return answer({"statuses": await self.send_webhooks(**body)})
 
     async def _clock(self, request: Request) -> Response:
         body = orjson.loads(await request.body() or b"{}")

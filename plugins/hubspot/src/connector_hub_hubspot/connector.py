@@ -30,19 +30,24 @@ from connector_hub.sdk import (
     Exists,
     Fault,
     FieldInfo,
+    FirstOf,
     Gone,
+    Heard,
     InDoubt,
     Kind,
     Limit,
     MarkLost,
     Missing,
+    OAuth2,
     Outcome,
     Page,
     Record,
     Ref,
     Rejected,
+    Request,
     Resource,
     SecretStr,
+    Signed,
     VendorError,
     Want,
     Way,
@@ -82,6 +87,14 @@ _OWNER_FIELDS = tuple(
         ("lastName", "Last Name"),
     )
 )
+_NAMES = {
+    "contact": "contacts",
+    "company": "companies",
+    "0-1": "contacts",
+    "0-2": "companies",
+}
+"""Resources by the words that webhooks have for them."""
+_MENTIONED = ("objectId", "primaryObjectId", "newObjectId")
 _READABLE = Can.READ | Can.CREATE | Can.UPDATE | Can.ARCHIVE | Can.FIND
 _WAYS = (
     Way("list", _LIST),
@@ -99,9 +112,32 @@ class HubSpot(Connector):
     """HubSpot CRM (https://developers.hubspot.com/docs/reference/api/crm/objects)."""
 
     name = "hubspot"
-    auth: ClassVar[Auth] = Bearer("token")
+    auth: ClassVar[Auth] = FirstOf(
+        (
+            Bearer("token"),
+            OAuth2(
+                "/oauth/2026-03/token",
+                authorize_url="https://app.hubspot.com/oauth/authorize",
+                scopes=(
+                    "oauth",
+                    *(
+                        f"crm.{kind}.{name}.{right}"
+                        for kind in ("objects", "schemas")
+                        for name in ("contacts", "companies")
+                        for right in ("read", "write")
+                    ),
+                ),
+            ),
+        )
+    )
     base_url = "https://api.hubapi.com"
     key_field = "connector_hub_id"
+    signed = Signed(
+        "client_secret",
+        "x-hubspot-signature-v3",
+        lambda request: signed_text(request),  # noqa: PLW0108 - it stands below
+        stamp="x-hubspot-request-timestamp",
+    )
     resources = (
         *(
             Resource(
@@ -128,9 +164,18 @@ class HubSpot(Connector):
         self._labels: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
 
     class Config(Connector.Config):
-        """``burst``: calls per 10 s (100 on Free and Starter, 190 above). ``daily``: calls a day."""
+        """Either ``token``, of a private app, or what a public app has: ``client_id`` with the others.
 
-        token: SecretStr
+        With ``client_secret`` the webhooks of either are heard.
+
+        ``burst``: calls per 10 s (100 on Free and Starter, 190 above). ``daily``: calls a day of a private
+        app; public ones have no such limit.
+        """
+
+        token: SecretStr | None = None
+        client_id: str | None = None
+        client_secret: SecretStr | None = None
+        refresh_token: SecretStr | None = None
         burst: int = 100
         daily: int = 250_000
 
@@ -661,16 +706,30 @@ class HubSpot(Connector):
             )
         return f"{resource}.{self.key}: text, unique, group {_GROUP[resource]}"
 
+    def hear(self, request: Request) -> Heard:
+        """The records of a batch of events; what is of another account or resource is left out.
+
+        https://developers.hubspot.com/docs/api-reference/webhooks-webhooks-v3/guide
+        """
+        events = json.loads(request.body)
+        if not isinstance(events, list):
+            raise TypeError("a batch of events is a list")
+        look: dict[str, dict[str, None]] = {}
+        for event in events:
+            if str(event["portalId"]) == request.account:
+                for resource, record in _mentioned(event):
+                    look.setdefault(resource, {})[record] = None
+        return Heard({resource: tuple(ids) for resource, ids in look.items()})
+
     def limits(self) -> Sequence[Limit]:
         """Limits of the account.
 
         https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines
         """
-        return (
-            Limit("calls", self.config.burst, 10),
-            Limit("search", 5, 1),
-            Limit("calls", self.config.daily, 86_400, "daily"),
-        )
+        rolling = (Limit("calls", self.config.burst, 10), Limit("search", 5, 1))
+        if self.config.token is None:
+            return rolling
+        return (*rolling, Limit("calls", self.config.daily, 86_400, "daily"))
 
     def heed(self, answer: Answer) -> Mapping[str, float]:
         """What is left of the day; private apps only."""
@@ -699,7 +758,9 @@ class HubSpot(Connector):
                     kind, message, wait=_WINDOWS.get(str(body.get("policyName")))
                 )
             case 401:
-                return Fault(Kind.AUTH, "HubSpot does not accept the token", category)
+                old = category == "EXPIRED_AUTHENTICATION"
+                kind = Kind.EXPIRED if old else Kind.AUTH
+                return Fault(kind, "HubSpot does not accept the token", category)
             case 403:
                 return Fault(Kind.DENIED, _scopes(body) or message, category)
             case 409:
@@ -792,6 +853,36 @@ def _mark(answer: Answer, clock: Clock) -> str:
     except ValueError:
         now = clock.now() - timedelta(minutes=5)
     return json.dumps({"ms": int(now.timestamp() * 1000)})
+
+
+_ESCAPED = re.compile("%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
+
+
+def signed_text(request: Request) -> bytes:
+    """What HubSpot hashes: method, address, body, time of sending; some escapes of the address are undone.
+
+    https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/request-validation
+    """
+    url = _ESCAPED.sub(lambda m: chr(int(m.group(1), 16)), request.url)
+    stamp = request.headers.get("x-hubspot-request-timestamp", "")
+    head = f"{request.method}{url}".encode()
+    return head + request.body + stamp.encode()
+
+
+def _mentioned(event: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """The records that an event is about: one, those of a merge, both ends of an association."""
+    word, _, what = str(event["subscriptionType"]).partition(".")
+    if what == "associationChange":
+        words = str(event["associationType"]).lower().split("_to_")
+        ids = [event["fromObjectId"], event["toObjectId"]]
+    else:
+        ids = [event[n] for n in _MENTIONED if event.get(n) is not None]
+        ids += event.get("mergedObjectIds") or ()
+        word = str(event.get("objectTypeId", word)) if word == "object" else word
+        words = [word] * len(ids)
+    for name, record in zip(words, ids, strict=False):
+        if name in _NAMES:
+            yield _NAMES[name], str(record)
 
 
 def _after(body: Mapping[str, Any]) -> str | None:

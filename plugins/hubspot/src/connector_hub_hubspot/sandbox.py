@@ -5,6 +5,10 @@ What it does it does as the vendor's documents say; doubts stand in the plugin's
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import hashlib
+import hmac
 import json
 import random
 import re
@@ -14,6 +18,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
+from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -27,6 +32,12 @@ from connector_hub_hubspot import properties as born
 from connector_hub_hubspot.properties import STAGES, Property
 
 PORTAL = 4211337
+CLIENT_ID = "0b7c2a51-9f3d-4e8a-8c1e-sandbox"
+CLIENT_SECRET = "6d1f7f0e-sandbox-4c1b-app"  # noqa: S105 - of the sandbox
+REFRESH_TOKEN = "na1-4f1e-sandbox-refresh"  # noqa: S105 - of the sandbox
+_LIFE = 1_800
+"""Seconds that an access token of a public app lives."""
+_PUBLIC_BURST = 110
 _BURST, _BURST_SECONDS = 100, 10.0
 _DAILY = 250_000
 _ZONE = ZoneInfo("Asia/Jakarta")
@@ -64,6 +75,9 @@ _DEFAULTS = {
     ),
 }
 _STAMP = {"contacts": "lastmodifieddate", "companies": "hs_lastmodifieddate"}
+
+_ESCAPED = re.compile("%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
+"""The escapes of an address that are undone before it is signed."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -158,6 +172,10 @@ class HubSpotSandbox(Sandbox):
     def routes(self) -> Sequence[Route]:
         """The vendor's paths, under ``/crm/v3/objects`` and the dated ``/crm/objects/2026-03``."""
         found: list[Route] = [
+            *(
+                Route(f"/oauth/{version}/token", self._token, methods=["POST"])
+                for version in ("v1", "v3", "2026-03")
+            ),
             Route("/account-info/v3/details", self._do(self._account), methods=["GET"]),
             Route("/crm/v3/owners", self._do(self._owner_list), methods=["GET"]),
             Route("/crm/v3/owners/{id}", self._do(self._owner), methods=["GET"]),
@@ -231,6 +249,9 @@ class HubSpotSandbox(Sandbox):
             "companies": Objects("companies", born.companies(extra)),
         }
         self._windows = Windows(self.clock)
+        self._deaths: dict[str, float] = {}
+        self._events: list[dict[str, Any]] | None = None
+        self._happened = 0
         self._links: dict[tuple[str, str], dict[str, dict[str, set[int]]]] = {
             ("contacts", "companies"): {},
             ("companies", "contacts"): {},
@@ -410,8 +431,8 @@ class HubSpotSandbox(Sandbox):
 
         async def call(request: Request) -> Response:
             try:
-                self._authorize(request)
-                headers = self._limit(search=search)
+                public = self._authorize(request)
+                headers = self._limit(search=search, public=public)
                 response = await handler(request)
             except Refused as e:
                 return answer(e.body, e.status)
@@ -427,39 +448,84 @@ class HubSpotSandbox(Sandbox):
 
         return call
 
-    def _authorize(self, request: Request) -> None:
-        if request.headers.get("authorization") != f"Bearer {self.access_token}":
+    async def _token(self, request: Request) -> Response:
+        """The refresh token stays; parameters are in the form, for v1 in the query, too."""
+        form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
+        if request.url.path.startswith("/oauth/v1/"):
+            form = {**dict(request.query_params), **form}
+        if form.get("grant_type") != "refresh_token":
+            return _no_token(
+                "unsupported_grant_type", "BAD_GRANT_TYPE", "unknown grant type"
+            )
+        app = (form.get("client_id"), form.get("client_secret"))
+        if app != (CLIENT_ID, CLIENT_SECRET):
+            return _no_token(
+                "invalid_client", "BAD_CLIENT_ID", "missing or invalid client id"
+            )
+        if form.get("refresh_token") != REFRESH_TOKEN:
+            said = "refresh token is invalid, expired or revoked"
+            return _no_token("invalid_grant", "BAD_REFRESH_TOKEN", said)
+        token = f"CK{uuid.uuid4().hex}"
+        self._deaths[token] = self.clock.time() + _LIFE
+        return answer(
+            {
+                "token_type": "bearer",
+                "refresh_token": REFRESH_TOKEN,
+                "access_token": token,
+                "hub_id": PORTAL,
+                "scopes": ["oauth", "crm.objects.contacts.read"],
+                "expires_in": _LIFE,
+                "token_use": "access_token",
+            }
+        )
+
+    def _authorize(self, request: Request) -> bool:
+        """Whether the token is a public app's; it may have died."""
+        _, _, token = request.headers.get("authorization", "").partition("Bearer ")
+        if token == self.access_token:
+            return False
+        if token not in self._deaths:
             raise Refused(
                 401,
                 "INVALID_AUTHENTICATION",
                 "Authentication credentials not found. This API supports OAuth 2.0 authentication and "
                 "you can find more details at https://developers.hubspot.com/docs/methods/auth/oauth-overview",
             )
+        late = self.clock.time() - self._deaths[token]
+        if late >= 0:
+            said = f"The OAuth token used to make this call expired {int(late)} second(s) ago."
+            raise Refused(401, "EXPIRED_AUTHENTICATION", said)
+        return True
 
-    def _limit(self, *, search: bool) -> dict[str, str]:
+    def _limit(self, *, search: bool, public: bool) -> dict[str, str]:
         """Ten seconds and a day for all calls but the search, which has a second of its own.
 
-        The day is that of the account's zone.
+        The day is that of the account's zone; a public app has none.
         """
         if search:
             if self._windows.admit("search", _SEARCHES, _SEARCH_SECONDS) < 0:
                 raise self._throttled("secondly", "SECONDLY")
             return {}
-        left = self._windows.admit("burst", _BURST, _BURST_SECONDS)
+        most = _PUBLIC_BURST if public else _BURST
+        left = self._windows.admit("burst", most, _BURST_SECONDS)
         if left < 0:
             raise self._throttled("ten_secondly_rolling", "TEN_SECONDLY_ROLLING")
+        told = {
+            "X-HubSpot-RateLimit-Interval-Milliseconds": str(
+                int(_BURST_SECONDS * 1000)
+            ),
+            "X-HubSpot-RateLimit-Max": str(most),
+            "X-HubSpot-RateLimit-Remaining": str(left),
+        }
+        if public:
+            return told
         day = self.clock.now().astimezone(_ZONE).date()
         if day != self._day:
             self._day, self._today = day, 0
         if self._today >= self.daily:
             raise self._throttled("daily", "DAILY")
         self._today += 1
-        return {
-            "X-HubSpot-RateLimit-Interval-Milliseconds": str(
-                int(_BURST_SECONDS * 1000)
-            ),
-            "X-HubSpot-RateLimit-Max": str(_BURST),
-            "X-HubSpot-RateLimit-Remaining": str(left),
+        return told | {
             "X-HubSpot-RateLimit-Daily": str(self.daily),
             "X-HubSpot-RateLimit-Daily-Remaining": str(self.daily - self._today),
         }
@@ -727,6 +793,7 @@ class HubSpotSandbox(Sandbox):
             return
         row.archived = self._now()
         objects.gone[record] = row
+        self._happens(objects.type, "deletion", objectId=int(record))
         for name, values in objects.unique.items():
             value = row.properties.get(name)
             if value:
@@ -876,6 +943,7 @@ class HubSpotSandbox(Sandbox):
         """Write values; every write moves the stamp, and the index follows after its lag."""
         stamp = _STAMP[objects.type]
         row = objects.rows.get(record) if record else None
+        new = row is None
         if row is None:
             record = str(self._next[objects.type])
             self._next[objects.type] += 1
@@ -898,17 +966,88 @@ class HubSpotSandbox(Sandbox):
         after[stamp] = at
         row.properties, row.updated = after, at
         for name, values in objects.unique.items():
-            old, new = before.get(name), after.get(name)
-            if old != new:
+            old, now = before.get(name), after.get(name)
+            if old != now:
                 if old:
                     values.pop(_unique(name, old), None)
-                if new:
-                    values[_unique(name, new)] = row.id
+                if now:
+                    values[_unique(name, now)] = row.id
         if "hs_additional_emails" in fields:
             held = objects.unique.setdefault("\0additional", {})
             held[row.id] = after.get("hs_additional_emails", "").lower()
         objects.lagging.append((self.clock.time() + self.search_lag, row.id))
+        self._written(objects.type, row, before, new=new)
         return row
+
+    def _written(
+        self, of: str, row: Row, before: Mapping[str, str], *, new: bool
+    ) -> None:
+        if self._events is None:
+            return
+        record = int(row.id)
+        if new:
+            self._happens(of, "creation", objectId=record)
+        for name, value in {**dict.fromkeys(before, ""), **row.properties}.items():
+            if before.get(name) != value and name != _STAMP[of]:
+                told = {"propertyName": name, "propertyValue": value}
+                self._happens(of, "propertyChange", objectId=record, **told)
+
+    def _happens(self, of: str, what: str, **about: Any) -> None:
+        """An event, where somebody has asked to be told of such."""
+        if self._events is None:
+            return
+        self._happened += 1
+        self._events.append(
+            {
+                "eventId": self._happened,
+                "subscriptionId": 1_000,
+                "portalId": PORTAL,
+                "appId": 54_321,
+                "occurredAt": int(self.clock.time() * 1000),
+                "subscriptionType": f"{_SINGULAR[of]}.{what}",
+                "attemptNumber": 0,
+                "changeSource": "CRM_UI",
+                **about,
+            }
+        )
+
+    async def send_webhooks(
+        self,
+        url: str,
+        *,
+        double: bool = False,
+        shuffle: bool = False,
+        late_s: float = 0.0,
+    ) -> list[int]:
+        """Tell an address what has happened since the last time; the first time it is only signed up.
+
+        Up to 100 events a message, signed (v3). What is not taken is sent again the next time. ``double``
+        sends each message twice, ``shuffle`` in another order; ``late_s`` seconds go by before.
+        """
+        waiting, self._events = self._events or [], []
+        await asyncio.sleep(late_s)
+        if shuffle:
+            self._shuffle.shuffle(waiting)
+        batches = [waiting[i : i + _BATCH] for i in range(0, len(waiting), _BATCH)]
+        statuses = []
+        for batch in batches * (2 if double else 1):
+            status = await self.deliver(url, *self._signed(batch, url))
+            statuses.append(status)
+            if not 200 <= status < 300:  # noqa: PLR2004
+                for event in batch:
+                    event["attemptNumber"] += 1
+                self._events += [e for e in batch if e not in self._events]
+        return statuses
+
+    def _signed(self, batch: list[dict[str, Any]], url: str) -> tuple[bytes, Any]:
+        body, stamp = orjson.dumps(batch), str(int(self.clock.time() * 1000))
+        text = f"POST{_ESCAPED.sub(_unescaped, url)}".encode() + body + stamp.encode()
+        mac = hmac.new(CLIENT_SECRET.encode(), text, hashlib.sha256).digest()
+        return body, {
+            "Content-Type": "application/json",
+            "X-HubSpot-Signature-v3": base64.b64encode(mac).decode(),
+            "X-HubSpot-Request-Timestamp": stamp,
+        }
 
     async def _batch(self, request: Request) -> Response:
         objects, verb = self._of(request), request.path_params["verb"]
@@ -1123,6 +1262,13 @@ class HubSpotSandbox(Sandbox):
             known = first.properties.get("hs_additional_emails", "")
             mails = [m for m in known.split(";") if m]
             fields["hs_additional_emails"] = ";".join([*mails, other_mail])
+        self._happens(
+            objects.type,
+            "merge",
+            primaryObjectId=int(first.id),
+            mergedObjectIds=[int(second.id)],
+            newObjectId=int(first.id),
+        )
         self._inherit(objects.type, second.id, first.id)
         row = self._put(objects, first.id, fields, self._now())
         return answer(self._row(objects, row, list(row.properties)))
@@ -1397,6 +1543,14 @@ class HubSpotSandbox(Sandbox):
         known = {_PLAIN[(of, to)], _PRIMARY[(of, to)], *self._labels[(of, to)]}
         if not kinds <= known:
             raise Refused(400, "VALIDATION_ERROR", "Invalid association type")
+        self._happens(
+            of,
+            "associationChange",
+            associationType=f"{_SINGULAR[of]}_TO_{_SINGULAR[to]}".upper(),
+            fromObjectId=int(mine),
+            toObjectId=int(other),
+            associationRemoved=False,
+        )
         ends = ((of, mine, to, other), (to, other, of, mine))
         contact = mine if of == "contacts" else other
         primary = kinds & {*_PRIMARY.values()} or not self._linked(
@@ -1427,6 +1581,23 @@ class HubSpotSandbox(Sandbox):
 def _slug(label: str) -> str:
     """A label's internal name."""
     return re.sub(r"[^a-z0-9]+", "_", label.lower())
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    return chr(int(match.group(1), 16))
+
+
+def _no_token(error: str, status: str, said: str) -> Response:
+    """A refusal of the token endpoint, as HubSpot spells RFC 6749, 5.2."""
+    return answer(
+        {
+            "error": error,
+            "error_description": said,
+            "status": status,
+            "message": said,
+        },
+        400,
+    )
 
 
 def _owner_row(owner: tuple[str, str, str, bool]) -> dict[str, Any]:

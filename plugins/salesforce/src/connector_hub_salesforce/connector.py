@@ -40,6 +40,7 @@ from connector_hub.sdk import (
     Limit,
     MarkLost,
     Missing,
+    OAuth2,
     Outcome,
     Page,
     Record,
@@ -103,6 +104,12 @@ class Salesforce(Connector):
     auth: ClassVar[Auth] = FirstOf(
         (
             Bearer("token"),
+            OAuth2(
+                "/services/oauth2/token",
+                authorize_url="/services/oauth2/authorize",
+                scopes=("api", "id", "refresh_token"),
+                origin="instance_url",
+            ),
             ClientCredentials("/services/oauth2/token", origin="instance_url"),
         )
     )
@@ -134,14 +141,16 @@ class Salesforce(Connector):
     class Config(Connector.Config):
         """``base_url``: the My Domain URL. ``daily``: the account's API calls per 24 h.
 
-        Either ``client_id`` and ``client_secret`` (OAuth client credentials) or
-        ``token`` (a session id or access token, which dies with its session).
+        Either ``client_id`` and ``client_secret`` (OAuth client credentials), with
+        ``refresh_token`` a person's consent (the web server flow), or ``token`` (a session
+        id or access token, which dies with its session).
         ``concurrency``: calls in flight.
         """
 
         base_url: str
         client_id: str | None = None
         client_secret: SecretStr | None = None
+        refresh_token: SecretStr | None = None
         token: SecretStr | None = None
         version: str = "66.0"
         daily: int = Field(100_000, gt=0)

@@ -85,7 +85,7 @@ def sort(answer: Answer, key: str | None, connection: str) -> Fault | None:
         return Fault(Kind.EXISTS, "several records hold this external id")
     if answer.status == 403 and b"OAuth_Token" in answer.body[:100]:  # noqa: PLR2004
         # userinfo alone refuses a dead session in plain text
-        return Fault(Kind.AUTH, "Salesforce does not accept the token")
+        return Fault(Kind.EXPIRED, "Salesforce does not accept the token")
     error = first(answer)
     if "error" in error:
         return _oauth(error)
@@ -124,7 +124,8 @@ def _by_status(
     found = None
     match status:
         case 401:
-            found = Fault(Kind.AUTH, "Salesforce does not accept the token", word)
+            dead = Kind.EXPIRED if word == "INVALID_SESSION_ID" else Kind.AUTH
+            found = Fault(dead, "Salesforce does not accept the token", word)
         case 403:
             found = Fault(Kind.DENIED, f"{word}: {message}" if word else message, word)
         case 404 if word == "ENTITY_IS_DELETED":

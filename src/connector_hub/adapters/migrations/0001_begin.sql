@@ -2,6 +2,9 @@
 create table meta(name text primary key, value blob not null) without rowid;
 create table account(tenant int, connection text, account text not null, primary key(tenant, connection)) without rowid;
 
+-- The rotating token of a connection, sealed; its version is compared before it is swapped.
+create table token(tenant int, connection text, version int not null, payload blob not null, primary key(tenant, connection)) without rowid;
+
 -- Names that stand in a row for every record are written once: an account's resource, a job's side.
 create table place(id integer primary key, tenant int, account text, resource text, unique(tenant, account, resource));
 create table side(id integer primary key, tenant int, job text, name text, unique(tenant, job, name));
@@ -27,8 +30,9 @@ create table cursor(tenant int, job text, side text, feed text, mark text, spell
   primary key(tenant, job, side, feed)) without rowid;
 create table fact(tenant int, job text, side text, name text, value text not null, primary key(tenant, job, side, name)) without rowid;
 
--- Look again: ids whose change is known and not yet settled.
-create table inbox(tenant int, job text, side text, record text, why text not null, n int not null, primary key(tenant, job, side, record)) without rowid;
+-- Look again: ids whose change is known and not yet settled. A number never comes again, not even when the box
+-- was empty: what a plan has taken from it may be far behind.
+create table inbox(n integer primary key autoincrement, tenant int, job text, side text, record text, why text not null, unique(tenant, job, side, record));
 -- A record whose link field waits for its target to be linked.
 create table waiting(tenant int, job text, side text, record text, account text, resource text, target text,
   primary key(tenant, job, side, record, account, resource, target)) without rowid;
