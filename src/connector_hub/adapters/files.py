@@ -26,7 +26,7 @@ from connector_hub.adapters.config import (
     RuleModel,
     SideModel,
 )
-from connector_hub.adapters.profiles import check_profiles, idle
+from connector_hub.adapters.profiles import check_profiles, idle, same_key
 from connector_hub.adapters.receivers import receivers
 from connector_hub.adapters.secrets import is_reference
 from connector_hub.adapters.sheets import read_sheet
@@ -155,6 +155,8 @@ class Project:
     """The profile it was read under."""
     elsewhere: frozenset[str] = frozenset()
     """Connections that only other profiles use."""
+    same_key: Mapping[str, str] = field(default_factory=dict)
+    """States of this project that have the same key, by the profile they belong to; empty for none."""
     own_words: Path | None = None
     """The project's own folder of mappings, the last one of hub.yaml; it may not be there yet."""
 
@@ -319,6 +321,7 @@ class _Reader:
             told,
             profile,
             idle(model, jobs.values()),
+            same_key(model, state, key),
             self._own_words(model),
         )
 

@@ -48,6 +48,8 @@ class Page:
     left: tuple[tuple[str, str], ...]
     right: tuple[tuple[str, str], ...]
     entries: list[Entry]
+    erased: int = 0
+    """Writes that were taken out because of who they were about."""
 
     def layout(self, side: SideName) -> tuple[tuple[str, str], ...]:
         """The layout of one side's records."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from connector_hub.model.job import SIDES, SideName, across
 from connector_hub.model.mapping import Raws
@@ -94,6 +94,20 @@ class Change(Struct, array_like=True, gc=False):
     def undoes(self) -> bool:
         """Whether it is part of an undo."""
         return self.action in UNDOING
+
+    @property
+    def is_stripped(self) -> bool:
+        """Whether it is a write whose values have been forgotten."""
+        return self.op in {"create", "update"} and not any(
+            s.raws for s in (self.left, self.right) if s
+        )
+
+    def stripped(self) -> Change:
+        """The change without a value: which records it is about, and which fields."""
+        left, right = (
+            structs.replace(s, raws=()) if s else None for s in (self.left, self.right)
+        )
+        return structs.replace(self, left=left, right=right, images=None)
 
     def image(self, side: SideName) -> Seen | None:
         """What a side's record held before the run that is undone."""

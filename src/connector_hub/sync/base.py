@@ -14,18 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import Any
 
 import orjson
 from msgspec import Struct
 from xxhash import xxh3_64_digest
 
+from connector_hub.model.keyed import DIGEST, keyed
 from connector_hub.model.mapping import ABSENT, Raws, Spoke
 from connector_hub.ports import Sealer, Store
 
 _LAYOUT = 4
-_RECORD = 16
+_RECORD = DIGEST
 _FIELD = 8
 _HEAD = _LAYOUT + _RECORD
 NEVER = bytes(_FIELD)
@@ -65,7 +65,7 @@ class Bases:
     def record_hash(self, raws: Raws) -> bytes:
         """A keyed hash over all mapped values; a blank is a blank, however it is spelled."""
         plain = [None if r is ABSENT or r == "" else r for r in raws]
-        return blake2b(orjson.dumps(plain), key=self.key, digest_size=_RECORD).digest()
+        return keyed(self.key, orjson.dumps(plain))
 
     def unchanged(self, packed: bytes | None, raws: Raws) -> bool:
         """Whether the vendor moved nothing since this row was written, under the same rules."""
@@ -188,6 +188,4 @@ def hashes(raws: Raws) -> list[bytes]:
 
 def change_hash(key: bytes, what: Any) -> bytes:
     """A keyed hash of a change, so that the same refused change is known again."""
-    return blake2b(
-        orjson.dumps(what, default=str), key=key, digest_size=_RECORD
-    ).digest()
+    return keyed(key, orjson.dumps(what, default=str))
