@@ -1631,8 +1631,8 @@ class SqliteStore:
             if dry:
                 raise _NotMeant
             made = self._run(
-                "insert into erasure values(null,?,?,?)",
-                (_TENANT, person.entity, at.isoformat()),
+                "insert into erasure values(null,?,?,?,?)",
+                (_TENANT, person.entity, at.isoformat(), self.vault.earlier),
             )
             self._many(
                 "insert or ignore into tombstone values(?,?,?,?)",
@@ -1647,13 +1647,22 @@ class SqliteStore:
     def tombstones(self, entity: str) -> list[tuple[bytes, Stone]]:
         """What is kept of people of an entity who were erased: (hash, stone)."""
         rows = self._run(
-            "select hash, erasure, names, given from tombstone join erasure on erasure.id=erasure "
+            "select hash, erasure, names, given, earlier from tombstone "
+            "join erasure on erasure.id=erasure "
             "where tenant=? and entity=?",
             (_TENANT, entity),
         )
         return [
-            (hashed, Stone(n, tuple(names.split("\0")) if names else (), bool(given)))
-            for hashed, n, names, given in rows
+            (
+                hashed,
+                Stone(
+                    n,
+                    tuple(names.split("\0")) if names else (),
+                    bool(given),
+                    earlier,
+                ),
+            )
+            for hashed, n, names, given, earlier in rows
         ]
 
     def lift(
@@ -1666,7 +1675,9 @@ class SqliteStore:
         """
         with self.transaction():
             found = {
-                n for hashed, (n, _, _) in self.tombstones(entity) if hashed in hashes
+                stone.erasure
+                for hashed, stone in self.tombstones(entity)
+                if hashed in hashes
             }
             for table, name in (("tombstone", "erasure"), ("erasure", "id")):
                 self._many(

@@ -44,6 +44,11 @@ class Vault:
         """Tells two keys apart without telling either."""
         return self._fingerprint
 
+    @property
+    def earlier(self) -> int:
+        """How many keys had hashed before this one."""
+        return len(self._hashing) - 1
+
     def take_over(self, earlier: Vault) -> bytes:
         """Hash from here on as that vault did, and once more; what the state keeps of it, sealed."""
         self._hashing = [*earlier._hashing, self._hashing[-1]]

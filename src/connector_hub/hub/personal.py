@@ -14,6 +14,7 @@ from connector_hub.hub.running import TENANT
 from connector_hub.model.erasure import Erasure, Found, Held, Person, Place, Standing
 from connector_hub.model.job import SIDES, SideName
 from connector_hub.model.journal import Entry, Page
+from connector_hub.model.keyed import KEY_BYTES
 from connector_hub.model.known import knowing
 from connector_hub.model.link import hub_id, spelled
 from connector_hub.model.mapping import ABSENT, Raws, blank
@@ -135,7 +136,7 @@ class Personal(Asking):
         """
         asked = self._asked(identities, entity)
         with self._every_lock():
-            hashes = {t.hash for t in self._given(asked)}
+            hashes = {t.hash for t in self._given(asked, always=True)}
             name = asked[0].entity
             jobs = [n for n, j in self.project.jobs.items() if j.entity == name]
             return self.store.lift(name, hashes, jobs)
@@ -171,7 +172,9 @@ class Personal(Asking):
             kept.setdefault(f.kind, []).append(row | _valued(f, ends))
         return {
             "entity": person.entity,
-            "erased": not stones.isdisjoint(t.hash for t in self._given(asked)),
+            "erased": not stones.isdisjoint(
+                t.hash for t in self._given(asked, always=True)
+            ),
             "vendors": [asdict(s) for s in self._standing(person)],
             "kept": kept,
         }
@@ -313,17 +316,26 @@ class Personal(Asking):
         return _Knows(asked, self._ends(asked[0].entity))
 
     def _digests(
-        self, asked: Iterable[Identity]
+        self, asked: Iterable[Identity], earlier: int | None = None
     ) -> Iterator[tuple[tuple[str, ...], bytes]]:
+        """What identities are hashed as; after so many rotations, or now."""
         key = self.store.vault.derive("identity")
+        if earlier is not None:
+            key = key[: (earlier + 1) * KEY_BYTES]
         for i in asked:
             for text in i.texts:
                 yield i.names, digest(key, i.names, text)
 
-    def _given(self, asked: Sequence[Identity]) -> list[Trait]:
-        """What an erasure of these is known by."""
-        key, entity = self.store.vault.derive("erased"), asked[0].entity
-        return [trait(key, entity, names, d) for names, d in self._digests(asked)]
+    def _given(self, asked: Sequence[Identity], *, always: bool = False) -> list[Trait]:
+        """What an erasure of these is known by; ``always``: whichever key there was when it was made."""
+        vault, entity = self.store.vault, asked[0].entity
+        key = vault.derive("erased")
+        first = 0 if always else vault.earlier
+        return [
+            trait(key, entity, names, d)
+            for earlier in range(first, vault.earlier + 1)
+            for names, d in self._digests(asked, earlier)
+        ]
 
     def _found_with(self, person: Person) -> Iterator[Trait]:
         """What else a person's records are known by: other identities, record keys, where they stand."""

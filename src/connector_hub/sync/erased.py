@@ -6,12 +6,12 @@ keys they had and of the places where their records stood.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from connector_hub.model.erasure import Place, Stone
-from connector_hub.model.keyed import keyed
+from connector_hub.model.keyed import KEY_BYTES, keyed
 from connector_hub.model.plan import Seen
 from connector_hub.sync.identity import KEY_SLOT, Identities, Marks
 
@@ -45,8 +45,17 @@ class Erased:
         """Whether a record is of somebody who was erased."""
         if place_trait(self.key, self.entity, place).hash in self.stones:
             return True
-        marks = identities.of(seen.raws, seen.key)
-        return self._any(identities, marks) or self._formerly(identities, seen)
+        return any(
+            self._any(then, then.of(seen.raws, seen.key)) or self._formerly(then, seen)
+            for then in self._as_hashed(identities)
+        )
+
+    def _as_hashed(self, identities: Identities) -> Iterator[Identities]:
+        """Identities as they were hashed when people were erased: under the keys of then."""
+        stones = (s for found in self.stones.values() for s in found)
+        for earlier in {s.earlier for s in stones}:
+            key = identities.key[: (earlier + 1) * KEY_BYTES]
+            yield replace(identities, key=key)
 
     def _any(self, identities: Identities, marks: Marks) -> bool:
         """The first identity that both fill decides, as it does for who is whom."""

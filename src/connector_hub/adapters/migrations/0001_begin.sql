@@ -81,7 +81,8 @@ create table rival(tenant int, job text, side text, field text, user text, recor
 
 -- Who was erased, as keyed hashes of identities, of record keys and of records' places. ``names`` are the fields
 -- of an identity, empty for the others; ``given`` are those that were asked for, the others were found with them.
-create table erasure(id integer primary key autoincrement, tenant int, entity text not null, at text not null);
+-- Identities were hashed under so many earlier keys.
+create table erasure(id integer primary key autoincrement, tenant int, entity text not null, at text not null, earlier int not null);
 create table tombstone(erasure int, hash blob, names text not null, given int not null, primary key(erasure, hash)) without rowid;
 
 -- What was written and what stood there before: a row per settled window; erased counts writes that were taken out
