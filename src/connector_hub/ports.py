@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -36,8 +36,8 @@ class Answer:
     """A vendor's reply, read completely. ``headers`` has lower-case names."""
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
 
     def json(self) -> Any:
         """The decoded body, None when it is empty.
@@ -489,8 +489,12 @@ class Store(Protocol):
         Windows that were being written stay until it is known what became of them.
         """
 
-    def expire(self, now: datetime) -> None:
-        """Forget letters closed, writes and plans made a month ago, conflicts and runs a quarter ago."""
+    def expire(self, now: datetime) -> bool:
+        """Forget letters closed, writes and plans made a month ago, conflicts and runs a quarter ago.
+
+        Of open letters the vendor's message goes after a month, of unsettled writes the values after a week.
+        Whether any of it may have held a value.
+        """
 
     def drop_windows(self, job: str, plan: str) -> None:
         """Take away what was staged and planned under an id and is not being written."""

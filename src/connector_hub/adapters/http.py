@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import logging
 import ssl
 import sys
 import zlib
@@ -26,6 +25,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 from tenacity.stop import stop_after_attempt, stop_after_delay
 
 from connector_hub.adapters.limiter import PATIENCE, WindowLimiter
+from connector_hub.adapters.redacting import Redaction, hush, quotes
 from connector_hub.errors import (
     AuthError,
     ConfigError,
@@ -51,8 +51,7 @@ from connector_hub.sdk.auth import (
 )
 from connector_hub.sdk.connector import Connector, Fault, Kind
 
-logging.getLogger("httpx").setLevel(logging.WARNING)
-logging.getLogger("httpcore").setLevel(logging.WARNING)
+hush()
 
 CAP = 32 * 1024 * 1024
 ATTEMPTS = 5
@@ -214,6 +213,7 @@ class HttpClient:
         self._limiter = WindowLimiter((), clock)
         self._auth = _chosen(kind.auth, config)
         self._header: dict[str, str] | None = None
+        self._redaction = Redaction()
         self._dies = float("inf")
         self._minting = asyncio.Lock()
         self._firsts: deque[float] = deque()
@@ -358,8 +358,10 @@ class HttpClient:
             credentials = await self._credentials(refused)
             signed = {**headers, **credentials}
             async with self._limiter.slot(bucket, cost):
-                answer = await self._exchange(
-                    method, url, content, params, signed, bucket, again
+                answer = self._redacted(
+                    await self._exchange(
+                        method, url, content, params, signed, bucket, again
+                    )
                 )
             connector = self._connector
             if connector is not None:
@@ -483,6 +485,14 @@ class HttpClient:
         if answer.body.rstrip()[-1:] not in b"}]":
             raise self._doubt("half an answer", again)
 
+    def _redacted(self, answer: Answer) -> Answer:
+        """An answer as a plugin sees it: without the credentials that the vendor may repeat in it."""
+        return Answer(
+            answer.status,
+            self._redaction.headers(answer.headers),
+            self._redaction.body(answer.body, answer.status),
+        )
+
     def _fault(self, answer: Answer) -> Fault:
         fault = self._connector.fault(answer) if self._connector else None
         if fault is not None:
@@ -504,7 +514,38 @@ class HttpClient:
         again: bool,  # noqa: FBT001
     ) -> NoReturn:
         wait = fault.wait if fault.wait is not None else retry_after(answer)
-        text = fault.message or f"status {answer.status}"
+        text = self._own_words(fault, answer)
+        try:
+            self._raise_sorted(fault, answer, bucket, again, text, wait)
+        except _Sorted as e:
+            e.error.said = fault.message if text != fault.message else ""
+            raise
+
+    def _own_words(self, fault: Fault, answer: Answer) -> str:
+        """What is told of a fault anywhere: never the vendor's sentences, which may quote a record.
+
+        A refused record keeps them as its ``message``: that is sealed, and shown on request only.
+        """
+        plain = f"status {answer.status}" + (f" ({fault.code})" if fault.code else "")
+        if not fault.message:
+            return plain
+        if fault.kind in {Kind.RECORD, Kind.EXISTS}:
+            return fault.message
+        try:
+            body = orjson.loads(answer.body)
+        except orjson.JSONDecodeError:
+            body = answer.body.decode("utf-8", "replace")
+        return plain if quotes(fault.message, body) else fault.message
+
+    def _raise_sorted(  # noqa: PLR0917 - what an answer comes to
+        self,
+        fault: Fault,
+        answer: Answer,
+        bucket: str,
+        again: bool,  # noqa: FBT001
+        text: str,
+        wait: float | None,
+    ) -> NoReturn:
         match fault.kind:
             case Kind.THROTTLED:
                 self._limiter.throttled(bucket, wait)
@@ -615,6 +656,7 @@ class HttpClient:
             return await self._minted(self._auth, refused)
         if self._header is None:
             self._header = self._static()
+            self._redaction.learn(self._header.values())
         return self._header
 
     def _static(self) -> dict[str, str]:
@@ -645,6 +687,7 @@ class HttpClient:
             raise ConfigError(
                 e.message, where=f"{self._where}, {name}", hint=e.hint
             ) from None
+        self._redaction.learn([secret])
         if not (secret.isascii() and secret.isprintable()):
             raise ConfigError(
                 f"{name} has characters that no header can carry",
@@ -680,6 +723,7 @@ class HttpClient:
                 "POST", url, content, None, kind, "token", again=True
             )
             if answer.status >= 300:  # noqa: PLR2004
+                answer = self._redacted(answer)
                 fault = self._fault(answer)
                 if fault.kind in {Kind.RECORD, Kind.CONFIG, Kind.MISSING}:
                     fault = Fault(
@@ -691,6 +735,7 @@ class HttpClient:
         token = (await self._retrying(attempt)).json()
         if not isinstance(token, dict) or not token.get("access_token"):
             raise AuthError("the vendor's token answer has no token", where=self._where)
+        self._redaction.learn([str(token["access_token"])])
         if token.get("expires_in"):
             self._dies = (
                 self._clock.monotonic() + float(token["expires_in"]) - _TOKEN_EARLY

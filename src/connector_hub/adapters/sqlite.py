@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from importlib import resources
@@ -50,6 +51,7 @@ _THING = "(select id from thing where hub=?)"
 INTENTS = 7
 MESSAGES = 30
 """Days for which values of unsettled writes, and vendors' messages, are kept."""
+_WITHOUT_VALUES = frozenset({"writes", "rivals", "runs"})
 ROTATED = "key rotated"
 """What is remembered of a rotation, for whoever comes with the old key."""
 SCRUB = "scrub"
@@ -224,6 +226,11 @@ class SqliteStore:
             }
             self._many("insert or replace into meta values(?,?)", rows.items())
         self.vault = new
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether no bytes of what was erased, or sealed with an earlier key, are left in the file."""
+        return self.remembered(SCRUB) is None
 
     def scrub(self) -> None:
         """Write the file anew, so that no bytes of what was deleted or sealed before are left in it.
@@ -1355,8 +1362,8 @@ class SqliteStore:
         query = " union ".join(f"select job from {t} where tenant=:t" for t in tables)  # noqa: S608 - constants
         return {job for (job,) in self._run(query, {"t": _TENANT})}  # type: ignore[arg-type]
 
-    def due(self, before: datetime) -> set[str]:
-        """Jobs that keep changes of plans which are decided or older than ``before``, or of dead runs."""
+    def due(self, before: datetime) -> Counter[str]:
+        """By job, pages of changes of plans that are decided or older than ``before``, or of dead runs."""
         at = (_TENANT, before.isoformat())
         kept = "select id from plan where tenant=? and made>=? and state in ('kept', 'waiting')"
         found = self._run(
@@ -1365,11 +1372,11 @@ class SqliteStore:
         ).fetchall()
         for table in ("staged", "window"):
             found += self._run(
-                f"select distinct job from {table} where plan not in ({kept}) "  # noqa: S608 - constants
+                f"select job from {table} where plan not in ({kept}) "  # noqa: S608 - constants
                 "and (job, plan, n) not in (select job, plan, n from writing)",
                 at,
             ).fetchall()
-        return {job for (job,) in found}
+        return Counter(job for (job,) in found)
 
     def overdue(self, now: datetime) -> dict[str, int]:
         """What ``expire`` would forget: how many of each kind."""
@@ -1379,27 +1386,36 @@ class SqliteStore:
         }
         return {kind: n for kind, n in counts.items() if n}
 
-    def expire(self, now: datetime) -> None:
+    def expire(self, now: datetime) -> bool:
         """Forget what has had its time: see ``_forgettable``. The latest run of each job and kind stays.
 
         What was being written when a run died keeps its place, so that it is still looked up; its values go.
+
+        Returns:
+            Whether any of it may have held a value.
         """
+        went = 0
         with self.transaction():
-            self._strip_intents(now)
+            went += self._strip_intents(now)
             for kind, what, values in self._forgettable(now):
+                if kind == "intents":
+                    continue
+                sql = f"delete from {what}"  # noqa: S608 - constants
                 if kind == "messages":
-                    self._run(
-                        f"update dead_letter set payload=null where id in (select id from {what})",  # noqa: S608 - constants
-                        values,
-                    )
-                elif kind != "intents":
-                    self._run(f"delete from {what}", values)  # noqa: S608 - constants
+                    sql = f"update dead_letter set payload=null where id in (select id from {what})"  # noqa: S608 - constants
+                done = self._run(sql, values)
+                went += done.rowcount if kind not in _WITHOUT_VALUES else 0
             self._run(
                 "delete from conflict_member where conflict not in (select id from conflict)"
             )
-        if self.remembered(SCRUB):
+        if not self.is_clean:
             with contextlib.suppress(StoreError):
                 self.scrub()
+        return went > 0
+
+    def empty_log(self) -> None:
+        """Bytes of what was deleted leave the write-ahead log, too, unless somebody reads it just now."""
+        self._run("pragma wal_checkpoint(truncate)")
 
     def _forgettable(self, now: datetime) -> list[tuple[str, str, tuple[Any, ...]]]:
         """What has had its time: (kind, table and condition, values)."""
@@ -1441,8 +1457,8 @@ class SqliteStore:
             for kind, what, days in found
         ]
 
-    def _strip_intents(self, now: datetime) -> None:
-        """Take the values out of changes whose outcome has not been known for a week."""
+    def _strip_intents(self, now: datetime) -> int:
+        """Take the values out of changes whose outcome has not been known for a week; of how many windows."""
         since = (now - timedelta(days=INTENTS)).isoformat()
         rows = self._run(
             "select job, plan, n, payload from writing cross join window using(tenant, job, plan, n) "
@@ -1456,6 +1472,7 @@ class SqliteStore:
                 "update window set payload=?, stripped=1 where tenant=? and job=? and plan=? and n=?",
                 (self._sealed(plan, n, rest), _TENANT, job, plan, n),
             )
+        return len(rows)
 
     def drop_windows(self, job: str, plan: str) -> None:
         """Take away what was staged and planned under an id and is not being written."""

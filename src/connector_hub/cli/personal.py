@@ -55,11 +55,19 @@ def erase(
     hashes, so that a sync does not bring the person back. Give --identity again for a
     second address of the same person.
     """
+    code = 0
+
+    def forget(hub: Hub) -> None:
+        nonlocal code
+        found, clean = hub.forget_due()
+        session.say(f"forgotten: {_counted(found)}")
+        code = 0 if clean else _unclean(session)
+        session.document({"forgotten": dict(found), "clean": clean})
+
     if expired:
-        return offline(session, lambda hub: _expired(session, hub))
+        return offline(session, forget) or code
     if lift:
         return offline(session, lambda hub: _lift(session, hub, identities, entity))
-    code = 0
 
     def work(hub: Hub) -> None:
         nonlocal code
@@ -71,12 +79,7 @@ def erase(
         found = hub.erase(identities, entity=entity)
         session.say(f"erased: {_counted(found.rows)}")
         _tell_vendors(session, found)
-        if not found.clean:
-            session.note(
-                "bytes of it are still in the state's files: another process has them open\n"
-                "  help: end it, then: connector-hub erase --expired"
-            )
-            code = PARTIAL
+        code = 0 if found.clean else _unclean(session)
         session.document({"erased": True, "clean": found.clean, **_document(found)})
 
     return offline(session, work) or code
@@ -144,10 +147,13 @@ def _lift(
     session.document({"lifted": n})
 
 
-def _expired(session: Session, hub: Hub) -> None:
-    found = hub.forget_due()
-    session.say(f"forgotten: {_counted(found)}")
-    session.document({"forgotten": dict(found)})
+def _unclean(session: Session) -> int:
+    """Rows are gone and their bytes are not; the exit code of that."""
+    session.note(
+        "bytes of it are still in the state's files: another process has them open"
+    )
+    session.note("  help: end it, then: connector-hub erase --expired")
+    return PARTIAL
 
 
 @click.command()

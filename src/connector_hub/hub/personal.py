@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from connector_hub.errors import ConfigError, StoreError
@@ -36,7 +37,7 @@ class Identity:
 
     entity: str
     names: tuple[str, ...]
-    texts: frozenset[str]
+    texts: frozenset[str] = field(repr=False)
 
     def matches(self, view: Mapping[str, Any]) -> bool:
         """Whether a record says the same."""
@@ -141,11 +142,26 @@ class Personal(Asking):
             jobs = [n for n, j in self.project.jobs.items() if j.entity == name]
             return self.store.lift(name, hashes, jobs)
 
-    def forget_due(self) -> Mapping[str, int]:
-        """Forget values whose time to live is over, as every run does: how many of each kind there were."""
-        found = self.store.overdue(self.clock.now())
+    def forget_due(self) -> tuple[Mapping[str, int], bool]:
+        """Forget values whose time to live is over, as every run does.
+
+        Returns:
+            How many of each kind there were, and whether no bytes of them are left in the state's files.
+        """
+        found = self._due(timedelta())
         self._forget_what_is_due()
-        return found
+        return found, self.store.is_clean
+
+    def unforgotten(self) -> Mapping[str, int]:
+        """What should have been forgotten more than a day ago and was not, because nothing ran."""
+        found = self._due(timedelta(days=1))
+        return found if self.store.is_clean else {**found, "erased rows' bytes": 1}
+
+    def _due(self, late: timedelta) -> dict[str, int]:
+        now = self.clock.now() - late
+        pages = self.store.due(now - timedelta(seconds=self.project.plan_ttl))
+        windows = {"windows of plans": sum(pages.values())} if pages else {}
+        return {**windows, **self.store.overdue(now)}
 
     def export(
         self, identities: Sequence[str], *, entity: str | None = None

@@ -311,10 +311,12 @@ class Running(Connections):
         before = now - timedelta(seconds=self.project.plan_ttl)
         if job is not None:
             self.store.drop_plans(job, before, keep=plan or "")
-        for other in sorted(self.store.due(before) - {job}):
+        due = self.store.due(before).keys() - {job}
+        for other in sorted(due):
             with contextlib.suppress(Locked), job_lock(self.state_path, other):
                 self.store.drop_plans(other, before)
-        self.store.expire(now)
+        if self.store.expire(now) or due:
+            self.store.empty_log()
 
     @contextlib.contextmanager
     def _every_lock(self) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from connector_hub.model.journal import Entry, Page
@@ -38,7 +38,7 @@ class Person:
     hubs: frozenset[bytes] = frozenset()
     places: frozenset[Place] = frozenset()
     held: frozenset[Held] = frozenset()
-    texts: frozenset[str] = frozenset()
+    texts: frozenset[str] = field(default=frozenset(), repr=False)
     """The identities that were asked for, in lower case: vendors' messages may quote them."""
 
 
@@ -59,7 +59,7 @@ class Found:
     kind: str
     job: str
     at: Mapping[str, Any]
-    values: Mapping[str, Any]
+    values: Mapping[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -54,6 +55,9 @@ class Seen(Struct, array_like=True, gc=False):
     by: str | None
     raws: Raws
 
+    def __repr__(self) -> str:
+        return f"Seen(id={self.id!r}, version={self.version!r}, raws of {len(self.raws)} fields)"
+
 
 class Change(Struct, array_like=True, gc=False):
     """What is to be done about a pair of records: writes to one side or both, or an agreement.
@@ -84,6 +88,10 @@ class Change(Struct, array_like=True, gc=False):
     """The job looks after neither record after this."""
     images: tuple[Raws, Raws] | None = None
     """What a left and a right record held before the run that is undone: absent what stays as it is."""
+
+    def __repr__(self) -> str:
+        written = f"to_left={self.to_left}, to_right={self.to_right}"
+        return f"Change({self.action!r}, here={self.here!r}, left={self.left!r}, right={self.right!r}, {written})"
 
     @property
     def op(self) -> Op | None:
@@ -144,8 +152,8 @@ class FieldChange:
     """A field's old and new value in the hub's words."""
 
     field: str
-    old: Any
-    new: Any
+    old: Any = dataclasses.field(repr=False)
+    new: Any = dataclasses.field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +192,7 @@ class Plan:
     by_field: dict[str, int] = field(default_factory=dict)
     by_reason: dict[str, int] = field(default_factory=dict)
     unreadable: dict[str, int] = field(default_factory=dict)
-    samples: dict[str, list[Any]] = field(default_factory=dict)
+    samples: dict[str, list[Any]] = field(default_factory=dict, repr=False)
     """A few of the values that could not be read: a person's eyes only, in no document."""
     unbased: dict[str, int] = field(default_factory=dict)
     """Records that differ in a field whose rule is new or was edited: left alone until back-filled."""
@@ -283,7 +291,7 @@ class Receipt:
     new: dict[str, int] = field(default_factory=dict)
     """What this run itself left behind: conflicts, dead_letters, stale. Not in the document."""
     unreadable: dict[str, int] = field(default_factory=dict)
-    samples: dict[str, list[Any]] = field(default_factory=dict)
+    samples: dict[str, list[Any]] = field(default_factory=dict, repr=False)
     """A few of the values that could not be read: a person's eyes only, in no document."""
     unbased: dict[str, int] = field(default_factory=dict)
     """Records that differ in a field whose rule is new or was edited: left alone until back-filled."""

@@ -66,7 +66,7 @@ class Tally:
     by_field: Counter[str] = field(default_factory=Counter)
     by_reason: Counter[str] = field(default_factory=Counter)
     unreadable: Counter[str] = field(default_factory=Counter)
-    samples: dict[str, list[Any]] = field(default_factory=dict)
+    samples: dict[str, list[Any]] = field(default_factory=dict, repr=False)
     """A few values of each field that could not be read: for eyes that may see them, never kept."""
     unbased: Counter[str] = field(default_factory=Counter)
     """Records that differ in a field whose rule is new or was edited, by field."""
