@@ -30,6 +30,11 @@ _CODE = re.compile(r"[\w.:/ -]{1,100}")
 """What a vendor's code or name of a field looks like; an address or a sentence does not."""
 
 
+def is_code(text: str) -> bool:
+    """Whether a vendor's text is a code or a name of a field, and holds no value of a record."""
+    return _CODE.fullmatch(text) is not None
+
+
 class HubError(Exception):
     """Something the hub can explain. Shown without a traceback."""
 
@@ -186,8 +191,8 @@ class Rejected(VendorError):
         where: str = "",
     ) -> None:
         super().__init__(message, where=where)
-        self.reason = reason if _CODE.fullmatch(reason) else "REJECTED"
-        self.fields = tuple(f for f in fields if _CODE.fullmatch(f))
+        self.reason = reason if is_code(reason) else "REJECTED"
+        self.fields = tuple(filter(is_code, fields))
         self.said, self.args = self.message, (self.reason, *self.fields)
 
     @property

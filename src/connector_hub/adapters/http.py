@@ -39,6 +39,7 @@ from connector_hub.errors import (
     Rejected,
     Stale,
     Unavailable,
+    is_code,
 )
 from connector_hub.ports import Answer, Clock, Secrets
 from connector_hub.sdk.auth import (
@@ -526,7 +527,8 @@ class HttpClient:
 
         A refused record keeps them as its ``message``: that is sealed, and shown on request only.
         """
-        plain = f"status {answer.status}" + (f" ({fault.code})" if fault.code else "")
+        code = f" ({fault.code})" if is_code(fault.code) else ""
+        plain = f"status {answer.status}{code}"
         if not fault.message:
             return plain
         if fault.kind in {Kind.RECORD, Kind.EXISTS}:

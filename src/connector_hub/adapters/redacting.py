@@ -1,7 +1,7 @@
 """Keeps credentials out of what a vendor sends back: the one sink that every answer goes through.
 
-A vendor may repeat a token in a body, a header or a link. What never reaches a plugin, an error or a dead letter
-cannot be told by them.
+A vendor may repeat a token in a body, a header or a link. What never reaches a plugin, an error or a dead
+letter cannot be told by them.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ MASK = "•••"
 _SHORTEST = 6
 """Letters of a secret that is looked for: a shorter one stands in too many words."""
 _REFUSED = 300
-_WORDS = re.compile(r"\S+(?:\s+\S+){2,}")
-"""Three words or more: a vendor's sentence, unlike a code or the name of a field."""
+_SENTENCE = 3
+"""Words in a row that a message and an answer share when one repeats the other, unlike a code or a name."""
 
 
 def forms(secret: str) -> set[str]:
@@ -74,14 +74,18 @@ class Redaction:
 
 
 def quotes(message: str, body: Any) -> bool:
-    """Whether a message repeats a sentence of an answer: the vendor's words may hold a record's values."""
+    """Whether a message repeats a sentence of an answer: a vendor's words may hold a record's values."""
     if isinstance(body, dict):
         return any(quotes(message, v) for v in body.values())
     if isinstance(body, list):
         return any(quotes(message, v) for v in body)
-    if not isinstance(body, str) or not _WORDS.search(body):
+    if not isinstance(body, str) or " " not in body.strip():
         return False
-    return body in message or (bool(_WORDS.search(message)) and message in body)
+    said, words = f" {' '.join(body.split())} ", message.split()
+    runs = (words[i : i + _SENTENCE] for i in range(len(words) - _SENTENCE + 1))
+    return said.strip() in " ".join(words) or any(
+        f" {' '.join(run)} " in said for run in runs
+    )
 
 
 class Hushed(logging.Filter):
@@ -105,7 +109,7 @@ def _host(address: Any) -> str:
 
 
 def hush() -> None:
-    """Let httpx and httpcore log nothing that may be a secret or a record's value, whatever their level is."""
+    """Let httpx and httpcore log no secret and no value of a record, whatever their level is."""
     names = ("connection", "http11", "http2", "proxy", "socks")
     for name in ("httpx", *(f"httpcore.{n}" for n in names)):
         logger = logging.getLogger(name)
