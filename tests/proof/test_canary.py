@@ -263,6 +263,8 @@ class Life:
         }
         self.sinks: dict[str, str | bytes] = {}
         self.codes: dict[str, int] = {}
+        self.shown: list[str] = []
+        """What --values shows: people, and no secret."""
 
     def open(self, *_: Any) -> Any:
         return open_hub(self.folder, environ=self.environ, transports=self.parrots)
@@ -272,7 +274,9 @@ class Life:
         done = CliRunner().invoke(
             cli, list(words), input=typed, obj=Session(opener=self.open)
         )
-        if "--values" not in words:
+        if "--values" in words:
+            self.shown.append(done.output + done.stderr)
+        else:
             name = " ".join(words)
             while name in self.sinks:
                 name += " again"
@@ -431,10 +435,15 @@ def bad_days(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
                 life(*words.split())
         parrot.mode = ""
         life("connect", side, typed="x\n")
-    writes = r"POST .*(batch/(create|update|upsert)|composite)|PATCH"
+    writes = (
+        r"batch/(create|update|upsert)$|PATCH .*composite|POST .*composite/sobjects$"
+    )
     for side in ("sales", "billing"):
         for mode in ("400", "409", "500"):
-            mine, _ = populate_one(life)
+            mine, n = populate_one(life)
+            there = {"LastName": f"{NAME} {n}x", "Email": f"{n}x{EMAIL}"}
+            life.vendors["billing"].edit("Contact", there)
+            later(life.vendors)
             life.parrots[side].mode, life.parrots[side].at = mode, writes
             life("sync", "contacts", "--debug")
             life.parrots[side].mode = ""
@@ -443,14 +452,16 @@ def bad_days(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
     life("dead-letters", "list", "--json")
 
     async def broken(
-        _self: Any, _resource: str, _feed: str, _at: Any, _want: Any
+        self: Any, _resource: str, _feed: str, _at: Any, _want: Any
     ) -> Any:
-        record = {"email": EMAIL, "name": NAME, "token": TOKEN}
+        record = {"email": EMAIL, "name": NAME}
+        life.parrots["sales"].mode, life.parrots["sales"].at = "200", "echo"
+        answer = await self.http.send("GET", "/echo")
         try:
             raise KeyError(str(record))
         except KeyError as e:
             e.add_note(f"while reading {record}")
-            raise ValueError(f"cannot read {record!r} {json.dumps(record)}") from e
+            raise ValueError(f"{record!r} {answer.body!r} {answer.headers}") from e
 
     with monkeypatch.context() as patched:
         patched.setattr(connector_hub_hubspot.HubSpot, "read", broken)
@@ -458,6 +469,10 @@ def bad_days(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
         life("sync", "contacts", "--debug", "--json")
         life("plan", "contacts")
         assert EMAIL in life("sync", "contacts", "--debug", "--values").output
+    life.parrots["sales"].mode, life.parrots["sales"].at = "403", "."
+    assert "the vendor says: " in life("sync", "contacts", "--values").output
+    life.parrots["sales"].mode = ""
+    assert "not understood" in life("dead-letters", "list", "--json", "--values").output
 
 
 def populate_one(life: Life) -> tuple[str, int]:
@@ -492,6 +507,10 @@ def test_nothing_a_hub_says_or_keeps_holds_a_secret_or_a_person(
     }
     assert let_out == {}
     assert [name for name, said in life.sinks.items() if not said] == []
+    secrets = {name: c for name, c in canaries.items() if name not in PEOPLE}
+    shown = "\n".join(life.shown)
+    assert heard(shown, PEOPLE) == [*PEOPLE]
+    assert heard(shown, secrets) == [], "--values shows records, and no secret"
     live = {
         "log": "HTTP Request: POST",
         "webhook": "contacts",
