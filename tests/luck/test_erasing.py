@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sqlite3
 from itertools import count
@@ -12,8 +13,8 @@ import pytest
 
 from connector_hub.adapters.locks import job_lock
 from connector_hub.errors import ConfigError, Locked
+from connector_hub.model.entity import FieldSpec
 from connector_hub.sync.run import Options
-
 from tests.conftest import LONG
 
 from .accounts import contact, edit_left, edit_right, later, left, rows, sf
@@ -47,7 +48,7 @@ def blobs(folder: Path) -> dict[str, set[bytes]]:
             for r in db.execute("select name from sqlite_master where type='table'")
         ]
         for table in tables:
-            at = db.execute(f"select * from {table}")
+            at = db.execute(f"select * from {table}")  # noqa: S608 - the schema's own names
             names = [c[0] for c in at.description]
             for row in at.fetchall():
                 for name, value in zip(names, row, strict=True):
@@ -345,7 +346,7 @@ async def test_a_person_who_is_gone_at_the_vendor_is_found_in_the_journal(
         assert hub.store.indexed("contacts", "right", [there]) == set()
         erased = hub.erase(IDENTITY)
         assert erased.rows["before-images"] == 1
-        assert list(hub.store.journal("contacts"))[0].erased == 1
+        assert next(hub.store.journal("contacts")).erased == 1
 
 
 async def test_a_job_that_is_running_holds_an_erasure_up(vendors, opened, tmp_path):
@@ -400,11 +401,30 @@ async def test_what_is_no_identity_is_told_without_the_value(opened, identity, m
         assert "811222333" not in str(told.value)
 
 
-async def test_an_entity_is_asked_for_where_several_are_known_by_such_a_field(
-    vendors, opened, tmp_path
+async def test_which_entity_is_meant_has_to_be_said_where_several_could_be(
+    vendors, opened
 ):
-    words = tmp_path / "mappings" / "company"
-    words.mkdir(parents=True)
+    record = ada(vendors)
+    async with opened() as hub:
+        await hub.sync("contacts")
+        entities = hub.project.words.entities
+        company, document = entities["company"]
+        known = dataclasses.replace(
+            company,
+            fields={**company.fields, "email": FieldSpec("email", "email")},
+            identity=(("email",),),
+        )
+        entities["company"] = known, document
+        for identity in (ADA, f"email={ADA}"):
+            with pytest.raises(ConfigError, match="company or contact") as told:
+                hub.erasable([identity])
+            assert told.value.hint == "say which with --entity"
+        found = hub.erasable([ADA], entity="contact")
+        assert record in {v.record for v in found.vendors}
+        assert hub.erasable([ADA], entity="company").rows == {}
+
+
+async def test_one_person_is_of_one_entity_that_is_there(opened):
     async with opened() as hub:
         with pytest.raises(ConfigError, match="of several entities"):
             hub.erasable([f"email={ADA}", "domain=example.org"])
@@ -434,7 +454,7 @@ async def test_an_erasure_that_is_killed_anywhere_has_happened_or_has_not(
             _ = hub.store
             if (pid := os.fork()) == 0:
                 _killed_at(hub, n)
-            _, status = os.waitpid(pid, 0)
+            _, status = os.waitpid(pid, 0)  # noqa: ASYNC222 - nothing else is to happen meanwhile
         async with opened("both") as hub:
             left_over = hub.erasable(IDENTITY).rows
             assert left_over in (whole, {})

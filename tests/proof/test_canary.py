@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, urlencode
 
-import connector_hub_hubspot
 import httpx
 import pytest
 from aiosmtpd.controller import Controller
 from click.testing import CliRunner, Result
 
+import connector_hub_hubspot
 from connector_hub.adapters.redacting import Redaction, forms, quotes
 from connector_hub.cli.app import cli
 from connector_hub.cli.session import Session
@@ -148,7 +148,7 @@ class Hooks(http.server.BaseHTTPRequestHandler):
 
     came: list[bytes]
 
-    def do_POST(self) -> None:  # noqa: N802 - http.server's name
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         self.server.came.append(body)  # type: ignore[attr-defined]
         self.send_response(204 if len(self.server.came) % 2 else 500)  # type: ignore[attr-defined]
@@ -368,6 +368,11 @@ def live_through(life: Life) -> None:
     life("conflicts", "list", "--json")
     life("dead-letters", "list")
     life("dead-letters", "list", "--json")
+    ask(life, mine)
+
+
+def ask(life: Life, mine: str) -> None:
+    """What people ask of a project in use, and whom they want forgotten."""
     letters = life("dead-letters", "list", "--json", "--values").stdout
     letter = json.loads(letters)["dead_letters"][0]["id"]
     for n in range(1, 5):
@@ -458,7 +463,7 @@ def bad_days(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
         life.parrots["sales"].mode, life.parrots["sales"].at = "200", "echo"
         answer = await self.http.send("GET", "/echo")
         try:
-            raise KeyError(str(record))
+            {}[str(record)]
         except KeyError as e:
             e.add_note(f"while reading {record}")
             raise ValueError(f"{record!r} {answer.body!r} {answer.headers}") from e

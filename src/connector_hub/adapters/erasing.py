@@ -53,6 +53,7 @@ class Erasing:
     def __init__(
         self,
         db: sqlite3.Connection,
+        *,
         vault: Vault,
         tenant: int,
         person: Person,

@@ -51,6 +51,18 @@ _THING = "(select id from thing where hub=?)"
 INTENTS = 7
 MESSAGES = 30
 """Days for which values of unsettled writes, and vendors' messages, are kept."""
+_OLD_MESSAGES = (
+    "dead_letter where tenant=? and payload notnull "
+    "and coalesce((select started from run where id=dead_letter.run), opened)<?"
+)
+_OLD_INTENTS = (
+    "writing where tenant=? and coalesce((select started from run where id=writing.run), '')<? "
+    "and (job, plan, n) in (select job, plan, n from window where not stripped)"
+)
+_OLD_RUNS = (
+    "run where tenant=? and ended<? "
+    "and id not in (select max(id) from run group by tenant, job, kind)"
+)
 _WITHOUT_VALUES = frozenset({"writes", "rivals", "runs"})
 ROTATED = "key rotated"
 """What is remembered of a rotation, for whoever comes with the old key."""
@@ -1430,27 +1442,10 @@ class SqliteStore:
                 ("rivals", "rival", "at", 30),
             )
         ]
-        begun = "coalesce((select started from run where id={}.run), {})<?"
         found += [
-            (
-                "messages",
-                "dead_letter where tenant=? and payload notnull and "
-                + begun.format("dead_letter", "opened"),
-                MESSAGES,
-            ),
-            (
-                "intents",
-                "writing where tenant=? and "
-                + begun.format("writing", "''")
-                + " and (job, plan, n) in (select job, plan, n from window where not stripped)",
-                INTENTS,
-            ),
-            (
-                "runs",
-                "run where tenant=? and ended<? "
-                "and id not in (select max(id) from run group by tenant, job, kind)",
-                90,
-            ),
+            ("messages", _OLD_MESSAGES, MESSAGES),
+            ("intents", _OLD_INTENTS, INTENTS),
+            ("runs", _OLD_RUNS, 90),
         ]
         return [
             (kind, what, (_TENANT, (now - timedelta(days=days)).isoformat()))
@@ -1641,7 +1636,12 @@ class SqliteStore:
             What was kept of them, and creates that were never settled: (job, side, hub id).
         """
         work = Erasing(
-            self._db, self.vault, _TENANT, person, knows, lambda n: self.spelled(n)
+            self._db,
+            vault=self.vault,
+            tenant=_TENANT,
+            person=person,
+            knows=knows,
+            spelled=self.spelled,
         )
         with contextlib.suppress(_NotMeant), self.transaction(), self._errors():
             work.all()

@@ -84,7 +84,7 @@ def show(session: Session, error: HubError, *, job: str = "") -> None:
 
 
 def trace_of(error: BaseException, *, values: bool) -> str:
-    """A traceback. What is no error of the hub's own may quote anything: without ``values`` its text is left out."""
+    """A traceback. Errors that are not the hub's own may quote anything: their text goes with ``values``."""
     import traceback  # noqa: PLC0415 - only on request
 
     found = traceback.TracebackException.from_exception(error)

@@ -53,7 +53,8 @@ def rotate(session: Session, to: str | None) -> int:
         )
         if not done.clean:
             session.note(
-                "bytes of what the old key opens are still in the state's files: another process has them open\n"
+                "bytes of what the old key opens are still in the state's files: "
+                "another process has them open\n"
                 "  help: end it, then: connector-hub erase --expired"
             )
             code = PARTIAL

@@ -20,8 +20,8 @@ class Stone(NamedTuple):
 
     ``names`` are the fields of an identity. A record's place or key has none: its hash alone decides.
     ``given`` is an identity that was asked for; the others were found with it, and decide only where no
-    earlier one says that it is somebody else. ``earlier`` keys had been rotated by then: what the hash was made
-    of was hashed under these and one more.
+    earlier one says that it is somebody else. ``earlier`` keys had been rotated by then: what the hash was
+    made of was hashed under these and one more.
     """
 
     erasure: int

@@ -90,8 +90,9 @@ class Change(Struct, array_like=True, gc=False):
     """What a left and a right record held before the run that is undone: absent what stays as it is."""
 
     def __repr__(self) -> str:
+        seen = f"left={self.left!r}, right={self.right!r}"
         written = f"to_left={self.to_left}, to_right={self.to_right}"
-        return f"Change({self.action!r}, here={self.here!r}, left={self.left!r}, right={self.right!r}, {written})"
+        return f"Change({self.action!r}, here={self.here!r}, {seen}, {written})"
 
     @property
     def op(self) -> Op | None:

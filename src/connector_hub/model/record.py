@@ -1,7 +1,7 @@
 """A vendor's record as last seen, and what a write to one looks like.
 
-These are the values that cross the plugin border: plain, frozen, without behaviour. What they hold of a record
-is in no ``repr``: that ends in logs and tracebacks. Structs of msgspec,
+These are the values that cross the plugin border: plain, frozen, without behaviour. What they hold of a
+record is in no ``repr``: that ends in logs and tracebacks. Structs of msgspec,
 because one is made for every record: a frozen dataclass costs eight times as much to make.
 """
 
