@@ -120,6 +120,7 @@ async def test_a_person_who_was_erased_does_not_come_back(vendors, opened):
             later(vendors)
             edit_left(vendors, record, jobtitle=f"Baroness {full}")
             edit_right(vendors, there["Id"], Title=f"Duchess {full}")
+            later(vendors)
             receipt = await hub.sync("contacts", options=Options(full=full))
             assert receipt_adds_up(receipt)
             assert receipt.writes == {"billing": 0, "sales": 0}
@@ -159,6 +160,7 @@ async def test_a_record_stays_out_under_another_address(vendors, opened):
         hub.erase(IDENTITY)
         later(vendors)
         edit_left(vendors, record, email="countess@example.org", phone="+62811000111")
+        later(vendors)
         receipt = await hub.sync("contacts")
         assert receipt.writes == {"billing": 0, "sales": 0}
         assert receipt_adds_up(receipt)
@@ -194,6 +196,7 @@ async def test_a_pair_is_left_alone_when_one_of_it_takes_an_erased_address(
         later(vendors)
         edit_right(vendors, there, Email=ADA)
         edit_left(vendors, record, jobtitle="Boss")
+        later(vendors)
         receipt = await hub.sync("contacts")
         assert receipt.writes == {"billing": 0, "sales": 0}
         assert receipt_adds_up(receipt)
@@ -213,6 +216,7 @@ async def test_a_plan_that_was_made_before_brings_nobody_back(vendors, opened):
         assert ADA not in {r["Email"] for r in rows(vendors)}
         later(vendors)
         edit_left(vendors, record, jobtitle="x")
+        later(vendors)
         assert (await hub.sync("contacts")).created == 0
 
 
