@@ -48,8 +48,8 @@ class Answer:
     """
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
     repeatable: bool = True
     _decoded: list[Any] = field(default_factory=list, repr=False, compare=False)
 
@@ -633,8 +633,12 @@ class Store(Protocol):
         Windows that were being written stay until it is known what became of them.
         """
 
-    def expire(self, now: datetime) -> None:
-        """Forget letters closed, writes and plans made a month ago, conflicts and runs a quarter ago."""
+    def expire(self, now: datetime) -> bool:
+        """Forget letters closed, writes and plans made a month ago, conflicts and runs a quarter ago.
+
+        Of open letters the vendor's message goes after a month, of unsettled writes the values after a week.
+        Whether any of it may have held a value.
+        """
 
     def drop_windows(self, job: str, plan: str) -> None:
         """Take away what was staged and planned under an id and is not being written."""

@@ -32,7 +32,7 @@ def test_init_makes_a_project_that_check_finds_well(tmp_path):
     result = run("init", str(home))
     assert result.exit_code == 0, result.output
     assert stat.S_IMODE((home / "hub.key").stat().st_mode) == 0o600
-    assert (home / ".gitignore").read_text() == "hub.key\nhub.db*\n"
+    assert (home / ".gitignore").read_text() == "hub.key*\nhub.db*\n"
     assert (home / "mappings").is_dir()
     schema = home / ".connector-hub/schemas/hub.schema.json"
     assert json.loads(schema.read_text())["title"] == "ProjectModel"

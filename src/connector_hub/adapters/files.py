@@ -28,7 +28,7 @@ from connector_hub.adapters.config import (
     SideModel,
 )
 from connector_hub.adapters.http import LOOPBACK
-from connector_hub.adapters.profiles import check_profiles, idle
+from connector_hub.adapters.profiles import check_profiles, idle, same_key
 from connector_hub.adapters.receivers import receivers
 from connector_hub.adapters.secrets import is_reference
 from connector_hub.adapters.sheets import read_sheet
@@ -158,6 +158,8 @@ class Project:
     """The profile it was read under."""
     elsewhere: frozenset[str] = frozenset()
     """Connections that only other profiles use."""
+    same_key: Mapping[str, str] = field(default_factory=dict)
+    """States of this project that have the same key, by the profile they belong to; empty for none."""
     own_words: Path | None = None
     """The project's own folder of mappings, the last one of hub.yaml; it may not be there yet."""
     public_url: str = ""
@@ -325,6 +327,7 @@ class _Reader:
             told,
             profile,
             idle(model, jobs.values()),
+            same_key(model, state, key),
             self._own_words(model),
             public_url=(model.public_url or "").rstrip("/"),
         )

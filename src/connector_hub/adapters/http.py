@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import logging
 import re
 import ssl
 import sys
@@ -28,6 +27,7 @@ from tenacity.stop import stop_after_attempt, stop_base
 
 from connector_hub.adapters.breaker import Breaker
 from connector_hub.adapters.limiter import PATIENCE, WindowLimiter
+from connector_hub.adapters.redacting import Redaction, hush, quotes
 from connector_hub.adapters.tokens import Grant, Spent, TokenKeeper
 from connector_hub.errors import (
     AuthError,
@@ -43,6 +43,7 @@ from connector_hub.errors import (
     Stale,
     Unavailable,
     VendorError,
+    is_code,
 )
 from connector_hub.ports import Answer, Clock, Secrets, http_date
 from connector_hub.sdk.auth import (
@@ -56,8 +57,7 @@ from connector_hub.sdk.auth import (
 )
 from connector_hub.sdk.connector import Connector, Fault, Kind
 
-logging.getLogger("httpx").setLevel(logging.WARNING)
-logging.getLogger("httpcore").setLevel(logging.WARNING)
+hush()
 
 CAP = 32 * 1024 * 1024
 ATTEMPTS = 5
@@ -287,6 +287,7 @@ class HttpClient:
         self._limiter = WindowLimiter((), clock)
         self._auth = _chosen(kind.auth, config)
         self._header: dict[str, str] | None = None
+        self._redaction = Redaction()
         self._dies = float("inf")
         self._minting = asyncio.Lock()
         self._keeper = keeper
@@ -450,16 +451,18 @@ class HttpClient:
             signed = {**headers, **credentials}
             async with self._limiter.slot(bucket, cost, until=deadline.asked):
                 deadline.begin()
-                answer = await self._exchange(
-                    method,
-                    url,
-                    content,
-                    params,
-                    signed,
-                    bucket,
-                    again,
-                    want_json=want_json,
-                    seconds=deadline.left(),
+                answer = self._redacted(
+                    await self._exchange(
+                        method,
+                        url,
+                        content,
+                        params,
+                        signed,
+                        bucket,
+                        again,
+                        want_json=want_json,
+                        seconds=deadline.left(),
+                    )
                 )
             connector = self._connector
             if connector is not None:
@@ -639,6 +642,15 @@ class HttpClient:
         except VendorError as e:
             raise self._doubt(e.message, again) from None
 
+    def _redacted(self, answer: Answer) -> Answer:
+        """An answer as a plugin sees it: without the credentials that the vendor may repeat in it."""
+        return Answer(
+            answer.status,
+            self._redaction.headers(answer.headers),
+            self._redaction.body(answer.body, answer.status),
+            answer.repeatable,
+        )
+
     def _fault(self, answer: Answer) -> Fault:
         fault = self._connector.fault(answer) if self._connector else None
         if fault is not None:
@@ -664,7 +676,39 @@ class HttpClient:
         wait = fault.wait
         if wait is None:
             wait = retry_after(answer, self._clock.now())
-        text = fault.message or f"status {answer.status}"
+        text = self._own_words(fault, answer)
+        try:
+            self._raise_sorted(fault, answer, bucket, again, text, wait)
+        except _Sorted as e:
+            e.error.said = fault.message if text != fault.message else ""
+            raise
+
+    def _own_words(self, fault: Fault, answer: Answer) -> str:
+        """What is told of a fault anywhere: never the vendor's sentences, which may quote a record.
+
+        A refused record keeps them as its ``message``: that is sealed, and shown on request only.
+        """
+        code = f" ({fault.code})" if is_code(fault.code) else ""
+        plain = f"status {answer.status}{code}"
+        if not fault.message:
+            return plain
+        if fault.kind in {Kind.RECORD, Kind.EXISTS}:
+            return fault.message
+        try:
+            body = orjson.loads(answer.body)
+        except orjson.JSONDecodeError:
+            body = answer.body.decode("utf-8", "replace")
+        return plain if quotes(fault.message, body) else fault.message
+
+    def _raise_sorted(  # noqa: PLR0917 - what an answer comes to
+        self,
+        fault: Fault,
+        answer: Answer,
+        bucket: str,
+        again: bool,  # noqa: FBT001
+        text: str,
+        wait: float | None,
+    ) -> NoReturn:
         match fault.kind:
             case Kind.THROTTLED:
                 self._limiter.throttled(bucket, wait)
@@ -789,6 +833,7 @@ class HttpClient:
             return await self._kept(self._auth, refused)
         if self._header is None:
             self._header = self._static()
+            self._redaction.learn(self._header.values())
         return self._header
 
     def _static(self) -> dict[str, str]:
@@ -819,6 +864,7 @@ class HttpClient:
             raise ConfigError(
                 e.message, where=f"{self._where}, {name}", hint=e.hint
             ) from None
+        self._redaction.learn([secret])
         if not _is_header(secret):
             raise ConfigError(
                 f"{name} has characters that no header can carry",
@@ -853,6 +899,7 @@ class HttpClient:
                 where=self._where,
                 hint="look at the token path: another service may answer there",
             )
+        self._redaction.learn([access])
         self._dies = self._clock.monotonic() + _life(token.get("expires_in"))
         if auth.origin and token.get(auth.origin):
             self._base = self._checked_base(self._url(str(token[auth.origin])))
@@ -887,6 +934,7 @@ class HttpClient:
             if _oauth_error(answer) == "invalid_grant" and not again:
                 raise Spent
             if answer.status >= 300:  # noqa: PLR2004
+                answer = self._redacted(answer)
                 fault = self._fault(answer)
                 if fault.kind in {Kind.RECORD, Kind.CONFIG, Kind.MISSING}:
                     fault = Fault(
@@ -905,6 +953,7 @@ class HttpClient:
         dead = (refused or {}).get("Authorization", "").removeprefix("Bearer ")
         self._first = self._first or self._secret(auth.refresh_token)
         token = await self._keeper.live(self._first, partial(self._refresh, auth), dead)
+        self._redaction.learn([token.access])
         if token.base:
             self._base = self._checked_base(self._url(token.base))
         return {"Authorization": f"Bearer {token.access}"}
@@ -927,6 +976,7 @@ class HttpClient:
             ) from None
         found = granted if isinstance(granted, dict) else {}
         access = str(found.get("access_token") or "")
+        self._redaction.learn([access, str(found.get("refresh_token") or "")])
         if not (access and access.isascii() and access.isprintable()):
             said = _oauth_error(answer)
             raise AuthError(

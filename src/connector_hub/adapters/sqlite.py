@@ -9,6 +9,7 @@ import contextlib
 import os
 import sqlite3
 import tempfile
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,16 +18,26 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from msgspec import msgpack
 
+from connector_hub.adapters.erasing import Erasing, Unsettled, bearers
+from connector_hub.adapters.packed import (
+    CHANGES,
+    ENCODER,
+    ENTRIES,
+    PREFIX,
+    SEEN,
+    TOKEN,
+    prefixes,
+)
+from connector_hub.adapters.rekeying import Rekeying
 from connector_hub.adapters.vault import Vault
-from connector_hub.errors import ConfigError, Locked, PluginError, StoreError
+from connector_hub.errors import ConfigError, Locked, StoreError
 from connector_hub.model.conflict import Conflict, DeadLetter, Swing
+from connector_hub.model.erasure import Found, Held, Person, Recognises, Stone
 from connector_hub.model.job import SIDES, SideName
 from connector_hub.model.journal import Entry, Page
 from connector_hub.model.kept import KeptRow, PlanState
 from connector_hub.model.link import Kin, Link
-from connector_hub.model.mapping import ABSENT
 from connector_hub.model.notice import Fact
 from connector_hub.model.plan import Change, Seen
 from connector_hub.model.standing import Rival, Standing
@@ -41,30 +52,26 @@ _PAGE = 8192
 _PLAN = "id, job, made, state, decided, person, document"
 _IDLE = "(plan, n) not in (select plan, n from writing where tenant=? and job=?)"
 _THING = "(select id from thing where hub=?)"
-
-
-def _packed(value: Any) -> Any:
-    if value is ABSENT:
-        return msgpack.Ext(_ABSENT_CODE, b"")
-    raise PluginError(
-        f"a record holds a {type(value).__name__}, which no vendor's JSON can"
-    )
-
-
-def _unpacked(code: int, _: memoryview) -> Any:
-    if code == _ABSENT_CODE:
-        return ABSENT
-    raise ValueError(f"extension {code} is not known")
-
-
-_ABSENT_CODE = 1
-_ENCODER = msgpack.Encoder(enc_hook=_packed)
-_SEEN = msgpack.Decoder(list[Seen], ext_hook=_unpacked)
-_CHANGES = msgpack.Decoder(list[Change], ext_hook=_unpacked)
-_ENTRIES = msgpack.Decoder(list[Entry], ext_hook=_unpacked)
-_TOKEN = msgpack.Decoder(Token)
-_PREFIX = 4
-"""Bytes of a hub id that the journal can be asked for."""
+INTENTS = 7
+MESSAGES = 30
+"""Days for which values of unsettled writes, and vendors' messages, are kept."""
+_OLD_MESSAGES = (
+    "dead_letter where tenant=? and payload notnull "
+    "and coalesce((select started from run where id=dead_letter.run), opened)<?"
+)
+_OLD_INTENTS = (
+    "writing where tenant=? and coalesce((select started from run where id=writing.run), '')<? "
+    "and (job, plan, n) in (select job, plan, n from window where not stripped)"
+)
+_OLD_RUNS = (
+    "run where tenant=? and ended<? "
+    "and id not in (select max(id) from run group by tenant, job, kind)"
+)
+_WITHOUT_VALUES = frozenset({"writes", "rivals", "swings", "runs"})
+ROTATED = "key rotated"
+"""What is remembered of a rotation, for whoever comes with the old key."""
+SCRUB = "scrub"
+"""That bytes of what was deleted may still be in the file."""
 
 
 def _migrations() -> list[str]:
@@ -84,6 +91,10 @@ def _run_of(row: Sequence[Any]) -> dict[str, Any]:
 def _token_at(connection: str) -> bytes:
     """What a sealed token is bound to: one that is moved to another connection does not open."""
     return f"{_TENANT}/{connection}".encode()
+
+
+class _NotMeant(Exception):
+    """What was done was done to be counted, and is taken back."""
 
 
 class _Upgraded(Exception):
@@ -149,6 +160,7 @@ class SqliteStore:
         self._numbers: dict[tuple[Any, ...], int] = {}
         self._things: dict[bytes, int] = {}
         self._fence: int | None = None
+        self._checked = False
         self._file: tuple[int, int] | None = None
         if path == ":memory:":
             self._open(path)
@@ -171,6 +183,7 @@ class SqliteStore:
             )
             self._db.executescript(
                 f"pragma page_size={_PAGE}; pragma journal_mode=wal; pragma synchronous=full;"
+                "pragma secure_delete=on;"
                 f"pragma cache_size=-{_CACHE_KIB}; pragma journal_size_limit=67108864;"
                 "pragma cell_size_check=on;"
                 "create temp table claimed(side text, record text, owner text, primary key(side, record)) "
@@ -256,17 +269,87 @@ class SqliteStore:
             self._run(f"pragma user_version={version + 1}")
 
     def _check_key(self) -> None:
-        row = self._one("select value from meta where name = 'key'")
-        if row is None:
+        known = self._key_print()
+        if known is None:
             self.close()
             raise self._damaged()
-        if row[0] != self.vault.fingerprint():
+        if known != self.vault.fingerprint():
+            rotated = self.remembered(ROTATED)
             self.close()
             raise ConfigError(
                 "the state was written with another key",
                 where=str(self.path),
-                hint="give back the key the state was made with (`key:` in hub.yaml)",
+                hint=f"its key was rotated: {rotated}"
+                if rotated
+                else "give back the key the state was made with (`key:` in hub.yaml)",
             )
+        self.vault.recall(self._earlier_keys())
+        self._checked = True
+
+    def _key_print(self) -> bytes | None:
+        """The fingerprint of the key that the state is sealed with; None while there is none."""
+        row = self._one("select value from meta where name='key'")
+        return row[0] if row else None
+
+    def _earlier_keys(self) -> bytes | None:
+        row = self._one("select value from meta where name='earlier keys'")
+        return row[0] if row else None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the state still has the key it was opened with."""
+        return self._key_print() == self.vault.fingerprint()
+
+    def _refuse_old_key(self) -> None:
+        """Nothing is sealed or hashed with a key that another process has rotated meanwhile.
+
+        Raises:
+            StoreError: that is so; whoever opens the state anew has the new one.
+        """
+        if self._checked and not self.is_current:
+            raise StoreError(
+                "the key of the state was rotated by another process",
+                where=str(self.path),
+                hint="run it again: nothing was written",
+            )
+
+    def rekey(self, new: Vault, told: Mapping[str, str]) -> None:
+        """Seal and hash everything under another key, or nothing; ``told`` is remembered with it.
+
+        Raises:
+            StoreError: the state is damaged, or has no room; the old key is still its key.
+        """
+        with self.transaction():
+            earlier = new.take_over(self.vault)
+            Rekeying(self._db, self.vault, new).all()
+            rows = {
+                "key": new.fingerprint(),
+                "earlier keys": earlier,
+                **told,
+                SCRUB: "key rotate",
+            }
+            self._many("insert or replace into meta values(?,?)", rows.items())
+        self.vault = new
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether no bytes of what was erased, or sealed with an earlier key, are left in the file."""
+        return self.remembered(SCRUB) is None
+
+    def scrub(self) -> None:
+        """Write the file anew, so that no bytes of what was deleted or sealed before are left in it.
+
+        Raises:
+            StoreError: another process reads the state, or the disk has no room; it is still to be done.
+        """
+        self._run("vacuum")
+        if self._one("pragma wal_checkpoint(truncate)")[0]:
+            raise StoreError(
+                "another process has the state open: bytes of what was deleted are still in its files",
+                where=str(self.path),
+                hint="end it, and run this again",
+            )
+        self._run("delete from meta where name=?", (SCRUB,))
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -296,6 +379,7 @@ class SqliteStore:
             self._db.execute("begin immediate")
         try:
             self.check_fence()
+            self._refuse_old_key()
             yield
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
@@ -423,7 +507,7 @@ class SqliteStore:
         if row is None:
             return None
         clear = self.vault.open(row[1], _token_at(connection), domain="tokens")
-        return replace(_TOKEN.decode(clear), version=row[0])
+        return replace(TOKEN.decode(clear), version=row[0])
 
     def swap_token(self, connection: str, token: Token) -> Token | None:
         """Keep a token in place of the one of its own version; what is kept, None where that has changed.
@@ -433,7 +517,7 @@ class SqliteStore:
         assert not self._db.in_transaction  # noqa: S101 - else the token could be lost
         kept = replace(token, version=token.version + 1)
         sealed = self.vault.seal(
-            _ENCODER.encode(kept), _token_at(connection), domain="tokens"
+            ENCODER.encode(kept), _token_at(connection), domain="tokens"
         )
         row = (_TENANT, connection, kept.version, sealed)
         with self.transaction():
@@ -1218,7 +1302,7 @@ class SqliteStore:
                 tuple(orjson.loads(fields)),
                 run,
                 opened,
-                self.vault.open(p).decode(),
+                self.vault.open(p).decode() if p else "",
             )
             for i, j, side, record, op, reason, fields, run, opened, p in rows
         ]
@@ -1358,10 +1442,11 @@ class SqliteStore:
 
     def set_told(self, receiver: str, rows: Mapping[Fact, int]) -> None:
         """Remember what a receiver was told."""
-        self._many(
-            "insert or replace into told values(?,?,?,?,?)",
-            ((_TENANT, receiver, *fact, count) for fact, count in rows.items()),
-        )
+        with self.transaction():
+            self._many(
+                "insert or replace into told values(?,?,?,?,?)",
+                ((_TENANT, receiver, *fact, count) for fact, count in rows.items()),
+            )
 
     def untold(self, receiver: str) -> tuple[str, datetime] | None:
         """Why, and since when, a receiver could not be told; None where it could."""
@@ -1579,38 +1664,107 @@ class SqliteStore:
                 (*mine, *at),
             )
 
-    def expire(self, now: datetime) -> None:
-        """Forget letters closed, writes and plans made a month ago, conflicts and runs over a quarter ago.
+    def planned_jobs(self) -> set[str]:
+        """Jobs of which something is planned or was read, whether the project has them or not."""
+        tables = ("plan", "staged", "window")
+        query = " union ".join(f"select job from {t} where tenant=:t" for t in tables)  # noqa: S608 - constants
+        return {job for (job,) in self._run(query, {"t": _TENANT})}  # type: ignore[arg-type]
 
-        The latest run of each job and kind stays.
+    def due(self, before: datetime) -> Counter[str]:
+        """By job, pages of changes of plans that are decided or older than ``before``, or of dead runs."""
+        at = (_TENANT, before.isoformat())
+        kept = "select id from plan where tenant=? and made>=? and state in ('kept', 'waiting')"
+        found = self._run(
+            f"select job from plan where needs notnull and id not in ({kept})",  # noqa: S608 - a constant
+            at,
+        ).fetchall()
+        for table in ("staged", "window"):
+            found += self._run(
+                f"select job from {table} where plan not in ({kept}) "  # noqa: S608 - constants
+                "and (job, plan, n) not in (select job, plan, n from writing)",
+                at,
+            ).fetchall()
+        return Counter(job for (job,) in found)
+
+    def overdue(self, now: datetime) -> dict[str, int]:
+        """What ``expire`` would forget: how many of each kind."""
+        counts = {
+            kind: self._one(f"select count(*) from {what}", values)[0]  # noqa: S608 - constants
+            for kind, what, values in self._forgettable(now)
+        }
+        return {kind: n for kind, n in counts.items() if n}
+
+    def expire(self, now: datetime) -> bool:
+        """Forget what has had its time: see ``_forgettable``. The latest run of each job and kind stays.
+
+        What was being written when a run died keeps its place, so that it is still looked up; its values go.
+
+        Returns:
+            Whether any of it may have held a value.
         """
-        for table, ended, days in (
-            ("dead_letter", "closed", 30),
-            ("plan", "made", 30),
-            ("journal", "at", 30),
-            ("conflict", "closed", 90),
-        ):
-            self._write(
-                f"delete from {table} where tenant=? and {ended}<?",  # noqa: S608 - a constant
-                (_TENANT, (now - timedelta(days=days)).isoformat()),
+        went = 0
+        with self.transaction():
+            went += self._strip_intents(now)
+            for kind, what, values in self._forgettable(now):
+                if kind == "intents":
+                    continue
+                sql = f"delete from {what}"  # noqa: S608 - constants
+                if kind == "messages":
+                    sql = f"update dead_letter set payload=null where id in (select id from {what})"  # noqa: S608 - constants
+                done = self._run(sql, values)
+                went += done.rowcount if kind not in _WITHOUT_VALUES else 0
+            self._run(
+                "delete from conflict_member where conflict not in (select id from conflict)"
             )
-        self._write(
-            "delete from conflict_member where conflict not in (select id from conflict)"
-        )
-        for table, age in (("wrote", 1 / 24), ("rival", 30)):
-            self._write(
-                f"delete from {table} where tenant=? and at<?",  # noqa: S608 - a constant
-                (_TENANT, (now - timedelta(days=age)).isoformat()),
+        if not self.is_clean:
+            with contextlib.suppress(StoreError):
+                self.scrub()
+        return went > 0
+
+    def empty_log(self) -> None:
+        """Bytes of what was deleted leave the write-ahead log, too, unless somebody reads it just now."""
+        self._run("pragma wal_checkpoint(truncate)")
+
+    def _forgettable(self, now: datetime) -> list[tuple[str, str, tuple[Any, ...]]]:
+        """What has had its time: (kind, table and condition, values)."""
+        found = [
+            (kind, f"{table} where tenant=? and {ended}<?", days)
+            for kind, table, ended, days in (
+                ("dead letters", "dead_letter", "closed", 30),
+                ("plans", "plan", "made", 30),
+                ("before-images", "journal", "at", 30),
+                ("conflicts", "conflict", "closed", 90),
+                ("writes", "wrote", "at", 1 / 24),
+                ("rivals", "rival", "at", 30),
+                ("swings", "swing", "at", 1 / 24),
             )
-        self._write(
-            "delete from swing where tenant=? and at<? and not held",
-            (_TENANT, (now - timedelta(hours=1)).isoformat()),
-        )
-        self._write(
-            "delete from run where tenant=? and ended<? "
-            "and id not in (select max(id) from run group by tenant, job, kind)",
-            (_TENANT, (now - timedelta(days=90)).isoformat()),
-        )
+        ]
+        found += [
+            ("messages", _OLD_MESSAGES, MESSAGES),
+            ("intents", _OLD_INTENTS, INTENTS),
+            ("runs", _OLD_RUNS, 90),
+        ]
+        return [
+            (kind, what, (_TENANT, (now - timedelta(days=days)).isoformat()))
+            for kind, what, days in found
+        ]
+
+    def _strip_intents(self, now: datetime) -> int:
+        """Take the values out of changes whose outcome has not been known for a week; of how many windows."""
+        since = (now - timedelta(days=INTENTS)).isoformat()
+        rows = self._run(
+            "select job, plan, n, payload from writing cross join window using(tenant, job, plan, n) "
+            "where tenant=? and not stripped "
+            "and coalesce((select started from run where id=writing.run), '')<?",
+            (_TENANT, since),
+        ).fetchall()
+        for job, plan, n, sealed in rows:
+            rest = [c.stripped() for c in CHANGES.decode(self._opened(plan, n, sealed))]
+            self._run(
+                "update window set payload=?, stripped=1 where tenant=? and job=? and plan=? and n=?",
+                (self._sealed(plan, n, rest), _TENANT, job, plan, n),
+            )
+        return len(rows)
 
     def drop_windows(self, job: str, plan: str) -> None:
         """Take away what was staged and planned under an id and is not being written."""
@@ -1642,7 +1796,7 @@ class SqliteStore:
             if row is None:
                 return
             n, sealed = row
-            yield _SEEN.decode(self._opened(plan, n, sealed))
+            yield SEEN.decode(self._opened(plan, n, sealed))
             self._write(
                 "delete from staged where tenant=? and job=? and plan=? and side=? and n=?",
                 (*at, n),
@@ -1670,8 +1824,8 @@ class SqliteStore:
         self, job: str, plan: str, n: int, changes: Sequence[Change]
     ) -> None:
         """Keep a window of changes, sealed."""
-        self._write(
-            "insert or replace into window values(?,?,?,?,?)",
+        self._run(
+            "insert or replace into window values(?,?,?,?,?,0)",
             (_TENANT, job, plan, n, self._sealed(plan, n, changes)),
         )
 
@@ -1687,7 +1841,7 @@ class SqliteStore:
             if row is None:
                 return
             n = row[0]
-            yield n, _CHANGES.decode(self._opened(plan, n, row[1]))
+            yield n, CHANGES.decode(self._opened(plan, n, row[1]))
 
     def open_window(
         self, job: str, plan: str, n: int, seed: bytes, run: int = 0
@@ -1711,7 +1865,7 @@ class SqliteStore:
     def open_windows(self, job: str) -> list[tuple[str, int, list[Change]]]:
         """(plan, number, changes) of windows whose writes were never settled."""
         return [
-            (plan, n, _CHANGES.decode(self._opened(plan, n, sealed)))
+            (plan, n, CHANGES.decode(self._opened(plan, n, sealed)))
             for plan, n, sealed in self._run(
                 "select plan, n, payload from writing cross join window using(tenant, job, plan, n) "
                 "where tenant=? and job=? order by plan, n",
@@ -1736,6 +1890,121 @@ class SqliteStore:
                     at,
                 )
 
+    def bearers(self, digests: Collection[bytes]) -> set[Held]:
+        """Records whose identity has one of these hashes, of any job that ever was."""
+        return set(bearers(self._db, _TENANT, digests))
+
+    def marks(self, job: str, side: str, record: str) -> list[bytes]:
+        """A record's identity marks."""
+        rows = self._run(
+            "select mark from identity where side=? and record=? and mark>x''",
+            (self._side(job, side), record),
+        )
+        return [mark for (mark,) in rows]
+
+    def places(self, account: str, record: str) -> list[str]:
+        """The resources of an account where a record of this id is linked."""
+        rows = self._run(
+            "select resource from place join link on link.place=place.id and link.record=? "
+            "where tenant=? and account=?",
+            (record, _TENANT, account),
+        )
+        return [resource for (resource,) in rows]
+
+    def erase(
+        self,
+        person: Person,
+        knows: Recognises,
+        stones: Iterable[tuple[bytes, tuple[str, ...], bool]],
+        at: datetime,
+        *,
+        dry: bool = False,
+    ) -> tuple[list[Found], list[Unsettled]]:
+        """Take a person out, and leave hashes by which a record of theirs is known and left alone.
+
+        Args:
+            person: what they are known by.
+            knows: recognises them where no link leads.
+            stones: (hash, fields of the identity, whether it was asked for).
+            at: the instant.
+            dry: only count what would go.
+
+        Returns:
+            What was kept of them, and creates that were never settled: (job, side, hub id).
+        """
+        work = Erasing(
+            self._db,
+            vault=self.vault,
+            tenant=_TENANT,
+            person=person,
+            knows=knows,
+            spelled=self.spelled,
+        )
+        with contextlib.suppress(_NotMeant), self.transaction(), self._errors():
+            work.all()
+            if dry:
+                raise _NotMeant
+            made = self._run(
+                "insert into erasure values(null,?,?,?,?)",
+                (_TENANT, person.entity, at.isoformat(), self.vault.earlier),
+            )
+            self._many(
+                "insert or ignore into tombstone values(?,?,?,?)",
+                (
+                    (made.lastrowid, hashed, "\0".join(names), given)
+                    for hashed, names, given in stones
+                ),
+            )
+            self.remember(SCRUB, "erase")
+        return work.found, work.unsettled
+
+    def stones(self, entity: str) -> list[tuple[bytes, Stone]]:
+        """What is kept of people of an entity who were erased: (hash, stone)."""
+        rows = self._run(
+            "select hash, erasure, names, given, earlier from tombstone "
+            "join erasure on erasure.id=erasure "
+            "where tenant=? and entity=?",
+            (_TENANT, entity),
+        )
+        return [
+            (
+                hashed,
+                Stone(
+                    n,
+                    tuple(names.split("\0")) if names else (),
+                    bool(given),
+                    earlier,
+                ),
+            )
+            for hashed, n, names, given, earlier in rows
+        ]
+
+    def lift(
+        self, entity: str, hashes: Collection[bytes], jobs: Collection[str]
+    ) -> int:
+        """Forget erasures that one of these hashes belongs to; the jobs read everything anew.
+
+        Returns:
+            How many erasures.
+        """
+        with self.transaction():
+            found = {
+                stone.erasure
+                for hashed, stone in self.stones(entity)
+                if hashed in hashes
+            }
+            for table, name in (("tombstone", "erasure"), ("erasure", "id")):
+                self._many(
+                    f"delete from {table} where {name}=?",  # noqa: S608 - constants
+                    ((n,) for n in found),
+                )
+            if found:
+                self._many(
+                    "update cursor set spelling='' where tenant=? and job=?",
+                    ((_TENANT, job) for job in jobs),
+                )
+        return len(found)
+
     def keep(
         self,
         job: str,
@@ -1748,11 +2017,10 @@ class SqliteStore:
 
         ``layouts`` are the numbers that ``spelling`` gave to the sides' fields, left first.
         """
-        sealed = self.vault.seal(_ENCODER.encode(entries), f"journal/{run}".encode())
-        hubs = b"".join({e.hub[:_PREFIX] for e in entries})
-        self._write(
-            "insert into journal values(null,?,?,?,?,?,?,?,?)",
-            (_TENANT, job, run, at.isoformat(), *layouts, hubs, sealed),
+        sealed = self.vault.seal(ENCODER.encode(entries), f"journal/{run}".encode())
+        self._run(
+            "insert into journal values(null,?,?,?,?,?,?,?,?,0)",
+            (_TENANT, job, run, at.isoformat(), *layouts, prefixes(entries), sealed),
         )
 
     def journal(
@@ -1767,24 +2035,26 @@ class SqliteStore:
 
         With ``hub`` only pages that speak of it, along with others.
         """
-        mark = None if hub is None else hub[:_PREFIX]
+        mark = None if hub is None else hub[:PREFIX]
         last = None
         while True:
             row = self._one(
-                "select id, run, at, left, right, payload from journal where tenant=? and job=? "
+                "select id, run, at, left, right, payload, erased from journal where tenant=? and job=? "
                 "and (? is null or run=?) and run>? and (? is null or instr(hubs, ?)>0) "
                 "and (? is null or id<?) order by id desc limit 1",
                 (_TENANT, job, run, run, after, mark, mark, last, last),
             )
             if row is None:
                 return
-            last, number, at, left, right, sealed = row
+            last, number, at, left, right, sealed, erased = row
             clear = self.vault.open(sealed, f"journal/{number}".encode())
             sides = [tuple(self.spelled(n)) for n in (left, right)]
-            yield Page(job, number, at, sides[0], sides[1], _ENTRIES.decode(clear))
+            yield Page(
+                job, number, at, sides[0], sides[1], ENTRIES.decode(clear), erased
+            )
 
     def _sealed(self, plan: str, n: int, rows: Any) -> bytes:
-        return self.vault.seal(_ENCODER.encode(rows), f"{plan}/{n}".encode())
+        return self.vault.seal(ENCODER.encode(rows), f"{plan}/{n}".encode())
 
     def _opened(self, plan: str, n: int, sealed: bytes) -> bytes:
         return self.vault.open(sealed, f"{plan}/{n}".encode())

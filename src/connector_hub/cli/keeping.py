@@ -126,7 +126,7 @@ class _Keeping:
         text = line(receipt, self.width)
         if error is not None:
             where = f" ({error.where})" if error.where else ""
-            what = " ".join(error.message.split())
+            what = " ".join(error.told.split())
             text += f"   {failures.code_of(error)}{where}: {what}"
         self.say(f"{text}   {self._next(event)}", COLOURS.get(receipt.status, "red"))
         if error is not None and error.hint:

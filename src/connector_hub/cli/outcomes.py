@@ -111,7 +111,7 @@ class Outcomes:
 
     def _skipped(self, job: str, error: Paused) -> None:
         """One of several jobs is paused: that is said, and is no failure."""
-        self.session.note(f"{job}: skipped, {error.message}")
+        self.session.note(f"{job}: skipped, {error.told}")
         self.session.note(f"  help: {error.hint}")
         receipt = Receipt(job, 0, "paused", error=failures.as_json(error))
         self._add(Outcome(receipt, failures.status_code(receipt.status)))

@@ -1,7 +1,8 @@
 """The composition root: one ``Hub``, one method per use case.
 
 Its methods are in layers, each on the one before: connections, running, planning; on these what people ask,
-what keeps jobs to their times, and what can be seen of mappings.
+what keeps jobs to their times and what can be seen of mappings; and what people may want forgotten or
+replaced: a person, the key.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from typing import TYPE_CHECKING
 from connector_hub.adapters import files
 from connector_hub.adapters.clock import SystemClock
 from connector_hub.adapters.plugins import Plugins
-from connector_hub.hub.asking import Asking, Known, Mended
+from connector_hub.hub.asking import Known, Mended
 from connector_hub.hub.connections import Live, write_key
-from connector_hub.hub.keeping import Keeping
 from connector_hub.hub.mapping import Mappings
+from connector_hub.hub.personal import Personal
+from connector_hub.hub.rotating import Rotating
 from connector_hub.ports import Clock
 from connector_hub.sync.run import Options
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     import httpx
 
 
-class Hub(Asking, Keeping, Mappings):
+class Hub(Personal, Rotating, Mappings):
     """A project at work. Made by ``open_hub``; two hubs in one process are two objects."""
 
 

@@ -125,10 +125,40 @@ class Connections:
             StoreError, ConfigError: see ``SqliteStore``.
         """
         if self._store is None:
-            path = self.state_path
-            self._vault = Vault(self._key(path))
-            self._store = SqliteStore(path or ":memory:", self._vault, self._database)
+            try:
+                self._open_state()
+            except ConfigError:
+                if not self._end_rotation():
+                    raise
+                self._open_state()
+            assert self._store is not None  # noqa: S101 - it is open
         return self._store
+
+    def _open_state(self) -> None:
+        path = self.state_path
+        self._vault = Vault(self._key(path))
+        self._store = SqliteStore(path or ":memory:", self._vault, self._database)
+
+    def _end_rotation(self) -> bool:
+        """Whether a rotation was cut off when the state had its new key already; it is ended now."""
+        reference, path = self.project.key, self.state_path
+        there = path is not None and path.exists()
+        if not there or reference.startswith("env:"):
+            return False
+        try:
+            key = self._parsed_key(next_key(reference), path)
+            SqliteStore(path or "", Vault(key), self._database).close()
+        except ConfigError:
+            return False
+        self.secrets.move(next_key(reference), reference)
+        return True
+
+    def _reopen_after_rotation(self) -> None:
+        """A hub that goes on for months takes up the key that another process has made."""
+        if self._store is not None and not self._store.is_current:
+            self._store.close()
+            self._store = None
+            self._used.clear()
 
     def _key(self, state: Path | None) -> bytes:
         """The master key; made here only when there is no state yet."""
@@ -143,6 +173,9 @@ class Connections:
                         hint="give back the key file; without it the state cannot be read",
                     )
                 write_key(path)
+        return self._parsed_key(reference, state)
+
+    def _parsed_key(self, reference: str, state: Path | None) -> bytes:
         where = self.project.key_at
         try:
             text = self.secrets.read(reference).strip()
@@ -396,6 +429,11 @@ class Connections:
             if line:
                 lines.append(line)
         return lines
+
+
+def next_key(reference: str) -> str:
+    """Where a rotation keeps the new key until the state has it."""
+    return f"{reference}.next"
 
 
 def silent(phase: str, done: int, total: int | None) -> None:

@@ -279,7 +279,7 @@ class Keeping(Planning):
 
     def key_saved(self) -> str | None:
         """Since when a copy of the key is known to be kept elsewhere; None where it is not."""
-        return self.store.remembered(KEY_SAVED)
+        return self.store.remembered(KEY_SAVED) or None
 
     def confirm_key(self, copy: str) -> None:
         """Remember that the key is kept elsewhere, as whoever holds a copy of it shows.

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import (
     AsyncIterator,
     Iterable,
+    Iterator,
     Mapping,
 )
 from datetime import UTC, datetime, timedelta
@@ -50,6 +51,7 @@ from connector_hub.sync import (
     standing,
 )
 from connector_hub.sync.base import Bases
+from connector_hub.sync.erased import Erased, stones_by_hash
 from connector_hub.sync.identity import Identities
 from connector_hub.sync.lookups import read_tables, sizes
 from connector_hub.sync.plans import planned_writes
@@ -61,6 +63,10 @@ if TYPE_CHECKING:
 from connector_hub.hub.connections import ALL, Connections, home_of
 
 TENANT = "main"
+
+
+_NO_JOB = "+all"
+"""What is locked in a project without jobs; no job can be called so."""
 
 
 RESERVE = 0.2
@@ -130,7 +136,13 @@ class Running(Connections):
                 spoke.entity.identity, spoke, identity, len(job.match)
             ),
             places=places if side.one_of else {},
+            erased=self._erased(job.entity),
         )
+
+    def _erased(self, entity: str) -> Erased:
+        """Who was erased, of an entity."""
+        key = self.store.vault.derive("erased")
+        return Erased(entity, key, stones_by_hash(self.store.stones(entity)))
 
     def _spokes(
         self, job: Job, side: SideName, left_out: Iterable[str]
@@ -190,6 +202,8 @@ class Running(Connections):
         """A run under its lock, with its number; how it ends is kept, whatever happens."""
         job = self.job(name)
         with job_lock(self.state_path, name):
+            self._reopen_after_rotation()
+            self._forget_what_is_due(name, plan)
             if kind in _WRITING:
                 standing.refuse_paused(self.store, job)
             self.store.examine(name, self.clock.now())
@@ -199,7 +213,6 @@ class Running(Connections):
             with self.store.fenced(number):
                 try:
                     run = await self._run(job, number, options, progress, plan)
-                    self._drop_old_plans(job.name, plan)
                     if kind in _HELD_TO_PILOTS:
                         await self._hold_to_pilot(run)
                     yield run
@@ -388,10 +401,38 @@ class Running(Connections):
         if "held" in held and "free" not in held:
             run.pilot = self.store.pilot(mine)
 
-    def _drop_old_plans(self, job: str, keep: str | None) -> None:
-        before = self.clock.now() - timedelta(seconds=self.project.plan_ttl)
-        self.store.drop_plans(job, before, keep=keep or "")
-        self.store.expire(self.clock.now())
+    def _forget_what_is_due(
+        self, job: str | None = None, plan: str | None = None
+    ) -> None:
+        """Values whose time to live is over, of all jobs.
+
+        Args:
+            job: the one whose lock is held here; another one that is running does it itself.
+            plan: its plan that is about to be carried out.
+        """
+        now = self.clock.now()
+        before = now - timedelta(seconds=self.project.plan_ttl)
+        if job is not None:
+            self.store.drop_plans(job, before, keep=plan or "")
+        due = self.store.due(before).keys() - {job}
+        for other in sorted(due):
+            with contextlib.suppress(Locked), job_lock(self.state_path, other):
+                self.store.drop_plans(other, before)
+        if self.store.expire(now) or due:
+            self.store.empty_log()
+
+    @contextlib.contextmanager
+    def _every_lock(self) -> Iterator[None]:
+        """No job runs meanwhile, and none begins.
+
+        Raises:
+            Locked: one does.
+        """
+        jobs = {*self.project.jobs, *self.store.planned_jobs()} or {_NO_JOB}
+        with contextlib.ExitStack() as held:
+            for job in sorted(jobs):
+                held.enter_context(job_lock(self.state_path, job))
+            yield
 
     def _receipt(
         self,
@@ -422,7 +463,7 @@ class Running(Connections):
             receipt.unreadable, receipt.drift = dict(t.unreadable), t.drift
             receipt.exposed = run.exposed
             receipt.samples, receipt.unbased = dict(t.samples), dict(t.unbased)
-            receipt.notes = (*run.notes, *(left_out(f) for f in run.plan.left_out))
+            receipt.notes = (*run.told(), *(left_out(f) for f in run.plan.left_out))
         if error is not None:
             receipt.status = _status(error)
             if isinstance(error, HubError):

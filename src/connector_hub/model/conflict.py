@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from connector_hub.model.job import SideName
@@ -38,7 +38,7 @@ class Conflict:
     members: tuple[tuple[SideName, str], ...]
     run: int
     opened: str
-    detail: Mapping[str, Any]
+    detail: Mapping[str, Any] = field(repr=False)
 
     @property
     def fields(self) -> list[str]:
@@ -73,7 +73,7 @@ class DeadLetter:
     fields: tuple[str, ...]
     run: int
     opened: str
-    message: str
+    message: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -391,12 +391,18 @@ class Bad:
     value: Any
     reject: bool = False
 
+    def __repr__(self) -> str:
+        return f"Bad({self.field!r})"
+
 
 class Patch(Struct, frozen=True, gc=False):
     """What to write: hub-typed values by path, and links by association."""
 
     fields: Map[str, Any]
     links: Map[str, LinkPatch]
+
+    def __repr__(self) -> str:
+        return f"Patch({[*self.fields]}, links={[*self.links]})"
 
 
 Raws = tuple[Any, ...]

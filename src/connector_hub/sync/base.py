@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import Any
 
 import orjson
@@ -24,11 +23,12 @@ from msgspec import Struct
 from xxhash import xxh3_64_digest
 
 from connector_hub.errors import PluginError
+from connector_hub.model.keyed import DIGEST, keyed
 from connector_hub.model.mapping import ABSENT, Raws, Spoke
 from connector_hub.ports import Sealer, Store
 
 _LAYOUT = 4
-_RECORD = 16
+_RECORD = DIGEST
 _FIELD = 8
 _HEAD = _LAYOUT + _RECORD
 NEVER = bytes(_FIELD)
@@ -78,7 +78,7 @@ class Bases:
             text = orjson.dumps(plain)
         except TypeError:
             raise self._unheard_of(plain) from None
-        return blake2b(text, key=self.key, digest_size=_RECORD).digest()
+        return keyed(self.key, text)
 
     def _unheard_of(self, plain: Sequence[Any]) -> PluginError:
         """Which fields hold what no vendor's JSON can: their connector made it."""
@@ -237,6 +237,4 @@ def hashes(raws: Raws) -> list[bytes]:
 
 def change_hash(key: bytes, what: Any) -> bytes:
     """A keyed hash of a change, so that the same refused change is known again."""
-    return blake2b(
-        orjson.dumps(what, default=str), key=key, digest_size=_RECORD
-    ).digest()
+    return keyed(key, orjson.dumps(what, default=str))

@@ -331,7 +331,7 @@ async def _read_counterparts(
             s.there_id = s.lost
         if s.there_id:
             s.there = here.get(s.there_id)
-            if s.there_id in gone:
+            if s.there_id in gone or s.there_id in other.left_alone:
                 s.there_id = ""
     found = [s for s in subjects if s.there is not None]
     read = read_views(run, other, [s.there for s in found if s.there])

@@ -110,7 +110,9 @@ async def _look_twice(
     if not asked:
         return
     here, gone = await fetch(side, sorted(asked))
-    part.seen = [here.get(s.id, s) for s in part.seen if s.id not in asked - here.keys()]
+    part.seen = [
+        here.get(s.id, s) for s in part.seen if s.id not in asked - here.keys()
+    ]
     part.gone += gone.values()
     missing = [(side.name, r) for r in moved - here.keys() - gone.keys()]
     run.look_again(missing, "not read")
@@ -192,6 +194,7 @@ def _index(run: JobRun, side: LiveSide, part: Portion, _n: int) -> None:
     """Records of a side that only receives: known to the index; their edits are drift."""
     with run.store.transaction():
         bury(run, side, part.gone)
+        run.store.forget(run.job.name, side.name, part.left_alone)
         bases = _linked_bases(run, side, part.seen)
         same, moved = [], []
         for s in part.seen:
@@ -438,6 +441,7 @@ def _stage(
     store, job = run.store, run.job.name
     with store.transaction():
         bury(run, side, part.gone)
+        _leave_alone(run, side, part.left_alone)
         found = {s.id: s for s in part.seen}
         for met in store.passed(job, side.name, list(found), run.number):
             del found[met]
@@ -456,6 +460,15 @@ def _stage(
         index(run, side, rest)
         if rest:
             store.stage(job, run.plan.id, side.name, n, rest)
+
+
+def _leave_alone(run: JobRun, side: LiveSide, records: Sequence[str]) -> None:
+    """Records of people who were erased: counted once each, and in no index."""
+    run.store.forget(run.job.name, side.name, records)
+    new = {(side.name, r) for r in records} - run.left_alone
+    run.left_alone |= new
+    run.tally.read += len(new)
+    run.tally.add("unchanged", len(new))
 
 
 def _count_unmoved(run: JobRun, side: LiveSide, same: Sequence[str]) -> None:

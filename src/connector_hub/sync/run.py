@@ -70,7 +70,7 @@ class Tally:
     by_field: Counter[str] = field(default_factory=Counter)
     by_reason: Counter[str] = field(default_factory=Counter)
     unreadable: Counter[str] = field(default_factory=Counter)
-    samples: dict[str, list[Any]] = field(default_factory=dict)
+    samples: dict[str, list[Any]] = field(default_factory=dict, repr=False)
     """A few values of each field that could not be read: for eyes that may see them, never kept."""
     unbased: Counter[str] = field(default_factory=Counter)
     """Records that differ in a field whose rule is new or was edited, by field."""
@@ -220,6 +220,8 @@ class JobRun:
     """Sides that, read wholly, showed far fewer records than are linked: nothing follows from that."""
     held_marks: set[str] = field(default_factory=set)
     """Feeds (side/feed) that must be read again from where they were read last."""
+    left_alone: set[Member] = field(default_factory=set)
+    """Records of people who were erased, as far as they have been counted."""
     notes: list[str] = field(default_factory=list)
     """What people should know about this run."""
     pilot: set[Member] | None = None
@@ -293,6 +295,14 @@ class JobRun:
     def looks_after(self, *members: Member) -> bool:
         """Whether a pilot, where there is one, is about one of these records."""
         return self.pilot is None or not self.pilot.isdisjoint(members)
+
+    def told(self) -> list[str]:
+        """What people should know about this run; how many records are of people who were erased, too."""
+        n = sum(len(side.left_alone) for side in self.sides)
+        if not n:
+            return self.notes
+        words = "record carries" if n == 1 else "records carry"
+        return [*self.notes, f"{n:,} {words} an identity that was erased: left alone"]
 
     def note(self, text: str) -> None:
         """Tell people about this run."""

@@ -403,7 +403,7 @@ def _refused(run: JobRun, i: Item) -> str:
         run.look_again([(i.change.here, i.change.record)], "stale")
         return "stale"
     if isinstance(outcome, InDoubt):
-        hold(run, unknown_outcome(run, i))
+        hold(run, unknown_outcome(run, i.change))
         return "conflicts"
     if isinstance(outcome, Missing) and i.write.op == "create":
         return _buried(run, i, Rejected(outcome.message, reason="MISSING"))
@@ -434,9 +434,9 @@ def _not_put_back(run: JobRun, i: Item) -> str:
     raise _unsorted(i, outcome)
 
 
-def unknown_outcome(run: JobRun, i: Item) -> Held:
+def unknown_outcome(run: JobRun, c: Change) -> Held:
     """Without a record key nobody can tell what became of a create: a person decides."""
-    member: Member = (i.change.here, i.change.record)
+    member: Member = (c.here, c.record)
     return Held(UNKNOWN, change_hash(run.key, ["unknown", *member]), (member,), {})
 
 

@@ -36,6 +36,7 @@ from connector_hub.model.record import (
 from connector_hub.ports import Store
 from connector_hub.sdk.connector import Account, Connector, Resource, Way
 from connector_hub.sync.base import Bases
+from connector_hub.sync.erased import NOBODY, Erased
 from connector_hub.sync.identity import Identities
 from connector_hub.sync.paging import Pull
 
@@ -79,6 +80,9 @@ class LiveSide:
     """Asked before writes are handed to the connector; raises where the vendor is not to be called."""
     places: Mapping[str, Place] = field(default_factory=dict)
     """Where its records may be when that is one of several resources; these are ``resource`` united."""
+    erased: Erased = NOBODY
+    left_alone: set[str] = field(default_factory=set)
+    """Records that were met and carry an identity that was erased: to the hub they are not there."""
     home: str = field(init=False)
     """The account as links know it: connector and the vendor's own account id."""
     _whole: Place = field(init=False)
@@ -123,6 +127,16 @@ class LiveSide:
             record.by,
             self.spoke.raws(fields, record.links),
         )
+
+    def leaves_alone(self, seen: Seen) -> bool:
+        """Whether a record is of somebody who was erased: the hub does nothing with it."""
+        if not self.erased.stones:
+            return False
+        place = (self.home, *self.at(seen.id))
+        if self.erased.bears(self.identities, seen, place):
+            self.left_alone.add(seen.id)
+            return True
+        return False
 
     def links(self, records: Iterable[str]) -> dict[str, Link]:
         """The links of its records."""
@@ -263,6 +277,8 @@ class Portion:
     gone: list[Gone] = field(default_factory=list)
     mark: str | None = None
     whole: bool = False
+    left_alone: list[str] = field(default_factory=list)
+    """Ids of records that carry an erased identity; they are in ``seen`` of no portion."""
 
     def add(self, side: LiveSide, page: Page) -> None:
         """Take a page in."""
@@ -271,8 +287,10 @@ class Portion:
         for r in page.records:
             if isinstance(r, Gone):
                 self.gone.append(r)
+            elif side.leaves_alone(seen := side.seen(r)):
+                self.left_alone.append(seen.id)
             else:
-                self.seen.append(side.seen(r))
+                self.seen.append(seen)
 
 
 async def pages(side: LiveSide, feed: str, at: str | None) -> AsyncIterator[Page]:
@@ -384,7 +402,10 @@ def is_strangers(side: LiveSide, seen: Seen) -> bool:
 async def fetch(
     side: LiveSide, ids: Sequence[str]
 ) -> tuple[dict[str, Seen], dict[str, Gone]]:
-    """Records by id in the vendor's largest batches; ids that are not answered are in neither."""
+    """Records by id in the vendor's largest batches; ids that are not answered are in neither.
+
+    Nor are those of people who were erased.
+    """
     here: dict[str, Seen] = {}
     gone: dict[str, Gone] = {}
 
@@ -396,7 +417,8 @@ async def fetch(
                 gone[side.known_as(resource, found.id)] = side.gone(resource, found)
             else:
                 seen = side.seen(found, resource)
-                here[seen.id] = seen
+                if not side.leaves_alone(seen):
+                    here[seen.id] = seen
 
     parts = [
         (resource, part)

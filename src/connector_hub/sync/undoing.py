@@ -35,6 +35,7 @@ ARCHIVED = "was archived: no call of the vendor brings it back"
 ELSEWHERE = "the mapping keeps it elsewhere now"
 UNKNOWN = "what it held is not known"
 EDITED = "edited since it was created"
+ERASED = "was about people who have been erased since"
 _SEEN = "seen"
 
 
@@ -81,10 +82,11 @@ async def plan_undo(run: JobRun, number: int, pointing: Sequence[Pointing]) -> i
     """
     await reconcile(run)
     run.plan.undoes = number
-    n = found = 0
+    n = found = erased = 0
     _claim_targets(run, number, pointing)
     for page in run.store.journal(run.job.name, run=number):
-        found += len(page.entries)
+        found += len(page.entries) + page.erased
+        erased += page.erased
         run.tally.read += len(page.entries)
         at = run.clock.monotonic()
         n = keep_window(run, n, await _undone(run, page), at)
@@ -96,11 +98,13 @@ async def plan_undo(run: JobRun, number: int, pointing: Sequence[Pointing]) -> i
         "delete": counts.get("remove", 0),
         "clear": t.clears,
         "unchanged": t.outcomes["unchanged"],
-        "kept": counts.get("keep", 0),
+        "kept": counts.get("keep", 0) + erased,
     }
     run.plan.by_field = dict(t.by_field)
     told = {_put_back_by(number), _made_by(number)}
     run.plan.by_reason = {r: c for r, c in t.by_reason.items() if r not in told}
+    if erased:
+        run.plan.by_reason[ERASED] = erased
     return found
 
 

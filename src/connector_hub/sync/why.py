@@ -34,7 +34,7 @@ class Standing:
     record: str | None
     rule: str
     gone: bool = False
-    value: Any = None
+    value: Any = field(default=None, repr=False)
     known: bool = False
     state: State = ""
 
@@ -52,8 +52,8 @@ class Written:
     to: str
     source: str
     reason: str
-    before: Any
-    after: Any
+    before: Any = field(repr=False)
+    after: Any = field(repr=False)
     taken: bool
 
 

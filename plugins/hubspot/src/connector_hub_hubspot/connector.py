@@ -1016,7 +1016,7 @@ def _refusal(error: Mapping[str, Any]) -> VendorError:
         found = _EXISTING.search(message)
         return Exists(_first_message(message), there=found.group(1) if found else None)
     if category == "OBJECT_NOT_FOUND":
-        return Missing(_first_message(message))
+        return Missing("HubSpot has no such record")
     body = dict(error)
     return Rejected(
         _first_message(message),

@@ -67,7 +67,8 @@ create index plan_made on plan(tenant, made);
 create table staged(tenant int, job text, plan text, side text, n int, payload blob not null, primary key(tenant, job, plan, side, n)) without rowid;
 -- Windows of changes. Those that are being written, with the seed of their trace ids and the run that writes,
 -- are the intents: in a table of their own, because marking a window in its row would write its payload again.
-create table window(tenant int, job text, plan text, n int, payload blob not null, primary key(tenant, job, plan, n)) without rowid;
+-- One that nobody settled for a week is stripped of its values.
+create table window(tenant int, job text, plan text, n int, payload blob not null, stripped int not null, primary key(tenant, job, plan, n)) without rowid;
 create table writing(tenant int, job text, plan text, n int, seed blob not null, run int not null, primary key(tenant, job, plan, n)) without rowid;
 
 -- The records a job is held to while it is a pilot.
@@ -89,8 +90,15 @@ create index wrote_at on wrote(tenant, at);
 create table rival(tenant int, job text, side text, field text, user text, record text, times int not null, at text not null,
   primary key(tenant, job, side, field, user, record)) without rowid;
 
--- What was written and what stood there before: a row per settled window. hubs holds the first bytes of each hub id,
+-- Who was erased, as keyed hashes of identities, of record keys and of records' places. ``names`` are the fields
+-- of an identity, empty for the others; ``given`` are those that were asked for, the others were found with them.
+-- Identities were hashed under so many earlier keys.
+create table erasure(id integer primary key autoincrement, tenant int, entity text not null, at text not null, earlier int not null);
+create table tombstone(erasure int, hash blob, names text not null, given int not null, primary key(erasure, hash)) without rowid;
+
+-- What was written and what stood there before: a row per settled window; erased counts writes that were taken out
+-- because of who they were about. hubs holds the first bytes of each hub id,
 -- so that a record's history is found without opening every row.
 create table journal(id integer primary key autoincrement, tenant int, job text, run int, at text not null, left int, right int,
-  hubs blob not null, payload blob not null);
+  hubs blob not null, payload blob not null, erased int not null default 0);
 create index journal_run on journal(tenant, job, run);
