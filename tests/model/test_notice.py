@@ -102,6 +102,15 @@ def test_a_connection_that_is_refused_is_told_and_its_return():
     assert tell(told, run(), **more) == ["connection sales is back"]
 
 
+def test_a_pause_of_a_connection_is_no_news_whatever_was_told_before():
+    """A person did it; whether its credentials are good is not known meanwhile."""
+    paused = Standing("connection", "sales", "paused", NOW)
+    for before in (0, 1):
+        told: dict[Any, int] = {("reconnect", "sales"): before}
+        assert tell(told, standings=(paused,), connections=("sales",)) == []
+        assert told == {("reconnect", "sales"): before}
+
+
 def test_a_paused_job_of_the_same_name_is_no_connection():
     paused = Standing("job", "sales", "paused", NOW)
     assert tell({}, standings=(paused,), connections=("sales",)) == []
