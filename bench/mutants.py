@@ -55,17 +55,26 @@ TESTS = (
     "tests/story",
     "tests/luck",
     "tests/adapters/test_state.py",
-    *(
-        f"tests/test_{name}.py"
-        for name in (
-            "approval_later guarding hub known_ids newest notices one_of one_of_rules pilot plans "
-            "promise rivals schedule standing undo why"
-        ).split()
-    ),
+    "tests/test_approval_later.py",
+    "tests/test_guarding.py",
+    "tests/test_hub.py",
+    "tests/test_known_ids.py",
+    "tests/test_newest.py",
+    "tests/test_notices.py",
+    "tests/test_one_of.py",
+    "tests/test_one_of_rules.py",
+    "tests/test_pilot.py",
+    "tests/test_plans.py",
+    "tests/test_promise.py",
+    "tests/test_rivals.py",
+    "tests/test_schedule.py",
+    "tests/test_standing.py",
+    "tests/test_undo.py",
+    "tests/test_why.py",
 )
-"""Tests of the kernel that take milliseconds to a second each."""
-SLOW = ("tests/luck/test_crashes.py",)
-"""Left out: a hundred seconds that kill hardly a mutant the others leave."""
+"""Tests of the kernel, most of which take milliseconds."""
+SLOW = ("tests/story/test_crash.py", "tests/luck/test_crashes.py")
+"""Left out unless asked for with ``--slow``: as long as all others together."""
 _ROOM = 2 << 30
 """Bytes a mutant may take beyond what its parent holds."""
 
@@ -90,6 +99,7 @@ class Mutant:
 
     @property
     def place(self) -> str:
+        """``sync.planner.Planner.windows``."""
         return f"{self.module}.{self.function}"
 
 
@@ -102,7 +112,7 @@ class Verdict:
     outcome: str
     by: str
     tests: str
-    """A fingerprint of the tests it was tried with."""
+    """A fingerprint of the tests that reach it."""
     budget: float
     seconds: float
 
@@ -115,11 +125,13 @@ class Verdict:
 
 
 def files(only: str) -> list[Path]:
+    """The modules whose path has this in it; all for nothing."""
     found = [p for room in ("model", "sync") for p in (SOURCE / room).glob("*.py")]
     return sorted(p for p in found if only in str(p.relative_to(SOURCE)))
 
 
 def digest(*texts: str) -> str:
+    """A fingerprint."""
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
@@ -142,7 +154,7 @@ def _made(path: Path, text: str) -> Iterator[Mutant]:
     room = f"{path.parent.name}.{path.stem}"
     for mutation in mutations:
         inside = mutation.contained_by_top_level_function
-        if inside not in names:
+        if inside is None or inside not in names:
             continue
         before = module.code_for_node(inside).strip("\n")
         changed = inside.deep_replace(mutation.original_node, mutation.mutated_node)
@@ -167,7 +179,9 @@ def _made(path: Path, text: str) -> Iterator[Mutant]:
 
 def functions_of(path: Path) -> dict[str, tuple[int, int, str]]:
     """First line, last line and print of each function of a file."""
-    kept = KEPT / "made" / f"{path.parent.name}.{path.stem}.{digest(path.read_text())}.at"
+    kept = (
+        KEPT / "made" / f"{path.parent.name}.{path.stem}.{digest(path.read_text())}.at"
+    )
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         wrapped = MetadataWrapper(cst.parse_module(_undecorated(path.read_text())))
@@ -232,7 +246,9 @@ def put_in_place(mutant: Mutant) -> None:
             node.decorator_list = []
             break
     for outer in reversed(classes):
-        body = [ast.ClassDef(outer, bases=[], keywords=[], body=body, decorator_list=[])]  # type: ignore[call-arg,unused-ignore]
+        body = [
+            ast.ClassDef(outer, bases=[], keywords=[], body=body, decorator_list=[])
+        ]  # type: ignore[call-arg,unused-ignore]
     future = ast.parse("from __future__ import annotations").body
     whole = ast.fix_missing_locations(ast.Module([*future, *body], []))
     space = dict(vars(module))
@@ -278,14 +294,32 @@ def spans(path: Path) -> dict[int, range]:
     """Of each line, the lines of its statement: of a compound one, its head."""
     found: dict[int, range] = {}
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case):
-            first = getattr(node, "lineno", 0) or node.pattern.lineno  # type: ignore[union-attr]
-            body = getattr(node, "body", None)
-            last = body[0].lineno - 1 if body else node.end_lineno  # type: ignore[union-attr]
-            for line in range(first, max(first, last) + 1):
-                if line not in found or len(found[line]) >= last + 1 - first:
-                    found[line] = range(first, max(first, last) + 1)
+        first: int
+        last: int | None
+        if isinstance(node, ast.match_case):
+            first, last = node.pattern.lineno, node.pattern.end_lineno
+        elif isinstance(node, ast.stmt | ast.ExceptHandler):
+            first, last = node.lineno, node.end_lineno
+        else:
+            continue
+        if body := getattr(node, "body", None):
+            last = body[0].lineno - 1
+        span = range(first, max(first, last or 0) + 1)
+        for line in span:
+            if line not in found or len(found[line]) >= len(span):
+                found[line] = span
     return found
+
+
+@dataclass(frozen=True)
+class Test:
+    """One that pytest collected, and the seconds it takes."""
+
+    __test__ = False
+
+    name: str
+    item: pytest.Item
+    seconds: float
 
 
 class Mutators:
@@ -300,6 +334,7 @@ class Mutators:
         self.kills: dict[str, Counter[str]] = defaultdict(Counter)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the name of a test that fails."""
         if report.failed:
             self.failed = report.nodeid
 
@@ -313,8 +348,9 @@ class Mutators:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """In place of the tests, all mutants that have no verdict that stands."""
         items = {i.nodeid: i for i in session.items}
-        tests = digest(*sorted(items), *(p.read_text() for p in sorted({i.path for i in session.items})))
+        texts = {i.path: i.path.read_text() for i in session.items}
         reach = self.reach(items)
         for path in files(self.asked.only):
             self.all += mutants_of(path)
@@ -324,15 +360,18 @@ class Mutators:
         kept = {} if self.asked.again else known()
         where = {f"{p.parent.name}.{p.stem}": spans(p) for p in files("")}
         first = {k: v for p in files("") for k, v in functions_of(p).items()}
-        base = Path(tempfile.mkdtemp(prefix="mutants-"))
         begun = time.monotonic()
         for n, mutant in enumerate(small_first(self.chosen), 1):
             old = kept.get(mutant.key)
-            if old is None or not old.stands(mutant, tests, self.asked.budget):
-                one = range(mutant.line, mutant.line + 1)
-                span = where[mutant.module].get(mutant.line, one)
-                reached = reach.tests(mutant, first[mutant.place][0], span)
-                old = self.tried(mutant, reached, reach.seconds, items, base, tests)
+            one = range(mutant.line, mutant.line + 1)
+            span = where[mutant.module].get(mutant.line, one)
+            names = items.keys() & reach.tests(mutant, first[mutant.place][0], span)
+            mark = digest(
+                *sorted(names), *{texts[items[t].path]: 1 for t in sorted(names)}
+            )
+            if old is None or not old.stands(mutant, mark, self.asked.budget):
+                among = [Test(t, items[t], reach.seconds[t]) for t in sorted(names)]
+                old = self.tried(mutant, among, mark)
                 with (KEPT / "verdicts.jsonl").open("a") as out:
                     out.write(json.dumps(asdict(old)) + "\n")
             if old.by:
@@ -340,8 +379,10 @@ class Mutators:
             self.verdicts[mutant.key] = old
             if n % 50 == 0:
                 told = Counter(v.outcome for v in self.verdicts.values())
-                print(f"{n}/{len(self.chosen)} {dict(told)} {time.monotonic() - begun:.0f} s", flush=True)
-        shutil.rmtree(base, ignore_errors=True)
+                print(
+                    f"{n}/{len(self.chosen)} {dict(told)} {time.monotonic() - begun:.0f} s",
+                    flush=True,
+                )
         return True
 
     def reach(self, items: Mapping[str, pytest.Item]) -> Reach:
@@ -386,7 +427,7 @@ class Mutators:
         for item in items:
             seen.switch_context(item.nodeid)
             begun = time.process_time()
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+            _run(item)
             seconds[item.nodeid] = round(time.process_time() - begun, 4)
             if self.failed:
                 print(f"{self.failed} fails", flush=True)
@@ -409,77 +450,69 @@ class Mutators:
         kept.write_text(json.dumps(said))
         os._exit(0)
 
-    def tried(
-        self,
-        mutant: Mutant,
-        reached: set[str],
-        seconds: Mapping[str, float],
-        items: Mapping[str, pytest.Item],
-        base: Path,
-        tests: str,
-    ) -> Verdict:
-        """One mutant against its tests."""
+    def tried(self, mutant: Mutant, among: Sequence[Test], mark: str) -> Verdict:
+        """One mutant against its tests, the cheapest first; ``mark`` is of all tests there are."""
         begun = time.monotonic()
         budget = float(self.asked.budget)
         kills = self.kills[mutant.place]
-        order = []
-        for t in sorted(reached & set(items), key=lambda t: (seconds[t] / (1 + 9 * kills[t]), t)):
-            if not order or sum(seconds[o] for o in order) + seconds[t] <= budget:
-                order.append(t)
-        outcome, by = "unreached", ""
-        if order:
-            told, tell = os.pipe()
-            pid = os.fork()
-            if pid == 0:
-                os.close(told)
-                self._child(mutant, [(items[t], seconds[t]) for t in order], tell, base)
-            os.close(tell)
-            with os.fdopen(told) as pipe:
-                lines = pipe.read().splitlines()
-            status = os.waitpid(pid, 0)[1]
-            last = lines[-1] if lines else ""
-            if os.WIFSIGNALED(status):
-                outcome, by = "timeout", last
-            elif status:
-                outcome, by = "killed", last
-            else:
-                outcome = "survived"
-            for left in base.iterdir():
-                shutil.rmtree(left, ignore_errors=True)
+        order: list[Test] = []
+        for test in sorted(
+            among, key=lambda t: (t.seconds / (1 + 9 * kills[t.name]), t.name)
+        ):
+            if not order or sum(t.seconds for t in order) + test.seconds <= budget:
+                order.append(test)
+        outcome, by = self._forked(mutant, order) if order else ("unreached", "")
         spent = round(time.monotonic() - begun, 2)
-        return Verdict(mutant.key, mutant.print, outcome, by, tests, budget, spent)
+        return Verdict(mutant.key, mutant.print, outcome, by, mark, budget, spent)
+
+    def _forked(self, mutant: Mutant, order: Sequence[Test]) -> tuple[str, str]:
+        """What became of it, and the test that was at work then."""
+        base = Path(tempfile.mkdtemp(prefix="mutants-"))
+        told, tell = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(told)
+            self._child(mutant, order, tell, base)
+        os.close(tell)
+        with os.fdopen(told) as pipe:
+            lines = pipe.read().splitlines()
+        status = os.waitpid(pid, 0)[1]
+        shutil.rmtree(base, ignore_errors=True)
+        if status == 0:
+            return "survived", ""
+        return ("timeout" if os.WIFSIGNALED(status) else "killed"), lines[-1]
 
     def _child(
-        self,
-        mutant: Mutant,
-        order: Sequence[tuple[pytest.Item, float]],
-        tell: int,
-        base: Path,
+        self, mutant: Mutant, order: Sequence[Test], tell: int, base: Path
     ) -> None:
-        """Ends the process: 0 when no test noticed."""
+        """Ends the process: with 0 when no test noticed."""
         code = 1
         try:
+            os.write(tell, b"(put in place)\n")
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, 1)
             os.dup2(null, 2)
-            held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-            resource.setrlimit(resource.RLIMIT_AS, (held + _ROOM, held + _ROOM))
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            factory: Any = order[0][0].config._tmp_path_factory  # type: ignore[attr-defined] # noqa: SLF001 - there is no public door
+            held = int(Path("/proc/self/statm").read_text().split()[0])
+            most = held * resource.getpagesize() + _ROOM
+            resource.setrlimit(resource.RLIMIT_AS, (most, most))
+            factory: Any = order[0].item.config._tmp_path_factory  # type: ignore[attr-defined] # noqa: SLF001 - there is no public door
             factory._basetemp = base  # noqa: SLF001 - as above
-            os.write(tell, b"import\n")
             put_in_place(mutant)
-            for item, usual in order:
-                os.write(tell, item.nodeid.encode() + b"\n")
-                signal.setitimer(signal.ITIMER_PROF, 10 * usual + 5)
-                signal.setitimer(signal.ITIMER_REAL, 60 * usual + 60)
-                item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+            for test in order:
+                os.write(tell, test.name.encode() + b"\n")
+                signal.setitimer(signal.ITIMER_PROF, 10 * test.seconds + 5)
+                signal.setitimer(signal.ITIMER_REAL, 60 * test.seconds + 60)
+                _run(test.item)
                 if self.failed:
                     break
             else:
                 code = 0
         finally:
             os._exit(code)
+
+
+def _run(item: pytest.Item) -> None:
+    item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
 
 
 def drawn(all_: Sequence[Mutant], sample: int, seed: int) -> list[Mutant]:
@@ -489,7 +522,7 @@ def drawn(all_: Sequence[Mutant], sample: int, seed: int) -> list[Mutant]:
     rooms: dict[str, list[Mutant]] = defaultdict(list)
     for mutant in all_:
         rooms[mutant.module].append(mutant)
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - repeatable
     shares = {m: sample * len(ms) / len(all_) for m, ms in rooms.items()}
     counts = {m: int(share) for m, share in shares.items()}
     by_rest = sorted(shares, key=lambda m: counts[m] - shares[m])
@@ -505,10 +538,12 @@ def small_first(mutants: Sequence[Mutant]) -> list[Mutant]:
 
 
 def equivalents() -> list[dict[str, str]]:
+    """What ``mutants.toml`` lists."""
     return list(tomllib.loads(SAME.read_text()).get("same", []))
 
 
 def known() -> dict[str, Verdict]:
+    """The verdicts of earlier runs, by key."""
     kept = KEPT / "verdicts.jsonl"
     said = kept.read_text().splitlines() if kept.exists() else []
     return {v["key"]: Verdict(**v) for v in map(json.loads, said)}
@@ -523,7 +558,9 @@ def wilson(killed: int, total: int) -> tuple[float, float]:
     return (middle - width) * scale, (middle + width) * scale
 
 
-def table(mutants: Iterable[Mutant], verdicts: Mapping[str, Verdict]) -> tuple[int, int]:
+def table(
+    mutants: Iterable[Mutant], verdicts: Mapping[str, Verdict]
+) -> tuple[int, int]:
     """Prints the survivors and the scores; returns killed and total."""
     rows: dict[str, Counter[str]] = defaultdict(Counter)
     spent: Counter[str] = Counter()
@@ -532,8 +569,12 @@ def table(mutants: Iterable[Mutant], verdicts: Mapping[str, Verdict]) -> tuple[i
         rows[m.module][verdict.outcome] += 1
         spent[m.module] += math.ceil(verdict.seconds * 100)
         if verdict.outcome in ("survived", "unreached"):
-            print(f"\n{verdict.outcome} {m.place} line {m.line}\n  - {m.was}\n  + {m.becomes}")
-    print(f"\n{'module':<20}{'mutants':>8}{'killed':>8}{'timeout':>8}{'survived':>9}{'unreached':>10}{'score':>8}{'s':>7}")
+            print(
+                f"\n{verdict.outcome} {m.place} line {m.line}\n  - {m.was}\n  + {m.becomes}"
+            )
+    print(
+        f"\n{'module':<20}{'mutants':>8}{'killed':>8}{'timeout':>8}{'survived':>9}{'unreached':>10}{'score':>8}{'s':>7}"
+    )
     for room in sorted(rooms_of(rows)):
         parts = [m for m in rows if m == room or room in m.split(".")[:1]]
         row = sum((rows[m] for m in parts), Counter[str]())
@@ -547,26 +588,42 @@ def table(mutants: Iterable[Mutant], verdicts: Mapping[str, Verdict]) -> tuple[i
 
 
 def rooms_of(rows: Iterable[str]) -> set[str]:
+    """Modules, and the rooms they are in."""
     names = set(rows)
     return names | {n.split(".")[0] for n in names}
 
 
 def main() -> int:
+    """Run what is asked for; 0 when enough is killed."""
     reader = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     reader.add_argument("--sample", type=int, default=0)
     reader.add_argument("--seed", type=int, default=1)
     reader.add_argument("--only", default="", help="part of a path, as in sync/planner")
-    reader.add_argument("--budget", type=float, default=10.0, help="seconds of tests for a mutant")
+    reader.add_argument(
+        "--budget", type=float, default=10.0, help="seconds of tests for a mutant"
+    )
     reader.add_argument("--again", action="store_true", help="forget the verdicts")
-    reader.add_argument("--at-least", type=float, default=85.0, help="percent to be killed")
-    reader.add_argument("--tests", nargs="*", default=TESTS, help="other tests than the usual")
+    reader.add_argument(
+        "--at-least", type=float, default=85.0, help="percent to be killed"
+    )
+    reader.add_argument(
+        "--tests", nargs="*", default=TESTS, help="other tests than the usual"
+    )
+    reader.add_argument("--slow", action="store_true", help="the crash tests, too")
     asked = reader.parse_args()
     os.chdir(ROOT)
     KEPT.mkdir(exist_ok=True)
     plugin = Mutators(asked)
     ended = pytest.main(
-        ["--capture=no", "-p", "no:cacheprovider", "-p", "no:terminal",
-         *(f"--ignore={t}" for t in SLOW), *asked.tests],
+        [
+            "--capture=no",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:terminal",
+            *(f"--ignore={t}" for t in (() if asked.slow else SLOW)),
+            *asked.tests,
+        ],
         plugins=[plugin],
     )
     if ended or not plugin.chosen:
@@ -576,7 +633,11 @@ def main() -> int:
     low, high = wilson(killed, total)
     share = 100 * killed / total
     print(f"\n{killed} of {total} killed: {share:.1f} %", end="")
-    print(f" (95 %: {low:.1f} to {high:.1f}; of {len(plugin.all)})" if total < len(plugin.all) else "")
+    print(
+        f" (95 %: {low:.1f} to {high:.1f}; of {len(plugin.all)})"
+        if total < len(plugin.all)
+        else ""
+    )
     return 0 if share >= asked.at_least else 1
 
 

@@ -356,6 +356,12 @@ async def test_a_plan_that_is_being_carried_out_is_not_rejected(
 async def test_what_became_of_a_plan_just_before_the_lock_was_held_counts(
     opened: Opener, vendors: Vendors, monkeypatch: pytest.MonkeyPatch, ask: str
 ) -> None:
+    async def decide(hub: Hub) -> None:
+        if ask == "reject":
+            hub.reject(plan)
+        else:
+            await hub.apply(plan)
+
     async with opened(apply=WHEN) as hub:
         plan = await waiting(hub)
         before = rows(vendors)
@@ -368,11 +374,8 @@ async def test_what_became_of_a_plan_just_before_the_lock_was_held_counts(
 
         module = planning if ask == "reject" else running
         monkeypatch.setattr(module, "job_lock", at_the_last_moment)
-        with pytest.raises(PlanStale, match="was applied at .* by another"):
-            if ask == "reject":
-                hub.reject(plan)
-            else:
-                await hub.apply(plan)
+        with pytest.raises(PlanStale, match=r"was applied at .* by another"):
+            await decide(hub)
         assert states(hub) == ["applied"]
     assert rows(vendors) == before
 

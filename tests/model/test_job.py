@@ -138,7 +138,12 @@ def test_a_side_is_told_by_its_name_and_lies_across_from_the_other() -> None:
 
 def test_a_record_goes_to_the_first_resource_that_takes_one_that_says_so() -> None:
     people = Target("Contact", {"stage": ("customer", "1"), "vip": ("True",)})
-    side = Side("sales", "Lead", ("Lead", "Contact"), (people, Target("Lead", {"stage": ("lead",)})))
+    side = Side(
+        "sales",
+        "Lead",
+        ("Lead", "Contact"),
+        (people, Target("Lead", {"stage": ("lead",)})),
+    )
     assert side.target({"stage": "customer", "vip": True}) == "Contact"
     assert side.target({"stage": 1, "vip": True}) == "Contact"
     assert side.target({"stage": "customer", "vip": False}) is None
@@ -152,7 +157,10 @@ def test_a_side_of_several_resources_says_where_a_record_is() -> None:
     one, many = Side("sales", "Lead"), Side("sales", "Lead", ("Lead", "Contact"))
     assert (one.resources, one.called) == (("Lead",), "Lead")
     assert (many.resources, many.called) == (("Lead", "Contact"), "Lead|Contact")
-    assert (one.known_as("Lead", "7"), many.known_as("Contact", "7")) == ("7", "Contact/7")
+    assert (one.known_as("Lead", "7"), many.known_as("Contact", "7")) == (
+        "7",
+        "Contact/7",
+    )
 
 
 def test_a_side_is_found_by_its_connection_or_its_name() -> None:

@@ -53,7 +53,11 @@ def at(*where: str | int) -> tuple[str | int, ...]:
         (
             [Rule("nmae", "x"), Rule("zzz", "z", bad="?")],
             [
-                Problem(at("nmae"), "entity person has no field 'nmae'", "did you mean 'name'?"),
+                Problem(
+                    at("nmae"),
+                    "entity person has no field 'nmae'",
+                    "did you mean 'name'?",
+                ),
                 Problem(
                     at("zzz"),
                     "entity person has no field 'zzz'",
@@ -82,7 +86,10 @@ def at(*where: str | int) -> tuple[str | int, ...]:
             ],
         ),
         (
-            [Rule("name", "n", when={"countri": ("ID",), "zzz": ("1",)}, bad="?"), COUNTRY],
+            [
+                Rule("name", "n", when={"countri": ("ID",), "zzz": ("1",)}, bad="?"),
+                COUNTRY,
+            ],
             [
                 Problem(at("name", "bad"), "bad is leave or reject"),
                 Problem(
@@ -211,11 +218,21 @@ def at(*where: str | int) -> tuple[str | int, ...]:
         ),
         (
             [Rule("stage", "s", table={"lead": ("l",)}, lookup=Lookup("a", "b"))],
-            [Problem(at("stage", "lookup"), "a lookup goes with neither a table nor a link")],
+            [
+                Problem(
+                    at("stage", "lookup"),
+                    "a lookup goes with neither a table nor a link",
+                )
+            ],
         ),
         (
             [Rule("firm", link=LinkRule(path="f"), lookup=Lookup("a", "b"))],
-            [Problem(at("firm", "lookup"), "a lookup goes with neither a table nor a link")],
+            [
+                Problem(
+                    at("firm", "lookup"),
+                    "a lookup goes with neither a table nor a link",
+                )
+            ],
         ),
         (
             [Rule("name", "n", ("day_in(Asia/Jakarta)",))],
@@ -234,7 +251,8 @@ def at(*where: str | int) -> tuple[str | int, ...]:
             [Rule("name", "n", default="x", one_way=True)],
             [
                 Problem(
-                    at("name", "default"), "a field that is never written needs no default"
+                    at("name", "default"),
+                    "a field that is never written needs no default",
                 )
             ],
         ),
@@ -244,7 +262,12 @@ def at(*where: str | int) -> tuple[str | int, ...]:
         ),
         (
             [Rule("name", "n", ("filler(-)",), default="x")],
-            [Problem(at("name", "default"), "a blank has two stand-ins: default and filler")],
+            [
+                Problem(
+                    at("name", "default"),
+                    "a blank has two stand-ins: default and filler",
+                )
+            ],
         ),
         *(
             (
@@ -301,14 +324,17 @@ def at(*where: str | int) -> tuple[str | int, ...]:
                     "did you mean 'lead'?",
                 ),
                 Problem(
-                    at("stage", "table", "lead"), "'a' stands for both 'laed' and 'lead'"
+                    at("stage", "table", "lead"),
+                    "'a' stands for both 'laed' and 'lead'",
                 ),
                 Problem(
                     at("stage", "table", "zz"),
                     "'zz' is not a word of 'stage'",
                     "its words: lead, customer",
                 ),
-                Problem(at("stage", "table", "zz"), "'b' stands for both 'lead' and 'zz'"),
+                Problem(
+                    at("stage", "table", "zz"), "'b' stands for both 'lead' and 'zz'"
+                ),
                 Problem(
                     at("stage", "other"),
                     "other is leave, reject or one of the field's words",
@@ -329,7 +355,9 @@ def test_a_stand_in_is_followed_through_all_transforms_both_ways() -> None:
     more: dict[str, Any] = {
         "read": lambda _: Transform(lambda v: v, put=None),
         "none": lambda _: Transform(lambda _: None, put=lambda v: v or "-"),
-        "shout": lambda _: Transform(lambda v: v.lower(), put=lambda v: v and v.upper()),
+        "shout": lambda _: Transform(
+            lambda v: v.lower(), put=lambda v: v and v.upper()
+        ),
     }
     known = Transforms(more)
     assert told(Rule("name", "n", ("none", "read")), more=known) == []
@@ -340,7 +368,9 @@ def test_a_stand_in_is_followed_through_all_transforms_both_ways() -> None:
 
 def test_a_hub_id_is_a_uuid_of_the_standard() -> None:
     name = "t\0acct\0people\0a1\0"
-    assert hub_id("t", "acct", "people", "a1") == uuid.uuid5(NAMESPACE, name + "0").bytes
+    assert (
+        hub_id("t", "acct", "people", "a1") == uuid.uuid5(NAMESPACE, name + "0").bytes
+    )
     assert hub_id("t", "acct", "people", "a1", 2) == (
         uuid.uuid5(NAMESPACE, name + "2").bytes
     )

@@ -154,14 +154,20 @@ def test_runs_and_connections_are_facts_with_a_number_and_an_errors_name():
     """A run without a number, as one that another process kept from beginning, counts nothing."""
     done = Receipt("done", 1, "done", open={"dead_letters": 2, "conflicts": 0, "x": 9})
     waits = Receipt("waits", 2, "waiting")
-    failed = Receipt("failed", 3, "failed", error={"code": "Unavailable"}, open={"conflicts": 4})
+    failed = Receipt(
+        "failed", 3, "failed", error={"code": "Unavailable"}, open={"conflicts": 4}
+    )
     refused = Receipt("refused", 4, "refused", error={})
-    locked = Receipt("locked", 0, "refused", error={"code": "Locked"}, open={"conflicts": 5})
+    locked = Receipt(
+        "locked", 0, "refused", error={"code": "Locked"}, open={"conflicts": 5}
+    )
     broken = Receipt("broken", 6, "interrupted", open={"conflicts": 6})
     lost = Standing("connection", "lost", "reconnect", NOW)
     paused = Standing("connection", "paused", "paused", NOW)
     found = facts(
-        [done, waits, failed, refused, locked, broken], [lost, paused], ["lost", "paused", "good"]
+        [done, waits, failed, refused, locked, broken],
+        [lost, paused],
+        ["lost", "paused", "good"],
     )
     assert found == {
         ("failed", "done"): (0, ""),
@@ -180,7 +186,10 @@ def test_runs_and_connections_are_facts_with_a_number_and_an_errors_name():
 
 def test_a_failure_without_a_name_is_told_without_one():
     assert News("failed", "people", 1).text() == "people failed"
-    assert News("failed", "people", 1, "Unavailable").text() == "people failed (Unavailable)"
+    assert (
+        News("failed", "people", 1, "Unavailable").text()
+        == "people failed (Unavailable)"
+    )
 
 
 def test_news_are_a_document():

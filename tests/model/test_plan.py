@@ -146,11 +146,22 @@ def test_an_image_is_what_a_side_held_before_without_version_or_key() -> None:
 
 def full() -> Plan:
     """A plan in which no two figures are alike."""
-    counts = ("create", "update", "delete", "unchanged", "conflicts", "blocked", "dead_letters")
+    counts = (
+        "create",
+        "update",
+        "delete",
+        "unchanged",
+        "conflicts",
+        "blocked",
+        "dead_letters",
+    )
     made = plan(**{n: i for i, n in enumerate((*counts, "stale", "kept"), 1)})
     made.read, made.seconds, made.undoes = 60, 12.34, 7
     made.by_field, made.by_reason = {"name": 10}, {"new": 11}
-    made.writes, made.calls = {"sales": {"people": {"create": 12}}}, {"sales": {"calls": 13}}
+    made.writes, made.calls = (
+        {"sales": {"people": {"create": 12}}},
+        {"sales": {"calls": 13}},
+    )
     made.remaining, made.billed = {"sales": {"calls": 14.0}}, [{"records": 15}]
     made.automations = [{"run": ["flow"]}]
     return made
@@ -190,7 +201,12 @@ def test_a_plans_document_is_all_of_it() -> None:
 def test_a_receipts_document_is_all_of_it() -> None:
     names = ("read", "created", "updated", "deleted", "unchanged", "not_taken", "stale")
     figures: dict[str, Any] = {n: i for i, n in enumerate(names, 1)}
-    figures |= {"blocked": 8, "conflicts": 9, "dead_letters": 10, "open": {"conflicts": 11}}
+    figures |= {
+        "blocked": 8,
+        "conflicts": 9,
+        "dead_letters": 10,
+        "open": {"conflicts": 11},
+    }
     figures |= {"writes": {"sales": 12}, "calls": {"sales": {"calls": 13}}}
     receipt = Receipt("people", 7, "waiting", **figures, plan="p1", exposed=1.26)
     said = {"job": "people", "run": 7, "status": "waiting", **figures}

@@ -110,7 +110,9 @@ def test_records_of_one_resource_have_no_further_values_where_no_rule_has_any() 
 
 
 def test_nothing_is_written_by_the_union_itself() -> None:
-    with pytest.raises(TypeError, match=r"^what is written goes by the spoke of one resource$"):
+    with pytest.raises(
+        TypeError, match=r"^what is written goes by the spoke of one resource$"
+    ):
         BOTH.put({"email": "a@x"})
 
 

@@ -28,7 +28,16 @@ from connector_hub.model.standing import Standing
 def letter(number: int, **more: Any) -> DeadLetter:
     said = {"job": "people", "reason": "BAD", "fields": ("email",)} | more
     return DeadLetter(
-        number, said["job"], "left", f"r{number}", "update", said["reason"], said["fields"], 7, "now", ""
+        number,
+        said["job"],
+        "left",
+        f"r{number}",
+        "update",
+        said["reason"],
+        said["fields"],
+        7,
+        "now",
+        "",
     )
 
 
@@ -74,7 +83,8 @@ def test_a_page_of_the_journal_has_a_layout_for_each_side() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "is_open"), [("kept", True), ("waiting", True), ("begun", False), ("stale", False)]
+    ("state", "is_open"),
+    [("kept", True), ("waiting", True), ("begun", False), ("stale", False)],
 )
 def test_a_kept_plan_is_open_until_it_is_begun_or_cannot_be(
     state: PlanState, *, is_open: bool
@@ -85,7 +95,9 @@ def test_a_kept_plan_is_open_until_it_is_begun_or_cannot_be(
 
 def test_a_kept_plans_document_says_how_it_stands_and_who_decided() -> None:
     plan = Plan("p1", "people", "contact", "sales", "billing")
-    kept = Kept(plan, "then", "rejected", "now", "ann", why="was rejected", where="hub.yaml")
+    kept = Kept(
+        plan, "then", "rejected", "now", "ann", why="was rejected", where="hub.yaml"
+    )
     assert kept.document() == plan.document() | {
         "state": "rejected",
         "made": "then",
@@ -121,23 +133,23 @@ def test_links_are_told_in_one_order() -> None:
     assert refs(found) == refs(reversed(found)) == ordered
 
 
+SINCE = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+
+
 @pytest.mark.parametrize(
     ("standing", "line"),
     [
-        (Standing("job", "people", "paused", datetime.min), "job people is paused, since AT"),
+        (Standing("job", "people", "paused", SINCE), "job people is paused, since AT"),
         (
-            Standing("connection", "sales", "paused", datetime.min, "ann", "audit"),
+            Standing("connection", "sales", "paused", SINCE, "ann", "audit"),
             "connection sales is paused by ann, since AT: audit",
         ),
         (
-            Standing("connection", "sales", "reconnect", datetime.min, "ann", "Refused"),
+            Standing("connection", "sales", "reconnect", SINCE, "ann", "Refused"),
             "connection sales must be reconnected, since AT",
         ),
     ],
 )
 def test_what_is_held_is_told_in_a_line(standing: Standing, line: str) -> None:
-    since = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
-    told = Standing(
-        standing.what, standing.name, standing.state, since, standing.who, standing.why
-    ).told()
-    assert told == line.replace("AT", f"{since.astimezone():%Y-%m-%d %H:%M}")
+    here = f"{SINCE.astimezone():%Y-%m-%d %H:%M}"
+    assert standing.told() == line.replace("AT", here)

@@ -17,10 +17,10 @@ from connector_hub.model.job import Guard, Policy
 from connector_hub.model.link import spelled
 from connector_hub.model.mapping import (
     Lookup,
-    Mapping as Spec,
     Rule,
     compile_mapping,
 )
+from connector_hub.model.mapping import Mapping as Spec
 from connector_hub.model.plan import Plan
 from connector_hub.model.record import Edited, Page, Record
 from connector_hub.model.transforms import Transforms
@@ -135,7 +135,7 @@ async def test_a_blank_is_not_the_later_edit_when_two_meet(
 async def test_a_value_that_comes_out_of_hiding_empties_nothing(
     both: Project, hidden_at: str
 ) -> None:
-    """One side's condition begins to hold with what the other writes; its value then fills the other's blank."""
+    """A condition begins to hold with what the other side writes; the value behind it fills a blank there."""
     bound = Rule("note", "note", when={"name": ("ID",)})
     both.maps[hidden_at] = mapping(note=bound)
     here, there = both.left, both.right
@@ -192,7 +192,9 @@ async def test_an_undo_keeps_what_was_edited_before_it_was_read_back(
     (b,) = project.right.rows
     assert project.right.rows[b]["note"] == "edited at once"
     _, changes = await planned(project, first.number)
-    assert reasons(changes) == {b: "changed since" if there else "edited since it was created"}
+    assert reasons(changes) == {
+        b: "changed since" if there else "edited since it was created"
+    }
     assert [(c.action, c.to_right) for c in changes] == [("keep", ("note",))]
 
 
@@ -230,7 +232,9 @@ class Circle:
     name = "circle"
     asked = 0
 
-    async def read(self, _resource: str, _feed: str, at: str | None, _want: Any) -> Page:
+    async def read(
+        self, _resource: str, _feed: str, at: str | None, _want: Any
+    ) -> Page:
         self.asked += 1
         assert self.asked < 9, "nobody goes round for ever"
         return Page([Record(at or "1", {"name": "A"})], next="2" if at != "2" else "1")
@@ -264,7 +268,9 @@ def test_a_plan_tells_of_automations_where_there_are_any(
         connection="billing", place=lambda _: SimpleNamespace(resource=resource)
     )
     plan = Plan("p", "people", "person", "sales", "billing")
-    plan.writes = {"billing": {"people": {"create": 2, "update": 1}, "firms": {"update": 1}}}
+    plan.writes = {
+        "billing": {"people": {"create": 2, "update": 1}, "firms": {"update": 1}}
+    }
     asked: Any = SimpleNamespace(plan=plan, sides=(there,))
     plans.look_out(asked)
     at = {"connection": "billing"}
@@ -281,7 +287,9 @@ def test_only_runs_that_write_settle_what_a_plan_saw(project: Project) -> None:
     first = store.begin_run("people", "plan", now)
     for kind in ("plan", "undo", "sync", "apply"):
         run = store.begin_run("people", kind, now)
-        store.end_run(run, {"sync": "done", "apply": "partial"}.get(kind, kind), {}, now)
+        store.end_run(
+            run, {"sync": "done", "apply": "partial"}.get(kind, kind), {}, now
+        )
     assert store.ended_since("people", first, 100) == {"done", "partial"}
     assert store.ended_since("people", first + 3, 100) == {"partial"}
     assert store.ended_since("people", first, first + 4) == {"done"}
