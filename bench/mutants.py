@@ -154,13 +154,16 @@ def _made(path: Path, text: str) -> Iterator[Mutant]:
     module, mutations, _, _ = create_mutations(str(path), _undecorated(text))
     places = MetadataWrapper(module, unsafe_skip_copy=True).resolve(PositionProvider)
     names = dict(_functions(module.body, ()))
+    befores: dict[cst.FunctionDef, str] = {}
     seen: Counter[str] = Counter()
     room = f"{path.parent.name}.{path.stem}"
     for mutation in mutations:
         inside = mutation.contained_by_top_level_function
         if inside is None or inside not in names:
             continue
-        before = module.code_for_node(inside).strip("\n")
+        if inside not in befores:
+            befores[inside] = module.code_for_node(inside).strip("\n")
+        before = befores[inside]
         changed = inside.deep_replace(mutation.original_node, mutation.mutated_node)
         after = module.code_for_node(changed).strip("\n")
         was, becomes = _differing(before, after)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from connector_hub.model.mapping import (
     Problem,
     Rule,
     check,
+    compile_mapping,
 )
 from connector_hub.model.transforms import Transform, Transforms
 
@@ -279,6 +281,7 @@ def at(*where: str | int) -> tuple[str | int, ...]:
                 ("name", ("trim",), ""),
                 ("tags", (), []),
                 ("tags", (), [" "]),
+                ("name", ("domain", "lower"), ". /x"),
             )
         ),
         ([Rule("tags", "n", default=["a", "b"])], []),
@@ -364,6 +367,46 @@ def test_a_stand_in_is_followed_through_all_transforms_both_ways() -> None:
     assert told(Rule("name", "n", ("none", "shout")), more=known) == []
     (wrong,) = told(Rule("name", "n", ("shout", "read", "filler(A)")), more=known)
     assert wrong.message == "the stand-in for a blank is not read as a blank again"
+
+
+@pytest.mark.parametrize(
+    ("rule", "value"),
+    [
+        (Rule("name", "n", default="x"), "x"),
+        (Rule("name", "n", default=5), "5"),
+        (Rule("name", "n", default=True), "true"),
+        (Rule("name", "n", ("trim", "upper"), default=" x "), "X"),
+        (Rule("name", "n", ("double",), default="x"), "x"),
+        (Rule("name", "n", table={"vip": ("V",)}, default="vip"), "vip"),
+        (Rule("vip", "n", table={"true": ("Y",)}, default="true"), True),
+        (
+            Rule("vip", "n", table={"true": ("Y",), "false": ("N",)}, default=False),
+            False,
+        ),
+        (Rule("vip", "n", default="false"), False),
+        (Rule("stage", "n", default="won"), None),
+        (Rule("stage", "n", default="lead"), "lead"),
+        (Rule("stage", "n", table={"lead": ("L",)}, default="lead"), "lead"),
+        (Rule("stage", "n", table={"lead": ("L",)}, default="customer"), None),
+        (Rule("visits", "n", default="1.50"), Decimal("1.50")),
+        (Rule("visits", "n", ("trim",), default=" 2 "), Decimal(2)),
+        (Rule("tags", "n", default=["b", "a", "b"]), ("a", "b")),
+        (Rule("tags", "n", default="b; a"), ("a", "b")),
+    ],
+)
+def test_a_default_is_a_value_in_the_hubs_words(rule: Rule, value: Any) -> None:
+    """What turns a value both ways does not turn it; None where it is no value of the field."""
+    double = Transform(lambda v: v[: len(v) // 2], put=lambda v: v and v * 2)
+    known = Transforms({"double": lambda _: double})
+    wrong = told(rule, more=known)
+    assert [p.where[-1] for p in wrong] == ([] if value is not None else ["default"])
+    if value is not None:
+        mapping = Mapping("person", "acme", "people", {rule.field: rule})
+        made = compile_mapping(mapping, ENTITY, known)
+        assert made.defaults == {rule.field: value}
+        assert made.filled({rule.field: None}) == {rule.field: value}
+        assert made.filled({rule.field: "y"}) == {rule.field: "y"}
+        assert made.filled({}) == {}
 
 
 def test_a_hub_id_is_a_uuid_of_the_standard() -> None:
