@@ -293,6 +293,29 @@ async def test_what_is_held_is_said_once_and_goes_on_soon_after() -> None:
     assert len(bench.times("people")) == 2
 
 
+async def test_what_was_held_is_tried_again_soon_when_it_fails_afterwards() -> None:
+    """What it did before it was held says nothing about the day it goes on."""
+    bench = Bench({"people": 1800.0}, fails={"people": lambda: Unavailable("down")})
+    paused = Standing("job", "people", "paused", bench.clock.now())
+    async with bench.keeping():
+        await bench.clock.advance(900)
+        assert bench.times("people") == [0, 60, 180, 420, 900]
+        bench.held["people"] = paused
+        await bench.clock.advance(960)
+        del bench.held["people"]
+        await bench.clock.advance(LOOK_AGAIN + 60)
+    *_, freed, again = bench.times("people")
+    assert again == freed + 60
+
+
+async def test_one_success_ends_the_waits_of_earlier_failures() -> None:
+    errors = iter([Unavailable("down")] * 3 + [None, Unavailable("down"), None])
+    bench = Bench({"people": 1800.0}, fails={"people": lambda: next(errors)})
+    async with bench.keeping():
+        await bench.clock.advance(1860)
+    assert bench.times("people") == [0, 60, 180, 420, 1800, 1860]
+
+
 async def test_refused_credentials_hold_a_job_from_then_on() -> None:
     bench = Bench({"people": 60.0})
     lost = Standing("connection", "sales", "reconnect", bench.clock.now())

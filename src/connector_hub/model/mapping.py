@@ -145,7 +145,7 @@ def check(mapping: Mapping, entity: Entity, transforms: Transforms) -> list[Prob
     for name, rule in mapping.rules.items():
         spec = entity.fields.get(name)
         if spec is None:
-            near = get_close_matches(name, entity.fields, 1)
+            near = get_close_matches(name, entity.fields)
             found.append(
                 Problem(
                     ("fields", name),
@@ -199,7 +199,7 @@ def _check_other(
     """A field that another one depends on is read first, and depends on none."""
     other = mapping.rules.get(name)
     if other is None:
-        near = get_close_matches(name, mapping.rules, 1)
+        near = get_close_matches(name, mapping.rules)
         yield Problem(
             at,
             f"{rule.field!r} depends on {name!r}, which has no rule here",
@@ -334,7 +334,7 @@ def _check_via(
     try:
         transforms.make(spelled)
     except KeyError:
-        near = get_close_matches(spelled.partition("(")[0], transforms, 1)
+        near = get_close_matches(spelled.partition("(")[0], transforms)
         yield Problem(
             at,
             f"no transform is called {spelled!r}",
@@ -359,7 +359,7 @@ def _check_table(  # noqa: C901
     seen: dict[str, str] = {}
     for word, vendor in rule.table.items():
         if word not in words:
-            near = get_close_matches(word, words, 1)
+            near = get_close_matches(word, words)
             yield Problem(
                 (*at, "table", word),
                 f"{word!r} is not a word of {rule.field!r}",
