@@ -61,7 +61,7 @@ def test_init_overwrites_nothing(tmp_path):
     assert "kept  hub.yaml" in run("init", str(tmp_path)).stdout
     assert (tmp_path / "hub.yaml").read_text() == "mine: too\n"
     assert (tmp_path / "hub.key").read_text() == key
-    assert (tmp_path / ".gitignore").read_text() == "mine\nhub.key\nhub.db*\n"
+    assert (tmp_path / ".gitignore").read_text() == "mine\nhub.key*\nhub.db*\n"
 
 
 def test_init_makes_no_second_key_for_a_state(tmp_path):

@@ -20,8 +20,10 @@ from connector_hub.errors import ConfigError, Locked, StoreError
 from connector_hub.sync.run import Options
 from tests.conftest import LONG
 
-from .accounts import contact, edit_left, edit_right, later, rows, sf
-from .test_erasing import ADA, IDENTITY, ada, blobs, files, gone, receipt_adds_up
+from .accounts import contact, edit_left, edit_right, later, left, rows, sf
+from .test_erasing import IDENTITY, ada, blobs, files, gone, receipt_adds_up
+
+LATE = "late@example.org"
 
 
 @pytest.fixture
@@ -182,6 +184,7 @@ async def test_who_was_erased_stays_erased_through_rotations(vendors, opened):
     async with opened("both") as hub:
         await hub.sync("contacts")
         hub.erase(IDENTITY)
+        hub.erase([f"email={LATE}"])
         for n in range(3):
             hub.rotate_key()
             later(vendors)
@@ -190,12 +193,35 @@ async def test_who_was_erased_stays_erased_through_rotations(vendors, opened):
             receipt = await hub.sync("contacts", options=Options(full=True))
             assert receipt.writes == {"billing": 0, "sales": 0}
             assert hub.trace("contacts", record) == []
-            new = sf(vendors, 1, LastName=f"Countess {n}", Email=ADA)
+            new = sf(vendors, 1, LastName=f"Late {n}", Email=LATE)
             later(vendors)
             await hub.sync("contacts")
             assert hub.trace("contacts", new) == []
+            assert LATE not in {r["email"] for r in left(vendors).values()}
         assert hub.export(IDENTITY)["erased"]
         assert hub.lift(IDENTITY) == 1
+
+
+async def test_what_people_have_decided_and_will_decide_holds(vendors, opened):
+    """Decisions are about the values that were seen, and those are known by hashes."""
+    ids = [contact(vendors, n) for n in (1, 2)]
+    async with opened("both", conflicts='{"*": ask}') as hub:
+        await hub.sync("contacts")
+        later(vendors)
+        for n, record in enumerate(ids, 1):
+            there = next(r["Id"] for r in rows(vendors) if r["Email"] == f"p{n}@x.org")
+            edit_left(vendors, record, jobtitle=f"A{n}")
+            edit_right(vendors, there, Title=f"B{n}")
+        later(vendors)
+        await hub.sync("contacts")
+        before, after = hub.conflicts()
+        hub.resolve(before, "left")
+        hub.rotate_key()
+        hub.resolve(hub.conflict(after.id), "left")
+        await hub.sync("contacts")
+        assert hub.conflicts() == []
+        titles = {r["Email"]: r["Title"] for r in rows(vendors)}
+        assert (titles["p1@x.org"], titles["p2@x.org"]) == ("A1", "A2")
 
 
 async def test_a_hub_that_goes_on_takes_up_the_key_another_process_has_made(
