@@ -468,6 +468,16 @@ async def test_deletes_a_limit_puts_off_are_made_later_though_the_file_stays(tmp
     assert len(world.right()) == 1
 
 
+async def test_a_row_that_is_not_answered_is_not_deleted_while_the_file_was_not_read(
+    tmp_path,
+):
+    world = await filed(tmp_path)
+    async with _reopened(world) as hub:
+        hub.store.forget("contacts", "left", ["2"])
+        assert (await hub.sync("contacts")).deleted == 0
+    assert len(world.right()) == 3
+
+
 async def test_an_emptied_file_stops_at_the_guard(tmp_path):
     world = await filed(tmp_path, GUARDED)
     world.write()
