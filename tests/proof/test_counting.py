@@ -297,6 +297,8 @@ class TestThroughTheHub:
             sales.edit("contacts", body)
             hidden = dict(objects.rows)
             objects.rows.clear()
+            for s in vendors.values():
+                s.clock.advance(600)
             await hub.sync("contacts", options=Options(full=True))
             objects.rows.update(hidden)
             for s in vendors.values():

@@ -468,6 +468,16 @@ async def test_deletes_a_limit_puts_off_are_made_later_though_the_file_stays(tmp
     assert len(world.right()) == 1
 
 
+async def test_a_row_that_is_not_answered_is_not_deleted_while_the_file_was_not_read(
+    tmp_path,
+):
+    world = await filed(tmp_path)
+    async with _reopened(world) as hub:
+        hub.store.forget("contacts", "left", ["2"])
+        assert (await hub.sync("contacts")).deleted == 0
+    assert len(world.right()) == 3
+
+
 async def test_an_emptied_file_stops_at_the_guard(tmp_path):
     world = await filed(tmp_path, GUARDED)
     world.write()
@@ -603,12 +613,34 @@ async def test_who_is_created_anew_meets_the_survivor(tmp_path):
     await world.runs(full=True)
     email = world.right()[b]["Email"]
     again = world.h(9, email=email, lastname="Anew")
+    was = await _thing(world, b)
     await world.runs()
     assert (again, b) in await world.pairs()
+    assert await _thing(world, b) == was, "other jobs know it by what it is"
     assert len(world.right()) == 3
     assert world.left()[again]["city"] == "Bogor"
     assert world.right()[b]["MailingCity"] == "Bogor"
     await world.quiet()
+
+
+async def _thing(world: Accounts, record: str) -> object:
+    query = "select thing from link where record=?"
+    return await world.ask(lambda hub: hub.store._one(query, (record,)))
+
+
+async def test_who_is_created_anew_is_asked_about_until_somebody_answers(tmp_path):
+    world = await linked(tmp_path, 'first: {"*": ask}')
+    a, b = await pair(world)
+    world.h_gone(a)
+    name = world.right()[b]["LastName"]
+    again = world.h(9, email=world.right()[b]["Email"], lastname="Anew")
+    await world.runs()
+    for city in ("Bogor", "Solo"):
+        world.h(record=again, city=city)
+        await world.runs()
+        assert world.right()[b]["LastName"] == name
+        assert world.left()[again]["lastname"] == "Anew"
+    assert await world.questions() == ["fields"]
 
 
 async def test_who_was_created_anew_spares_the_survivor_the_delete_that_follows(

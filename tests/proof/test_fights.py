@@ -86,6 +86,9 @@ async def test_two_workflows_rest_after_four_writes_and_a_person_is_asked(
     )
     project.clock.seconds += 7200
     assert await alternate(project, 3) == 0, "held until a person says who is right"
+    enforce(project.left, "a third")
+    run = await project.sync()
+    assert run.tally.outcomes == {"conflicts": 1}, "whatever is said meanwhile"
     project.store.expire(project.clock.now() + timedelta(days=1))
     assert await alternate(project, 3) == 0
 

@@ -168,7 +168,7 @@ async def test_a_loser_that_is_told_as_deleted_besides_deletes_nobody(
     x, a = pairs[0]
     y = pairs[1][0] if both else world.h(8, email="y@x.org")
     await world.h_merge(y, x)
-    await world.runs()
+    await world.runs(3)
     archived = HubSpot._archived
 
     async def telling(self, resource, place):

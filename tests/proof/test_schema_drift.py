@@ -18,6 +18,7 @@ from connector_hub.hub import Hub
 from connector_hub.model.plan import Receipt
 from connector_hub.sync import schema
 from connector_hub.sync.run import Options
+from connector_hub.testing.sandbox import Fault
 from tests.conftest import Opener, Vendors
 
 PEOPLE = 12
@@ -207,6 +208,21 @@ async def test_a_change_that_still_fits_is_not_told(
         receipt = await hub.sync("contacts")
         assert (receipt.status, receipt.updated) == ("done", 1)
         await hub.check()
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_where_fields_may_not_be_looked_at_the_job_goes_on_and_says_so(
+    opened: Opener, vendors: Vendors, status: int
+) -> None:
+    async with opened() as hub:
+        await begun(hub, vendors)
+        edited(vendors, firstname="New")
+        route = "/crm/v3/properties/contacts"
+        vendors["sales"].faults.append(Fault(route=route, status=status))
+        receipt = await hub.sync("contacts")
+        assert (receipt.status, receipt.updated) == ("done", 1)
+        (note,) = receipt.notes
+        assert note.startswith("sales: the fields of contacts may not be looked at")
 
 
 def remapped(project: Path, rule: str) -> None:

@@ -23,12 +23,15 @@ from connector_hub.diagnostics import (
     did_you_mean,
 )
 from connector_hub.errors import (
+    AuthError,
     ConfigError,
     GuardTripped,
     HubError,
     Locked,
+    Missing,
     PlanStale,
     PluginError,
+    Rejected,
     StoreError,
     Unaccounted,
 )
@@ -338,7 +341,14 @@ class Running(Connections):
                     continue
                 if before.is_fresh(mapping, now) and not anew:
                     continue
-                fields = (await side.connector.describe(name)).fields
+                try:
+                    fields = (await side.connector.describe(name)).fields
+                except (AuthError, Missing, Rejected) as e:
+                    run.note(
+                        f"{side.connection}: the fields of {name} may not be looked at ({e.code}): "
+                        "what is changed about them is not seen before it is refused"
+                    )
+                    continue
                 for m in schema.moved(
                     mapping,
                     place.spoke.entity,
