@@ -20,7 +20,7 @@ from tests.conftest import LONG
 from . import sweep
 from .sweep import SCENARIOS, VENDORS, Scenario, Schedule, Stage
 
-SAMPLE = 3
+SAMPLE = 2
 PAIRS = 1
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a state in memory, whose files are files
 
