@@ -19,13 +19,13 @@ from tests.conftest import LONG
 
 VENDORS = {k.name: k for k in (plain.Guarded, plain.Keyed, plain.Bare, plain.Terse)}
 SIDES = ("here", "there")
-DRAWN = 60 if LONG else 2
+DRAWN = 60 if LONG else 1
 """Pairs of anything that are drawn for each scenario and vendor."""
 
 
 def jobs(direction: str = "both", people: str = "", *, firms: bool = False) -> str:
     """The jobs of a project, those of people with more keys."""
-    text = "jobs:\n"
+    text = "mappings: [mappings]\njobs:\n"
     if firms:
         text += _job("firms", "firm", direction, "")
     return text + _job("people", "person", direction, people)
@@ -187,7 +187,7 @@ def plain_world(
         scenario.jobs + strict,
         boxes,
         clock=clock,
-        mappings=plain.mappings(),
+        mappings=plain.mappings(kind),
         meanwhile=meddle,
     )
 

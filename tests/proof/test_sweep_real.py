@@ -15,7 +15,7 @@ from .test_sweep import chosen, folder, played
 
 __all__ = ["folder"]
 
-SAMPLE = 4
+SAMPLE = 3
 CONTACTS = """\
 jobs:
   contacts:

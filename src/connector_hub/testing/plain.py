@@ -217,13 +217,17 @@ def connector_hub_connectors() -> Sequence[type[Connector]]:
     return [Guarded, Keyed, Bare, Terse]
 
 
-def mappings() -> dict[str, str]:
-    """Entities ``firm`` and ``person`` and how all four connectors hold them: texts by path in a project."""
+def mappings(*kinds: type[Plain]) -> dict[str, str]:
+    """Entities ``firm`` and ``person``, and how these connectors hold them: texts by path in a project.
+
+    Args:
+        kinds: the connectors; all four unless said.
+    """
     found = {
         "mappings/firm/entity.yaml": _FIRM,
         "mappings/person/entity.yaml": _PERSON,
     }
-    for kind in connector_hub_connectors():
+    for kind in kinds or (Guarded, Keyed, Bare, Terse):
         for entity, text in (("firm", _FIRM_AT), ("person", _PERSON_AT)):
             path = f"mappings/{entity}/{kind.name}.yaml"
             found[path] = f"connector: {kind.name}\n{text}"
