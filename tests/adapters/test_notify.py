@@ -216,7 +216,7 @@ async def test_a_mail_that_is_refused_tells_the_code_alone() -> None:
             (mail(box), 554),
             (mail(box, to=("nobody@acme.example",)), 550),
         ):
-            with pytest.raises(Rejected, match=f"code {code}") as raised:
+            with pytest.raises(Rejected, match=f"SMTP {code}") as raised:
                 await postman().deliver(receiver, MESSAGE)
             assert "acme.example" not in raised.value.message
 
@@ -316,8 +316,8 @@ def test_a_secret_that_is_plain_text_signs_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("answer", "error", "said"),
     [
-        (status(500), Rejected, "status 500"),
-        (status(302, "Location: http://127.0.0.1:9/\r\n"), Rejected, "status 302"),
+        (status(500), Rejected, "HTTP 500"),
+        (status(302, "Location: http://127.0.0.1:9/\r\n"), Rejected, "HTTP 302"),
         (b"", Unavailable, "no answer"),
     ],
     ids=["an error", "a redirect", "a hang-up"],
