@@ -159,7 +159,7 @@ class Accounts(World):
 
     # -- the hub ---------------------------------------------------------------
 
-    async def runs(self, n: int = 1, **options: Any) -> Receipt:
+    async def syncs(self, n: int = 1, **options: Any) -> Receipt:
         """Some runs of all jobs; the last receipt of the contacts."""
         for _ in range(n):
             *_, receipt = await self.sync(**options)

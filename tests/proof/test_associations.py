@@ -130,7 +130,7 @@ async def test_a_person_changes_the_company_at_hubspot(tmp_path):
     one, two = (await names(world)).items()
     (contact,) = world.left()
     world.employ(contact, two[0])
-    await world.runs()
+    await world.syncs()
     (row,) = world.right().values()
     assert row["AccountId"] == two[1]
     assert kinds(world, contact)[one[0]] == {None}, "what it was stays as they left it"
@@ -141,7 +141,7 @@ async def test_a_person_ends_it_at_hubspot(tmp_path):
     world = await employed(tmp_path)
     (contact,) = world.left()
     world.leave(contact, next(iter(await names(world))))
-    await world.runs()
+    await world.syncs()
     (row,) = world.right().values()
     assert row["AccountId"] is None
     await world.quiet()
@@ -151,7 +151,7 @@ async def test_a_person_ends_it_at_salesforce(tmp_path):
     world = await employed(tmp_path)
     (contact,), (row,) = world.left(), world.right()
     world.s(record=row, AccountId=None)
-    await world.runs()
+    await world.syncs()
     assert kinds(world, contact) == {}
     await world.quiet()
 
@@ -162,12 +162,12 @@ async def test_both_sides_choose_another_company(tmp_path, policy):
         tmp_path, contacts=f"fields: {{company: {{both: {policy}}}}}"
     )
     world.firm(3)
-    await world.runs()
+    await world.syncs()
     _, two, three = (await names(world)).items()
     (contact,), (row,) = world.left(), world.right()
     world.employ(contact, two[0])
     world.s(record=row, AccountId=three[1])
-    await world.runs()
+    await world.syncs()
     here, there = world.works_for(contact), world.right()[row]["AccountId"]
     if policy == "ask":
         assert (here, there) == (two[0], three[1])
@@ -192,13 +192,13 @@ async def test_a_change_at_salesforce_writes_what_changed_and_leaves_other_label
         world.employ(contact, firm, labels=labels)
     text = (world.folder / "mappings/contact/hubspot.yaml").read_text()
     assert "Adviser" in text
-    await world.runs()
+    await world.syncs()
     accounts = await names(world)
     (row,) = world.right()
     assert world.right()[row]["Adviser__c"] == accounts[one]
     before = world.calls
     world.s(record=row, AccountId=accounts[two])
-    await world.runs()
+    await world.syncs()
     assert kinds(world, contact) == {
         one: {None, "Adviser"},
         two: {None, "Primary"},
@@ -216,20 +216,20 @@ async def test_two_labels_of_one_association_travel_each_by_itself(tmp_path):
     one, two = world.firm(1), world.firm(2)
     contact = world.h()
     world.employ(contact, one)
-    await world.runs()
+    await world.syncs()
     accounts = await names(world)
     (row,) = world.right()
     world.s(record=row, Adviser__c=accounts[two])
-    await world.runs()
+    await world.syncs()
     assert kinds(world, contact) == {one: {None, "Primary"}, two: {None, "Adviser"}}
     world.s(record=row, Adviser__c=accounts[one], AccountId=accounts[two])
-    await world.runs()
+    await world.syncs()
     assert kinds(world, contact) == {one: {None, "Adviser"}, two: {None, "Primary"}}
     world.s(record=row, Adviser__c=None)
-    await world.runs()
+    await world.syncs()
     assert kinds(world, contact) == {two: {None, "Primary"}}
     world.employ(contact, one, labels=["Adviser"])
-    await world.runs()
+    await world.syncs()
     assert world.right()[row]["Adviser__c"] == accounts[one]
     await world.quiet()
 
@@ -241,10 +241,10 @@ async def test_a_label_the_account_does_not_have_stops_the_job(tmp_path):
     org.add_field(org.kinds["Contact"], lookup)
     firm = world.firm(1)
     world.employ(world.h(), firm)
-    await world.runs()
+    await world.syncs()
     (row,) = world.right()
     world.s(record=row, Adviser__c=(await names(world))[firm], Title="Chief")
-    receipt = await world.runs()
+    receipt = await world.syncs()
     assert receipt.status == "failed"
     assert "no association label 'Adviser'" in receipt.error["message"]
     (contact,) = world.left().values()
@@ -258,20 +258,20 @@ async def test_a_company_that_is_not_linked_yet_is_not_taken_for_none(tmp_path):
     world = Accounts(tmp_path, companies="only: {city: [Bogor]}")
     firm, contact = world.firm(1, city="Solo"), world.h()
     world.employ(contact, firm)
-    await world.runs(2)
+    await world.syncs(2)
     (row,) = world.right()
     other = world.account(7)
     world.s(record=row, AccountId=other)
     world.h(record=contact, jobtitle="Chief")
-    await world.runs(2)
+    await world.syncs(2)
     assert world.right()[row]["AccountId"] == other
     assert world.right()[row]["Title"] == "Chief"
     assert world.works_for(contact) == firm
     world.s(record=row, AccountId=None)
-    await world.runs()
+    await world.syncs()
     assert world.works_for(contact) == firm
     world.firm(record=firm, city="Bogor")
-    await world.runs(2)
+    await world.syncs(2)
     assert world.right()[row]["AccountId"] == (await names(world))[firm]
     await world.quiet()
 
@@ -282,10 +282,10 @@ async def test_a_company_made_anew_takes_its_people_back(tmp_path):
     (contact,), (row,) = world.left(), world.right()
     world.h_gone(one[0], "companies")
     world.h(record=contact, jobtitle="Chief")
-    await world.runs()
+    await world.syncs()
     assert world.right()[row]["AccountId"] == one[1]
     again = world.firm(1)
-    await world.runs(3)
+    await world.syncs(3)
     assert (await names(world))[again] == one[1]
     assert world.works_for(contact) == again
     assert world.right()[row]["AccountId"] == one[1]
@@ -300,9 +300,9 @@ async def test_who_leaves_a_company_that_is_gone_for_another_takes_the_copy_alon
     (contact,), (row,) = world.left(), world.right()
     world.h_gone(one[0], "companies")
     world.h(record=contact, jobtitle="Chief")
-    await world.runs()
+    await world.syncs()
     world.employ(contact, two[0])
-    await world.runs()
+    await world.syncs()
     assert world.right()[row]["AccountId"] == two[1]
     await world.quiet()
 
@@ -312,9 +312,9 @@ async def test_a_company_that_is_archived_across_takes_nobodys_contact(tmp_path)
     one, _ = (await names(world)).items()
     (row,) = world.right()
     world.s(record=row, AccountId=None)
-    await world.runs()
+    await world.syncs()
     world.s_gone(one[1], "Account")
-    await world.runs(2)
+    await world.syncs(2)
     assert len(world.left()) == len(world.right()) == 1
     await world.quiet()
 

@@ -42,12 +42,12 @@ async def test_hubspots_archive_is_read_once_a_day_and_in_full_passes(tmp_path):
     listed = "GET /crm/v3/objects/contacts"
     seen = [c for c in world.trace if listed[4:] in c.path and "archived" in c.path]
     assert len(seen) == 1
-    await world.runs(5)
+    await world.syncs(5)
     seen = [c for c in world.trace if listed[4:] in c.path and "archived" in c.path]
     assert len(seen) == 1
     assert b in world.right()
     world.clock.advance(DAY)
-    assert (await world.runs()).deleted == 1
+    assert (await world.syncs()).deleted == 1
     assert b not in world.right()
     await world.quiet()
 
@@ -56,7 +56,7 @@ async def test_a_full_pass_reads_hubspots_archive_whenever_it_comes(tmp_path):
     world = await linked(tmp_path)
     a, b = await pair(world)
     world.h_gone(a)
-    assert (await world.runs(full=True)).deleted == 1
+    assert (await world.syncs(full=True)).deleted == 1
     assert b not in world.right()
 
 
@@ -64,7 +64,7 @@ async def test_salesforces_deletes_come_with_the_feed(tmp_path):
     world = await linked(tmp_path)
     a, b = await pair(world)
     world.s_gone(b)
-    assert (await world.runs()).deleted == 1
+    assert (await world.syncs()).deleted == 1
     assert a not in world.left()
     await world.quiet()
 
@@ -73,7 +73,7 @@ async def test_deletes_at_both_sides_are_quiet(tmp_path):
     world = await linked(tmp_path)
     a, b = await pair(world)
     world.h_gone(a), world.s_gone(b)
-    assert (await world.runs(full=True)).deleted == 0
+    assert (await world.syncs(full=True)).deleted == 0
     await world.quiet()
 
 
@@ -88,7 +88,7 @@ async def test_what_the_vendor_deleted_meanwhile_is_quiet_twice(tmp_path):
     world.h_gone(a)
     world.meanwhile = lambda w, _: w.s_gone(b) if b in w.right() else None
     world.plan(f"call {calls[0]}: person")
-    receipt = await world.runs(full=True)
+    receipt = await world.syncs(full=True)
     assert receipt.status == "done"
     assert b not in world.right()
     await world.quiet()
@@ -96,7 +96,7 @@ async def test_what_the_vendor_deleted_meanwhile_is_quiet_twice(tmp_path):
 
 async def _calls_of(world: Accounts, method: str, **options: bool) -> list[int]:
     before = world.calls
-    await world.runs(**options)
+    await world.syncs(**options)
     found = [c.number for c in world.trace if c.number >= before and c.method == method]
     assert found
     return found
@@ -120,10 +120,10 @@ async def test_a_page_of_the_deleted_feed_that_fails_deletes_nobody(
         return await archived(self, resource, place)
 
     monkeypatch.setattr(HubSpot, "_archived", failing)
-    assert (await world.runs(full=True)).status != "done"
+    assert (await world.syncs(full=True)).status != "done"
     assert len(world.right()) == 3
     monkeypatch.setattr(HubSpot, "_archived", archived)
-    assert (await world.runs(full=True)).deleted == 2
+    assert (await world.syncs(full=True)).deleted == 2
 
 
 async def test_who_is_hidden_is_not_deleted_across_and_goes_on_when_seen_again(
@@ -136,11 +136,11 @@ async def test_who_is_hidden_is_not_deleted_across_and_goes_on_when_seen_again(
     row = table.rows.pop(b)
     for n in range(4):
         world.h(record=a, city=f"City {n}")
-        await world.runs(full=n == 3)
+        await world.syncs(full=n == 3)
     assert a in world.left()
     table.rows[b] = row
     world.h(record=a, city="Bogor")
-    await world.runs()
+    await world.syncs()
     assert world.right()[b]["MailingCity"] == "Bogor"
     assert len(world.right()) == 3
     await world.quiet()
@@ -152,9 +152,9 @@ async def test_an_id_that_is_not_answered_once_is_not_a_delete(tmp_path):
     table = world.sandboxes["billing"].org.tables["Contact"]
     row = table.rows.pop(b)
     world.h(record=a, city="Bogor")
-    assert (await world.runs()).stale == 1
+    assert (await world.syncs()).stale == 1
     table.rows[b] = row
-    await world.runs()
+    await world.syncs()
     assert world.right()[b]["MailingCity"] == "Bogor"
     assert a in world.left()
 
@@ -164,7 +164,7 @@ async def test_a_feed_that_is_behind_brings_nobody_back(tmp_path, monkeypatch):
     world = await linked(tmp_path)
     a, b = await pair(world)
     world.h_gone(a)
-    await world.runs(full=True)
+    await world.syncs(full=True)
     search = HubSpot._search
 
     async def behind(self, resource, place, want):
@@ -174,7 +174,7 @@ async def test_a_feed_that_is_behind_brings_nobody_back(tmp_path, monkeypatch):
         return structs.replace(page, records=[*page.records, *stale])
 
     monkeypatch.setattr(HubSpot, "_search", behind)
-    receipt = await world.runs()
+    receipt = await world.syncs()
     assert (receipt.created, receipt.updated, receipt.notes) == (0, 0, ())
     assert b not in world.right()
     known = await world.ask(lambda hub: hub.store.tombstones(*HOME, [a]))
@@ -187,11 +187,11 @@ async def test_who_leaves_the_scope_is_not_deleted(tmp_path):
     await world.sync()
     ((_, b),) = await world.pairs()
     world.h(record=a, city="Bandung")
-    await world.runs()
+    await world.syncs()
     world.s(record=b, MailingCity="Bandung")
-    await world.runs()
+    await world.syncs()
     world.h_gone(a)
-    await world.runs(full=True)
+    await world.syncs(full=True)
     assert b in world.right()
 
 
@@ -230,14 +230,14 @@ async def test_who_was_edited_stays_though_the_other_is_deleted_and_is_told_once
     a, b = await pair(world)
     world.h_gone(a)
     world.s(record=b, MailingCity="Bogor")
-    receipt = await world.runs(full=True)
+    receipt = await world.syncs(full=True)
     assert receipt.deleted == 0
     assert any("was edited, and stays" in n for n in receipt.notes)
     assert world.right()[b]["MailingCity"] == "Bogor"
-    receipt = await world.runs(full=True)
+    receipt = await world.syncs(full=True)
     assert not any("stays" in n for n in receipt.notes)
     world.clock.advance(DAY)
-    assert (await world.runs()).deleted == 0
+    assert (await world.syncs()).deleted == 0
     assert b in world.right()
     await world.quiet()
 
@@ -251,7 +251,7 @@ async def test_an_edit_between_plan_and_archive_survives(tmp_path):
     world.s(record=b, MailingCity="Bogor")
     receipt = await world.ask(lambda hub: hub.apply(held.id))
     assert receipt.stale == 1
-    await world.runs(full=True)
+    await world.syncs(full=True)
     assert world.right()[b]["MailingCity"] == "Bogor"
 
 
@@ -271,18 +271,18 @@ async def test_a_company_with_people_is_not_deleted_with_them(tmp_path):
     people = [world.h(n) for n in range(3)]
     for p in people:
         world.employ(p, firm)
-    await world.runs(2)
+    await world.syncs(2)
     ((_, account),) = await world.pairs("companies")
     assert {r["AccountId"] for r in world.right().values()} == {account}
     world.h_gone(firm, "companies")
-    await world.runs(full=True)
+    await world.syncs(full=True)
     assert len(world.right()) == 3
     assert account in world.right("Account")
     (letter,) = await world.ask(lambda hub: list(hub.dead_letters("companies")))
     assert letter.reason == "HOLDS_OTHERS"
     for row in world.right():
         world.s(record=row, AccountId=None)
-    await world.runs(full=True)
+    await world.syncs(full=True)
     assert account not in world.right("Account")
     assert await world.ask(lambda hub: list(hub.dead_letters("companies"))) == []
     assert len(world.right()) == len(world.left()) == 3
@@ -295,18 +295,18 @@ async def test_people_whose_company_is_archived_keep_their_account(tmp_path, dir
     world = Accounts(tmp_path, direction=direction)
     firm, a = world.firm(), world.h()
     world.employ(a, firm)
-    await world.runs(2)
+    await world.syncs(2)
     (row,) = world.right().values()
     assert row["AccountId"]
     world.h_gone(firm, "companies")
-    await world.runs(2)
+    await world.syncs(2)
     for city in ("Bandung", "Bogor"):
         world.h(record=a, city=city)
-        await world.runs(2)
+        await world.syncs(2)
     (row,) = world.right().values()
     assert (row["MailingCity"], bool(row["AccountId"])) == ("Bogor", True)
     world.h_back(firm, "companies")
-    await world.runs(2)
+    await world.syncs(2)
     assert world.works_for(a) == firm
     await world.quiet()
 
@@ -318,14 +318,14 @@ async def test_an_account_deleted_with_its_people_takes_their_copies_and_brings_
     account = world.account()
     for n in range(2):
         world.s(n, AccountId=account)
-    await world.runs(2)
+    await world.syncs(2)
     world.s_gone(account, "Account")
     assert world.right() == {}
-    await world.runs()
+    await world.syncs()
     assert world.left() == {}
     assert world.left("companies") == {}
     world.s_back(account, "Account")
-    receipt = await world.runs()
+    receipt = await world.syncs()
     assert len(world.right()) == 2
     assert world.left() == {}
     assert any("is back" in n for n in receipt.notes)
@@ -337,10 +337,10 @@ async def test_a_company_and_its_people_deleted_at_hubspot_follow_children_first
     world = Accounts(tmp_path, FOLLOWS, companies=FOLLOWS)
     firm, a = world.firm(), world.h()
     world.employ(a, firm)
-    await world.runs(2)
+    await world.syncs(2)
     world.h_gone(firm, "companies")
     world.h_gone(a)
-    await world.runs(3, full=True)
+    await world.syncs(3, full=True)
     assert world.right() == world.right("Account") == {}
     assert await world.ask(lambda hub: list(hub.dead_letters("companies"))) == []
 
@@ -361,7 +361,7 @@ async def test_an_emptied_side_stops_at_the_guard_and_says_how_to_allow_it(
         gone(record)
     world.clock.advance(DAY)
     before, writes = across(), len(world.truth.history)
-    receipt = await world.runs()
+    receipt = await world.syncs()
     assert receipt.status == "refused"
     assert receipt.error["code"] == "GuardTripped"
     assert across() == before
@@ -374,9 +374,9 @@ async def test_an_emptied_side_stops_at_the_guard_and_says_how_to_allow_it(
         return str(e.value.hint)
 
     assert "--allow-deletes N" in await world.ask(refused)
-    assert (await world.runs(allow_deletes=2)).status == "refused"
+    assert (await world.syncs(allow_deletes=2)).status == "refused"
     assert across() == before
-    assert (await world.runs(allow_deletes=3)).deleted == 3
+    assert (await world.syncs(allow_deletes=3)).deleted == 3
     assert across() == {}
     await world.quiet()
 
@@ -386,10 +386,10 @@ async def test_a_side_that_answers_nothing_at_all_deletes_nobody(tmp_path):
     world = await linked(tmp_path, "deletes: {follow: true}\n    guard: {delete: 100%}")
     table = world.sandboxes["billing"].org.tables["Contact"]
     rows, table.rows = table.rows, {}
-    await world.runs(3, full=True)
+    await world.syncs(3, full=True)
     assert len(world.left()) == 3
     table.rows = rows
-    await world.runs(2, full=True)
+    await world.syncs(2, full=True)
     assert len(world.left()) == len(world.right()) == len(await world.pairs()) == 3
     await world.quiet()
 
@@ -529,18 +529,18 @@ async def test_who_is_restored_is_linked_again_and_merged_three_ways(tmp_path, s
         world.h_gone(a)
     else:
         world.s_gone(b)
-    await world.runs(full=True)
+    await world.syncs(full=True)
     if side == "left":
         world.s(record=b, MailingCity="Bogor", Title="Chief")
-        await world.runs()
+        await world.syncs()
         world.h_back(a)
         world.h(record=a, country="ID")
     else:
         world.h(record=a, city="Bogor", jobtitle="Chief")
-        await world.runs()
+        await world.syncs()
         world.s_back(b)
         world.s(record=b, MailingCountry="ID")
-    await world.runs()
+    await world.syncs()
     here, there = world.left()[a], world.right()[b]
     assert (here["city"], there["MailingCity"]) == ("Bogor", "Bogor")
     assert (here["jobtitle"], there["Title"]) == ("Chief", "Chief")
@@ -555,11 +555,11 @@ async def test_a_copy_that_is_restored_gets_what_it_missed(tmp_path, direction):
     world = await linked(tmp_path, "", direction=direction)
     a, b = await pair(world)
     world.s_gone(b)
-    await world.runs()
+    await world.syncs()
     world.h(record=a, city="Bogor")
-    await world.runs()
+    await world.syncs()
     world.s_back(b)
-    await world.runs()
+    await world.syncs()
     assert world.right()[b]["MailingCity"] == "Bogor"
     assert len(world.right()) == 3
     await world.quiet()
@@ -571,14 +571,14 @@ async def test_what_the_hub_archived_and_a_person_restored_is_not_archived_again
     world = await linked(tmp_path)
     a, b = await pair(world)
     world.h_gone(a)
-    assert (await world.runs(full=True)).deleted == 1
+    assert (await world.syncs(full=True)).deleted == 1
     world.s_back(b)
-    receipt = await world.runs()
+    receipt = await world.syncs()
     assert receipt.deleted == 0
     assert any("is back" in n for n in receipt.notes)
     for _ in range(2):
         world.clock.advance(DAY)
-        receipt = await world.runs()
+        receipt = await world.syncs()
         assert receipt.deleted == 0
         assert not any("is back" in n for n in receipt.notes)
     assert b in world.right()
@@ -590,16 +590,16 @@ async def test_a_pair_that_is_restored_at_both_sides_is_one_again(tmp_path):
     world = await linked(tmp_path)
     a, b = await pair(world)
     world.h_gone(a)
-    await world.runs(full=True)
+    await world.syncs(full=True)
     world.s_back(b)
-    await world.runs()
+    await world.syncs()
     world.h_back(a)
     world.h(record=a, city="Bogor")
-    await world.runs()
+    await world.syncs()
     assert (a, b) in await world.pairs()
     assert world.right()[b]["MailingCity"] == "Bogor"
     world.h_gone(a)
-    assert (await world.runs(full=True)).deleted == 1, "a later delete is news again"
+    assert (await world.syncs(full=True)).deleted == 1, "a later delete is news again"
     assert b not in world.right()
 
 
@@ -608,13 +608,13 @@ async def test_who_is_created_anew_meets_the_survivor(tmp_path):
     world = await linked(tmp_path, "")
     a, b = await pair(world)
     world.h(record=a, city="Bogor", jobtitle="Chief")
-    await world.runs()
+    await world.syncs()
     world.h_gone(a)
-    await world.runs(full=True)
+    await world.syncs(full=True)
     email = world.right()[b]["Email"]
     again = world.h(9, email=email, lastname="Anew")
     was = await _thing(world, b)
-    await world.runs()
+    await world.syncs()
     assert (again, b) in await world.pairs()
     assert await _thing(world, b) == was, "other jobs know it by what it is"
     assert len(world.right()) == 3
@@ -634,10 +634,10 @@ async def test_who_is_created_anew_is_asked_about_until_somebody_answers(tmp_pat
     world.h_gone(a)
     name = world.right()[b]["LastName"]
     again = world.h(9, email=world.right()[b]["Email"], lastname="Anew")
-    await world.runs()
+    await world.syncs()
     for city in ("Bogor", "Solo"):
         world.h(record=again, city=city)
-        await world.runs()
+        await world.syncs()
         assert world.right()[b]["LastName"] == name
         assert world.left()[again]["lastname"] == "Anew"
     assert await world.questions() == ["fields"]
@@ -650,7 +650,7 @@ async def test_who_was_created_anew_spares_the_survivor_the_delete_that_follows(
     a, b = await pair(world)
     world.h_gone(a)
     again = world.h(9, email=world.right()[b]["Email"])
-    receipt = await world.runs(full=True)
+    receipt = await world.syncs(full=True)
     assert receipt.deleted == 0
     assert (again, b) in await world.pairs()
     assert len(world.right()) == 3
@@ -665,12 +665,12 @@ async def test_who_is_restored_when_somebody_was_made_in_his_place_is_a_question
     a, b = await pair(world)
     email = world.right()[b]["Email"]
     world.h_gone(a)
-    await world.runs(full=True)
+    await world.syncs(full=True)
     world.h(9, email=email, lastname="Anew")
-    await world.runs()
+    await world.syncs()
     assert len(world.right()) == 3
     world.s_back(b)
-    await world.runs()
+    await world.syncs()
     assert len(world.left()) == 3
     assert len(world.right()) == 4
     assert await world.questions() == ["twins"]
@@ -684,12 +684,12 @@ async def test_who_is_restored_when_the_survivor_has_met_another_is_a_question(
     a, b = await pair(world)
     email = world.left()[a]["email"]
     world.s_gone(b)
-    await world.runs()
+    await world.syncs()
     again = world.s(9, Email=email, LastName="Anew")
-    await world.runs()
+    await world.syncs()
     assert (a, again) in await world.pairs()
     world.s_back(b)
-    await world.runs()
+    await world.syncs()
     assert len(world.left()) == 3
     assert await world.questions() == ["twins"]
     assert (a, again) in await world.pairs()

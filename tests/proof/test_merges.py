@@ -39,12 +39,12 @@ async def test_a_losers_link_goes_to_the_survivor_that_has_none(tmp_path, anew):
     world.h(7, email="other@x.org", lastname="Other")
     (other,) = set(world.left()) - {x}
     survivor = await world.h_merge(other, x)
-    await world.runs()
+    await world.syncs()
     assert await world.pairs() == [(survivor, there)]
     assert world.right()[there]["MailingCity"] == "City 0"
     assert len(world.right()) == 1
     world.clock.advance(DAY)
-    assert (await world.runs()).deleted == 0
+    assert (await world.syncs()).deleted == 0
     await world.quiet()
 
 
@@ -53,14 +53,14 @@ async def test_two_linked_ones_merged_at_hubspot_are_a_question_and_both_copies_
 ):
     world, [(x, a), (y, b)] = await linked(tmp_path, anew=anew)
     survivor = await world.h_merge(y, x)
-    await world.runs(full=True)
+    await world.syncs(full=True)
     assert set(world.right()) == {a, b}
     assert await world.questions() == ["merged"]
     world.clock.advance(DAY)
-    await world.runs(full=True)
+    await world.syncs(full=True)
     assert set(world.right()) == {a, b}
     world.s_merge(b, a)
-    await world.runs(2)
+    await world.syncs(2)
     assert await world.questions() == []
     assert await world.pairs() == [(survivor, b)]
     await world.quiet()
@@ -71,11 +71,11 @@ async def test_two_linked_ones_merged_at_salesforce_are_a_question_and_both_copi
 ):
     world, [(x, a), (y, b)] = await linked(tmp_path)
     world.s_merge(a, b)
-    await world.runs(full=True)
+    await world.syncs(full=True)
     assert set(world.left()) == {x, y}
     assert await world.questions() == ["merged"]
     await world.h_merge(x, y)
-    await world.runs(2)
+    await world.syncs(2)
     assert await world.questions() == []
     assert await world.pairs() == [(x, a)]
     await world.quiet()
@@ -89,10 +89,10 @@ async def test_merges_that_cross_meet_and_what_differs_is_asked(
     world, [(x, a), (y, b)] = await linked(tmp_path, anew=anew)
     survivor = await world.h_merge(y, x)
     if between:
-        await world.runs()
+        await world.syncs()
     seen = world.right()[a]["MailingCity"]
     world.s_merge(a, b)
-    await world.runs(3)
+    await world.syncs(3)
     assert await world.pairs() == [(survivor, a)]
     assert list(world.left()) == [survivor]
     assert list(world.right()) == [a]
@@ -103,7 +103,7 @@ async def test_merges_that_cross_meet_and_what_differs_is_asked(
         await world.quiet()
         (question,) = await world.ask(lambda hub: list(hub.conflicts("contacts")))
         await world.ask(lambda hub: hub.resolve(question, "left"))
-        await world.runs(2)
+        await world.syncs(2)
     else:
         assert (between, anew) == (1, True), (
             "the new record's values had travelled before"
@@ -119,7 +119,7 @@ async def test_merges_that_cross_under_a_policy_are_settled_by_it(tmp_path):
     )
     await world.h_merge(y, x)
     world.s_merge(a, b)
-    await world.runs(3)
+    await world.syncs(3)
     assert await world.pairs() == [(y, a)]
     assert world.left()[y]["city"] == world.right()[a]["MailingCity"] == "City 0"
     await world.quiet()
@@ -128,9 +128,9 @@ async def test_merges_that_cross_under_a_policy_are_settled_by_it(tmp_path):
 async def test_a_merge_into_one_whose_copy_was_deleted_takes_the_losers(tmp_path):
     world, [(x, a), (y, b)] = await linked(tmp_path, "")
     world.s_gone(b)
-    await world.runs()
+    await world.syncs()
     await world.h_merge(y, x)
-    await world.runs(2)
+    await world.syncs(2)
     assert await world.pairs() == [(y, a)]
     assert list(world.right()) == [a]
     assert set(await world.questions()) <= {"fields"}
@@ -151,9 +151,9 @@ async def test_chains_of_merges_in_one_pull_and_over_several(
             world.s_merge(other, a)
             a = other
         if pulls > 1:
-            await world.runs()
+            await world.syncs()
     want = [(x, a)]
-    await world.runs(2)
+    await world.syncs(2)
     assert await world.pairs() == want
     assert len(world.left()) == len(world.right()) == 1
     await world.quiet()
@@ -168,7 +168,7 @@ async def test_a_loser_that_is_told_as_deleted_besides_deletes_nobody(
     x, a = pairs[0]
     y = pairs[1][0] if both else world.h(8, email="y@x.org")
     await world.h_merge(y, x)
-    await world.runs(3)
+    await world.syncs(3)
     archived = HubSpot._archived
 
     async def telling(self, resource, place):
@@ -177,7 +177,7 @@ async def test_a_loser_that_is_told_as_deleted_besides_deletes_nobody(
 
     monkeypatch.setattr(HubSpot, "_archived", telling)
     world.clock.advance(DAY)
-    assert (await world.runs()).deleted == 0
+    assert (await world.syncs()).deleted == 0
     assert a in world.right()
 
 
@@ -185,9 +185,9 @@ async def test_a_survivor_that_is_deleted_is_deleted_across_once(tmp_path):
     world, [(x, _)] = await linked(tmp_path, people=1)
     y = world.h(8, email="y@x.org")
     await world.h_merge(y, x)
-    await world.runs()
+    await world.syncs()
     world.h_gone(y)
-    assert (await world.runs(full=True)).deleted == 1
+    assert (await world.syncs(full=True)).deleted == 1
     assert world.right() == {}
 
 
@@ -197,7 +197,7 @@ async def test_a_survivor_that_is_deleted_before_the_hub_has_seen_it_is_followed
     world, [(x, _)] = await linked(tmp_path, people=1, anew=anew)
     survivor = await world.h_merge(world.h(8, email="y@x.org"), x)
     world.h_gone(survivor)
-    assert (await world.runs(full=True)).deleted == 1
+    assert (await world.syncs(full=True)).deleted == 1
     assert world.right() == {}
     assert await world.pairs() == []
     await world.quiet()
@@ -208,10 +208,10 @@ async def test_what_was_merged_away_and_is_restored_is_no_twin(tmp_path):
     world, [(x, a), (y, b)] = await linked(tmp_path)
     await world.h_merge(x, y)
     world.s_merge(a, b)
-    await world.runs(2)
+    await world.syncs(2)
     assert await world.pairs() == [(x, a)]
     world.s_back(b)
-    await world.runs(2)
+    await world.syncs(2)
     emails = [r.get("email") for r in world.left().values()]
     assert len(emails) == len(set(emails))
     assert (x, a) in await world.pairs()
@@ -226,11 +226,11 @@ async def test_what_was_merged_away_and_is_restored_is_no_twin(tmp_path):
 async def test_a_record_with_a_dead_letter_is_merged_away(tmp_path):
     world, [(x, a)] = await linked(tmp_path, people=1)
     world.h(record=x, jobtitle="x" * 200)
-    await world.runs()
+    await world.syncs()
     assert len(await world.ask(lambda hub: list(hub.dead_letters("contacts")))) == 1
     y = world.h(8, email="y@x.org", jobtitle="Chief")
     await world.h_merge(y, x)
-    await world.runs(2)
+    await world.syncs(2)
     assert await world.ask(lambda hub: list(hub.dead_letters("contacts"))) == []
     assert world.right()[a]["Title"] == "Chief"
     assert await world.pairs() == [(y, a)]
@@ -240,11 +240,11 @@ async def test_a_record_with_a_dead_letter_is_merged_away(tmp_path):
 async def test_a_record_that_is_asked_about_is_merged_away(tmp_path):
     world, [(x, a)] = await linked(tmp_path, people=1)
     world.h(record=x, city="Bogor"), world.s(record=a, MailingCity="Bandung")
-    await world.runs()
+    await world.syncs()
     assert await world.questions() == ["fields"]
     y = world.h(8, email="y@x.org", city="Solo")
     await world.h_merge(y, x)
-    await world.runs(2)
+    await world.syncs(2)
     assert await world.pairs() == [(y, a)]
     assert await world.questions() == ["fields"]
     assert (world.left()[y]["city"], world.right()[a]["MailingCity"]) == (
@@ -280,7 +280,7 @@ async def test_a_record_is_merged_away_while_its_write_is_in_doubt(tmp_path, op,
     await world.sync()
     assert world.crashes == 1
     survivor = await world.h_merge(x, y)
-    await world.runs(3)
+    await world.syncs(3)
     linked_to = dict(await world.pairs())
     assert len(world.left()) == 1
     assert survivor in linked_to
@@ -304,14 +304,14 @@ async def test_companies_with_people_are_merged_at_both_sides(tmp_path, left, ri
     staff = {w: world.h(n) for n, w in enumerate(firms)}
     for w, person in staff.items():
         world.employ(person, firms[w])
-    await world.runs(2)
+    await world.syncs(2)
     accounts = dict(
         zip("ab", [b for _, b in await world.pairs("companies")], strict=True)
     )
     loser, survivor = left[0], left[-1]
     await world.h_merge(firms[survivor], firms[loser], "companies")
     world.s_merge(accounts[right[-1]], accounts[right[0]], "Account")
-    await world.runs(3)
+    await world.syncs(3)
     assert await world.pairs("companies") == [(firms[survivor], accounts[right[-1]])]
     assert len(world.left()) == len(world.right()) == 2
     assert {world.works_for(p) for p in staff.values()} == {firms[survivor]}
