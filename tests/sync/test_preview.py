@@ -154,6 +154,8 @@ def test_what_can_be_said_there_is_and_a_condition_is_judged_by_what_travels() -
 class Vendor:
     """Pages of two, a record that is gone among them; each call is noted."""
 
+    name = "vendor"
+
     def __init__(self) -> None:
         self.calls: list[Any] = []
 
