@@ -54,7 +54,7 @@ def test_erasing_tells_what_went_and_what_stays_at_the_vendors(bench: Bench) -> 
     again = bench("erase", "--identity", ADA, "--yes")
     assert (again.exit_code, again.output) == (0, "erased: nothing\n")
     assert (
-        "1 record carries an identity that was erased: left alone"
+        "2 records carry an identity that was erased: left alone"
         in bench("sync", "--full").output
     )
 

@@ -430,7 +430,6 @@ async def test_which_entity_is_meant_has_to_be_said_where_several_could_be(
             assert told.value.hint == "say which with --entity"
         found = hub.erasable([ADA], entity="contact")
         assert record in {v.record for v in found.vendors}
-        assert hub.erasable([ADA], entity="company").rows == {}
 
 
 async def test_one_person_is_of_one_entity_that_is_there(opened):
