@@ -1736,10 +1736,10 @@ class SqliteStore:
                 ("conflicts", "conflict", "closed", 90),
                 ("writes", "wrote", "at", 1 / 24),
                 ("rivals", "rival", "at", 30),
-                ("swings", "swing", "at", 1 / 24),
             )
         ]
         found += [
+            ("swings", "swing where tenant=? and at<? and not held", 1 / 24),
             ("messages", _OLD_MESSAGES, MESSAGES),
             ("intents", _OLD_INTENTS, INTENTS),
             ("runs", _OLD_RUNS, 90),

@@ -30,6 +30,7 @@ from connector_hub.model.record import (
     Write,
 )
 from connector_hub.sdk.connector import Account, Connector, FieldInfo, Resource, Way
+from connector_hub.sdk.hearing import Heard, Request
 
 T = TypeVar("T")
 _CHILD = 70
@@ -163,6 +164,13 @@ class Watched(Connector):
             lambda: self._plugin.outcomes(resource, _copies(writes), ticket),
         )
         return self._outcomes("outcomes", writes, found)
+
+    def hear(self, request: Request) -> Heard:
+        """What a webhook speaks of."""
+        with blaming(self.name, "hear", self._where):
+            found = self._plugin.hear(request)
+        self._expect("hear", found, Heard)
+        return found
 
     async def prepare(self, resource: str, *, make: bool) -> str | None:
         """The key field a resource still lacks."""

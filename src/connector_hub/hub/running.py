@@ -219,8 +219,6 @@ class Running(Connections):
                     if kind in _HELD_TO_PILOTS:
                         await self._hold_to_pilot(run)
                     yield run
-                    with contextlib.suppress(StoreError):
-                        self._remember_circuits(job, well=True)
                 except BaseException as e:
                     error = await self._explained(run, _as_hub_error(e))
                     receipt = self._receipt(job.name, number, run, error, started)
@@ -231,9 +229,13 @@ class Running(Connections):
                         self._end(receipt)
                     if isinstance(error, HubError):
                         error.receipt = receipt
+                        if error is e:
+                            raise  # it keeps what it was raised from
                         raise error from e
                     e.receipt = receipt  # type: ignore[attr-defined]
                     raise
+            with contextlib.suppress(StoreError):
+                self._remember_circuits(job, well=True)
 
     async def _run(
         self,

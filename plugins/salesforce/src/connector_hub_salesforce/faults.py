@@ -145,13 +145,11 @@ def _oauth(error: Mapping[str, Any]) -> Fault:
     word = str(error["error"])
     said = str(error.get("error_description") or "")
     if "rate exceeded" in said:
-        return Fault(Kind.THROTTLED, f"{word}: {said}", word)
+        return Fault(Kind.THROTTLED, f"too many logins ({word})", word)
     if word in {"temporarily_unavailable", "server_error", "unknown_error"}:
-        return Fault(Kind.UNAVAILABLE, f"{word}: {said}", word)
-    meant = _TOKEN.get(word, said)
-    return Fault(
-        Kind.AUTH, f"Salesforce gives no token ({word}: {said}): {meant}", word
-    )
+        return Fault(Kind.UNAVAILABLE, f"Salesforce is busy ({word})", word)
+    meant = f": {_TOKEN[word]}" if word in _TOKEN else ""
+    return Fault(Kind.AUTH, f"Salesforce gives no token ({word}){meant}", word)
 
 
 def _unprepared(key: str, connection: str) -> str:
