@@ -317,8 +317,8 @@ def test_a_secret_that_is_plain_text_signs_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("answer", "error", "said"),
     [
-        (status(500), Rejected, "HTTP 500"),
-        (status(302, "Location: http://127.0.0.1:9/\r\n"), Rejected, "HTTP 302"),
+        (status(500), Rejected, "status 500"),
+        (status(302, "Location: http://127.0.0.1:9/\r\n"), Rejected, "status 302"),
         (b"", Unavailable, "no answer"),
     ],
     ids=["an error", "a redirect", "a hang-up"],
