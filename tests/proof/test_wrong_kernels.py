@@ -553,8 +553,8 @@ async def test_a_kernel_whose_jobs_share_their_bases_loses_edits_in_a_ring(folde
         world = World(
             folder, text, boxes, clock=clock, mappings=plain.mappings(plain.Keyed)
         )
-        people(world, "a", 0, 1)
-        for _ in range(3):
+        people(world, "a", 0)
+        for _ in range(2):
             await world.sync()
         edit(world, "a", 0, name="Ada")
         return await judge(world)

@@ -439,8 +439,8 @@ def _one_sided(
 ) -> bool:
     """Whether the hub put back what stood there before an edit, though only that side was edited.
 
-    A rule about edits of both sides says nothing of that. Both had said the same since before a run that came to
-    its end, and the other side still does. Where people delete, who is whom may have changed since.
+    A rule about edits of both sides says nothing of that. Both had said the same since before a run that came
+    to its end, and the other side still does. Where people delete, who is whom may have changed since.
     """
     history = world.truth.history[: edited[1]]
     edit, write = history[edited[0]], world.truth.history[edited[1]]
