@@ -419,10 +419,12 @@ def _legitimate(
     if partner is None or name not in seen.policies:
         return True
     policy = seen.policies[name]
-    if policy.owner is not None or policy.both != "ask":
-        return True
-    box = world.sandboxes[partner[0]]
     there = seen.paths[across(side)][name]
+    if policy.owner is not None:
+        return True
+    if policy.both != "ask":
+        return not _one_sided(world, (seen.paths[side][name], there), partner, edited)
+    box = world.sandboxes[partner[0]]
     meant = {_plain(value), _plain(box.normal(partner[1], there, value))}
     held = [
         _values(world, r, there, edited) for r in _merged(world, partner, edited[1])
@@ -430,6 +432,34 @@ def _legitimate(
     if not meant.isdisjoint(set().union(*held)):
         return True
     return policy.first != "ask" and not _had_met(world, (wrote.of, partner), edited[0])
+
+
+def _one_sided(
+    world: World, paths: tuple[str, str], partner: Record, edited: tuple[int, int]
+) -> bool:
+    """Whether the hub put back what stood there before an edit, though only that side was edited.
+
+    A rule about edits of both sides says nothing of that. Both had said the same since before a run that came
+    to its end, and the other side still does. Where people delete, who is whom may have changed since.
+    """
+    history = world.truth.history[: edited[1]]
+    edit, write = history[edited[0]], world.truth.history[edited[1]]
+    here, there = paths
+    if any((w.op, w.who) == ("delete", "person") for w in history):
+        return False
+    places = ((edit.of, here), (partner, there))
+    others = [
+        i
+        for i, w in enumerate(history)
+        if w is not edit and any(w.of == at and path in w.now for at, path in places)
+    ]
+    begin = max([world.forgot - 1, *others])
+    agreed = any(
+        r.settled and begin < r.begin and r.until <= edited[0] for r in world.runs
+    )
+    held = _values(world, partner, there, edited)
+    values = {_plain(edit.was.get(here)), _plain(write.now.get(here))}
+    return write.op == "update" and agreed and held == values and len(values) == 1
 
 
 def _merged(world: World, record: Record, before: int) -> list[Record]:

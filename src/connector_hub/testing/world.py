@@ -149,12 +149,7 @@ class World:
         self._plugins = Plugins([plain, *plugins])
         self._environ: dict[str, str] = {}
         self._write(project, settings or {}, mappings or {})
-        self.project = files.load_project(
-            folder,
-            profile=None,
-            environ=self._environ,
-            connectors=self._plugins.connector,
-        )
+        self.project = self._load()
         self.truth = Truth(self.sandboxes, self._watched())
 
     def _write(
@@ -185,6 +180,23 @@ class World:
             file = self.folder / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
+
+    def _load(self) -> files.Project:
+        return files.load_project(
+            self.folder,
+            profile=None,
+            environ=self._environ,
+            connectors=self._plugins.connector,
+        )
+
+    def rewrite(self, path: str, text: str) -> None:
+        """Somebody edits a file of the project, a mapping for one; the next process knows.
+
+        Raises:
+            ConfigError: the project does not hold together any more.
+        """
+        (self.folder / path).write_text(text)
+        self.project = self._load()
 
     def _watched(self) -> dict[tuple[str, str], set[str]]:
         """The paths that the project's mappings are about."""
