@@ -242,6 +242,24 @@ async def test_a_hub_that_goes_on_takes_up_the_key_another_process_has_made(
         assert [s.why for s in hub.standings()] == ["x"]
 
 
+async def test_a_hub_that_goes_on_lifts_and_rotates_after_another_process_has_rotated(
+    vendors, opened
+):
+    ada(vendors)
+    async with opened("both") as keeper:
+        await keeper.sync("contacts")
+        keeper.erase(IDENTITY)
+        async with opened("both") as other:
+            other.rotate_key()
+        assert keeper.lift(IDENTITY) == 1
+        async with opened("both") as other:
+            other.rotate_key()
+        keeper.rotate_key()
+    async with opened("both") as hub:
+        receipt = await hub.sync("contacts")
+        assert receipt.writes == {"billing": 0, "sales": 0}
+
+
 async def test_a_job_that_is_running_holds_a_rotation_up(opened, tmp_path):
     async with opened("both") as hub:
         await hub.sync("contacts")

@@ -9,7 +9,7 @@ import pytest
 
 from connector_hub.hub import Hub
 from connector_hub.model.job import Policy
-from connector_hub.sync import breaker
+from connector_hub.sync import fights
 from tests.conftest import Opener, Vendors
 from tests.story.conftest import Project
 from tests.story.vendor import World
@@ -137,7 +137,7 @@ async def test_to_and_fro_over_an_hour_is_no_fight(project: Project) -> None:
     for i in range(12):
         enforce(project.left, (OURS, THEIRS)[i % 2])
         await project.sync()
-        project.clock.seconds += breaker.WITHIN.total_seconds() / 3
+        project.clock.seconds += fights.WITHIN.total_seconds() / 3
     assert project.store.conflicts("people") == []
 
 

@@ -27,7 +27,7 @@ _RETRY_SHARE = 0.2
 _RETRY_SPARE = 3
 
 
-class Seen:
+class Verdict:
     """What became of a call. ``good``: the vendor works; None where the call says nothing about that."""
 
     good: bool | None = None
@@ -83,14 +83,14 @@ class Breaker:
         )
 
     @contextmanager
-    def call(self) -> Iterator[Seen]:
+    def call(self) -> Iterator[Verdict]:
         """A call that is made now; what is seen of it counts.
 
         Raises:
             CircuitOpen: see ``refuse``.
         """
         self.refuse()
-        seen, looks = Seen(), self.since is not None
+        seen, looks = Verdict(), self.since is not None
         self._looking = looks
         try:
             yield seen

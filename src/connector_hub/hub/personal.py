@@ -111,9 +111,8 @@ class Personal(Asking):
             ConfigError: as ``erasable``.
             Locked: a job is running.
         """
-        asked = self._asked(identities, entity)
         with self._every_lock():
-            self._reopen_after_rotation()
+            asked = self._asked(identities, entity)
             found = self._erase(asked)
             try:
                 self.store.scrub()
@@ -135,8 +134,8 @@ class Personal(Asking):
             ConfigError: as ``erasable``.
             Locked: a job is running.
         """
-        asked = self._asked(identities, entity)
         with self._every_lock():
+            asked = self._asked(identities, entity)
             hashes = {t.hash for t in self._given(asked, always=True)}
             name = asked[0].entity
             jobs = [n for n, j in self.project.jobs.items() if j.entity == name]

@@ -435,7 +435,7 @@ class Running(Connections):
 
     @contextlib.contextmanager
     def _every_lock(self) -> Iterator[None]:
-        """No job runs meanwhile, and none begins.
+        """No job runs meanwhile, and none begins; the state is open with the key it has now.
 
         Raises:
             Locked: one does.
@@ -444,6 +444,7 @@ class Running(Connections):
         with contextlib.ExitStack() as held:
             for job in sorted(jobs):
                 held.enter_context(job_lock(self.state_path, job))
+            self._reopen_after_rotation()
             yield
 
     def _receipt(

@@ -19,7 +19,7 @@ from connector_hub.model.mapping import blank
 from connector_hub.model.merge import Merged
 from connector_hub.model.plan import Change, Seen, Wait
 from connector_hub.model.record import EMPTY, Gone
-from connector_hub.sync import breaker, pilot, rivals, targets
+from connector_hub.sync import fights, pilot, rivals, targets
 from connector_hub.sync.archiving import edited, plan_archives, told_as_deleted
 from connector_hub.sync.base import change_hash
 from connector_hub.sync.linking import (
@@ -159,7 +159,7 @@ async def plan_seen(run: JobRun, side: LiveSide, seen: Sequence[Seen]) -> list[C
     await _read_counterparts(run, side, subjects)
     await targets.look_at(run, side, subjects)
     decided = decisions(run, side, subjects)
-    breaker.look_up(run, subjects)
+    fights.look_up(run, subjects)
     for hub, told in (await by_time(run, contested(run, side, subjects))).items():
         decided[hub] = told | decided.get(hub, {})
     changes = []

@@ -22,7 +22,7 @@ from connector_hub.model.job import SIDES, SideName, across
 from connector_hub.model.mapping import Raws
 from connector_hub.model.plan import OUTCOMES, Change, Seen
 from connector_hub.model.record import Done, Outcome
-from connector_hub.sync import breaker, rivals
+from connector_hub.sync import fights, rivals
 from connector_hub.sync.base import Base, change_hash
 from connector_hub.sync.journal import Differs, keep
 from connector_hub.sync.planner import ask, part, refused, wait_for_links
@@ -77,7 +77,7 @@ def settle(run: JobRun, changes: Iterable[Change], items: Sequence[Item]) -> Non
             for n, x in s.taken.items()
         ],
     )
-    breaker.remember(run, _written(updated))
+    fights.remember(run, _written(updated))
     if run.job.leaving == "unlink":
         for s in linked:
             if s.change.leaves:

@@ -44,7 +44,6 @@ _LATENCIES = (0.0, 0.02, 0.1, 0.4)
 _GIVES_WAY = (0, 0, 0, 1, 2, 4)
 _TIMEOUT = 30.0
 _RETRY_AFTER = 2
-_RUNS_OUT = 3
 _BETWEEN_RUNS = 120.0
 _WRITES = ("insert", "update", "delete", "replace", "commit")
 
