@@ -113,7 +113,6 @@ class Personal(Asking):
         """
         asked = self._asked(identities, entity)
         with self._every_lock():
-            self._reopen_after_rotation()
             found = self._erase(asked)
             try:
                 self.store.scrub()
