@@ -52,7 +52,8 @@ def test_erasing_tells_what_went_and_what_stays_at_the_vendors(bench: Bench) -> 
     assert "still at the vendors, where the hub erases nothing:" in done.output
     assert re.search(r"^  crm +contacts +7$", done.output, re.MULTILINE)
     again = bench("erase", "--identity", ADA, "--yes")
-    assert (again.exit_code, again.output) == (0, "erased: nothing\n")
+    assert (again.exit_code, again.stdout) == (0, "erased: nothing\n")
+    assert "if it is misspelt, take it back" in again.stderr
     assert (
         "2 records carry an identity that was erased: left alone"
         in bench("sync", "--full").output
@@ -82,6 +83,18 @@ def test_a_person_is_asked_with_what_would_go(bench: Bench) -> None:
     assert "Erase it? It cannot be brought back" in done.output
     assert "nothing was erased" in done.output
     assert "erased: " in bench("erase", "--identity", ADA, input="y\n").output
+
+
+@pytest.mark.parametrize(
+    "more", [("--identity", ADA), ("--lift",), ("--entity", "contact")]
+)
+def test_what_is_of_everybody_is_not_mistaken_for_one_person(
+    bench: Bench, more: tuple[str, ...]
+) -> None:
+    """Who asked to forget somebody is not told that all went well."""
+    done = bench("erase", "--expired", "--yes", *more)
+    assert done.exit_code == 2
+    assert "--expired is of everybody" in done.output
 
 
 def test_lifting_lets_a_person_travel_again(bench: Bench) -> None:

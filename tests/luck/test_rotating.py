@@ -14,6 +14,7 @@ from keyring.backend import KeyringBackend
 
 from connector_hub.adapters import rekeying
 from connector_hub.adapters.locks import job_lock
+from connector_hub.adapters.secrets import SecretsAdapter
 from connector_hub.adapters.sqlite import SqliteStore
 from connector_hub.adapters.vault import Vault
 from connector_hub.errors import ConfigError, Locked, StoreError
@@ -230,10 +231,11 @@ async def test_a_hub_that_goes_on_takes_up_the_key_another_process_has_made(
     contact(vendors, 1)
     async with opened("both") as keeper:
         await keeper.sync("contacts")
+        before = keeper.store
         async with opened("both") as other:
             other.rotate_key()
         with pytest.raises(StoreError, match="rotated by another process"):
-            keeper.pause("contacts")
+            before.set_fact("contacts", "left", "x", "y")
         later(vendors)
         receipt = await keeper.sync("contacts", options=Options(full=True))
         assert receipt.writes == {"billing": 0, "sales": 0}
@@ -258,6 +260,47 @@ async def test_a_hub_that_goes_on_lifts_and_rotates_after_another_process_has_ro
     async with opened("both") as hub:
         receipt = await hub.sync("contacts")
         assert receipt.writes == {"billing": 0, "sales": 0}
+
+
+async def test_a_hub_that_goes_on_reads_what_another_process_has_sealed_anew(
+    vendors, opened
+):
+    """Else whoever keeps the jobs calls the state damaged, for as long as anything is paused."""
+    ada(vendors)
+    async with opened("both") as keeper:
+        await keeper.sync("contacts")
+        keeper.pause("companies", why="lunch")
+        keeper.erase(IDENTITY)
+        async with opened("both") as other:
+            other.rotate_key()
+        assert [s.why for s in keeper.standings()] == ["lunch"]
+        async with opened("both") as other:
+            other.rotate_key()
+        assert keeper.lift(IDENTITY) == 1
+        async with opened("both") as other:
+            other.rotate_key()
+        assert not keeper.rotate_key().moved
+
+
+async def test_who_opens_the_state_while_a_rotation_ends_may_end_it(
+    opened, tmp_path, monkeypatch
+):
+    """Between the commit and the move of the key any command may find the state under the next one."""
+    async with opened("both") as hub:
+        hub.pause("contacts", why="x")
+        rekey = SqliteStore.rekey
+        others: list[str] = []
+
+        def met(store, *given):
+            rekey(store, *given)
+            others.append(key(tmp_path, "hub.key.next"))
+            SecretsAdapter(tmp_path, {}).move("file:hub.key.next", "file:hub.key")
+
+        monkeypatch.setattr(SqliteStore, "rekey", met)
+        assert hub.rotate_key().clean
+    assert others == [key(tmp_path)]
+    async with opened("both") as hub:
+        assert [s.why for s in hub.standings()] == ["x"]
 
 
 async def test_a_job_that_is_running_holds_a_rotation_up(opened, tmp_path):

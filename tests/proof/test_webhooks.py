@@ -23,7 +23,7 @@ import pytest
 from hubspot.utils.signature import Signature
 
 from connector_hub.adapters import webhooks
-from connector_hub.errors import ConfigError
+from connector_hub.errors import ConfigError, Locked
 from connector_hub.hub import Hub, open_hub
 from connector_hub.sync import schedule
 from connector_hub.sync.schedule import Event
@@ -410,6 +410,23 @@ async def test_a_message_that_cannot_be_kept_is_not_accepted(kept):
         assert [s for s in hub.said if "again" in s] == [
             "webhooks of sales are heard again"
         ]
+
+
+async def test_a_message_that_comes_as_a_run_is_taken_over_is_not_accepted(
+    kept, monkeypatch
+):
+    """A run that is fenced off keeps nothing; whoever sent a message hears so, and sends it again."""
+
+    def fenced(*_given):
+        raise Locked("job contacts was taken over by another run")
+
+    async with kept(quiet=True) as hub:
+        with monkeypatch.context() as then:
+            then.setattr(hub.hub.store, "hint", fenced)
+            sent = ask(hub.url, signed(hub.url, GOOD), GOOD)
+            assert await asyncio.wait_for(sent, 5) == 503
+        assert await ask(hub.url, signed(hub.url, GOOD), GOOD) == 204
+        assert hub.inbox() == {"50001": "hint"}
 
 
 async def test_a_hint_that_comes_while_its_record_is_written_is_looked_at_again(

@@ -128,9 +128,12 @@ class SecretsAdapter:
         kind, name = _parted(reference)
         if kind == "file":
             target = self._folder / _parted(to)[1]
+            source = self._folder / name
             try:
-                _replace(self._folder / name, target)
+                _replace(source, target)
             except OSError as e:
+                if not source.exists() and target.exists():
+                    return  # another process was faster
                 raise _unwritable(target, e) from None
         else:
             self.store(to, self.read(reference))

@@ -300,6 +300,12 @@ class SqliteStore:
         """Whether the state still has the key it was opened with."""
         return self._key_print() == self.vault.fingerprint()
 
+    @property
+    def is_outdated(self) -> bool:
+        """Whether another process has rotated the key, and nothing is under way here that goes on with it."""
+        idle = self._fence is None and not self._db.in_transaction
+        return idle and not self.is_current
+
     def _refuse_old_key(self) -> None:
         """Nothing is sealed or hashed with a key that another process has rotated meanwhile.
 

@@ -23,7 +23,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
-from connector_hub.errors import StoreError
+from connector_hub.errors import ConfigError, HubError, Locked, StoreError
 from connector_hub.model.job import SideName
 from connector_hub.ports import Clock
 from connector_hub.sdk.hearing import Heard, Request, Signed
@@ -76,7 +76,7 @@ class Together:
         """Come back when they are on the disk.
 
         Raises:
-            StoreError: they are not.
+            HubError: they are not.
         """
         self._hints |= dict.fromkeys(hints)
         if self._kept is None:
@@ -89,7 +89,7 @@ class Together:
         hints, self._hints, self._kept = self._hints, {}, None
         try:
             self._commit(hints)
-        except StoreError as e:
+        except HubError as e:
             kept.set_exception(e)
             kept.exception()  # whoever asked may be gone
         else:
@@ -170,7 +170,7 @@ class Listener:
         """Keep the hints; what cannot be kept now, or ever, is told to the vendor."""
         try:
             return (await ear.hear(request)).reply
-        except StoreError as e:
+        except (StoreError, ConfigError, Locked) as e:
             self._trouble(name, e.message)
             raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE) from None
         except Exception as e:  # noqa: BLE001 - a vendor's message may break a plugin, not the listener

@@ -8,12 +8,11 @@ import click
 
 from connector_hub.cli.lazy import LazyGroup
 from connector_hub.cli.offline import offline
+from connector_hub.cli.personal import PARTIAL, UNCLEAN
 from connector_hub.cli.session import Session, with_session
 
 if TYPE_CHECKING:
     from connector_hub.hub import Hub
-
-PARTIAL = 3
 
 
 @click.group(cls=LazyGroup)
@@ -53,9 +52,7 @@ def rotate(session: Session, to: str | None) -> int:
         )
         if not done.clean:
             session.note(
-                "bytes of what the old key opens are still in the state's files: "
-                "another process has them open\n"
-                "  help: end it, then: connector-hub erase --expired"
+                f"bytes of what the old key opens are still in the state's files: {UNCLEAN}"
             )
             code = PARTIAL
         session.document({"key": done.to, "was": done.was, "clean": done.clean})

@@ -27,6 +27,10 @@ _entity = click.option(
     "--entity", metavar="NAME", help="Of several that are known by such a field."
 )
 PARTIAL = 3
+UNCLEAN = (
+    "another process has them open, or the disk has no room to write them anew\n"
+    "  help: end it or free space, then: connector-hub erase --expired"
+)
 
 
 @click.command()
@@ -55,6 +59,8 @@ def erase(
     hashes, so that a sync does not bring the person back. Give --identity again for a
     second address of the same person.
     """
+    if expired and (identities or entity or lift):
+        raise click.UsageError("--expired is of everybody: leave the others out")
     code = 0
 
     def forget(hub: Hub) -> None:
@@ -78,6 +84,11 @@ def erase(
             return
         found = hub.erase(identities, entity=entity)
         session.say(f"erased: {_counted(found.rows)}")
+        if not found.rows:
+            session.note(
+                "nothing was kept of anybody with that identity; who comes with it is left alone now\n"
+                "  help: if it is misspelt, take it back: connector-hub erase --lift --identity VALUE"
+            )
         _tell_vendors(session, found)
         code = 0 if found.clean else _unclean(session)
         session.document({"erased": True, "clean": found.clean, **_document(found)})
@@ -149,10 +160,7 @@ def _lift(
 
 def _unclean(session: Session) -> int:
     """Rows are gone and their bytes are not; the exit code of that."""
-    session.note(
-        "bytes of it are still in the state's files: another process has them open"
-    )
-    session.note("  help: end it, then: connector-hub erase --expired")
+    session.note(f"bytes of it are still in the state's files: {UNCLEAN}")
     return PARTIAL
 
 

@@ -119,11 +119,15 @@ class Connections:
 
     @property
     def store(self) -> SqliteStore:
-        """The state, opened when it is first needed.
+        """The state, opened when it is first needed, and anew once another process has rotated its key.
 
         Raises:
             StoreError, ConfigError: see ``SqliteStore``.
         """
+        if self._store is not None and self._store.is_outdated:
+            self._store.close()
+            self._store = None
+            self._used.clear()
         if self._store is None:
             try:
                 self._open_state()
@@ -152,13 +156,6 @@ class Connections:
             return False
         self.secrets.move(next_key(reference), reference)
         return True
-
-    def _reopen_after_rotation(self) -> None:
-        """A hub that goes on for months takes up the key that another process has made."""
-        if self._store is not None and not self._store.is_current:
-            self._store.close()
-            self._store = None
-            self._used.clear()
 
     def _key(self, state: Path | None) -> bytes:
         """The master key; made here only when there is no state yet."""

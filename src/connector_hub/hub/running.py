@@ -205,7 +205,6 @@ class Running(Connections):
         """A run under its lock, with its number; how it ends is kept, whatever happens."""
         job = self.job(name)
         with job_lock(self.state_path, name):
-            self._reopen_after_rotation()
             self._forget_what_is_due(name, plan)
             if kind in _WRITING:
                 standing.refuse_paused(self.store, job)
