@@ -443,7 +443,6 @@ class Running(Connections):
         with contextlib.ExitStack() as held:
             for job in sorted(jobs):
                 held.enter_context(job_lock(self.state_path, job))
-            self._reopen_after_rotation()
             yield
 
     def _receipt(
