@@ -434,7 +434,7 @@ class Running(Connections):
 
     @contextlib.contextmanager
     def _every_lock(self) -> Iterator[None]:
-        """No job runs meanwhile, and none begins; the state is open with the key it has now.
+        """No job runs meanwhile, and none begins.
 
         Raises:
             Locked: one does.
@@ -443,7 +443,6 @@ class Running(Connections):
         with contextlib.ExitStack() as held:
             for job in sorted(jobs):
                 held.enter_context(job_lock(self.state_path, job))
-            self._reopen_after_rotation()
             yield
 
     def _receipt(
