@@ -18,6 +18,7 @@ from connector_hub.sync.run import Options
 from tests.conftest import LONG
 
 from .accounts import contact, edit_left, edit_right, later, left, rows, sf
+from .crash import killed_at
 
 ADA = "ada.canary@example.org"
 NAME = "Lovelace-Canary"
@@ -464,7 +465,7 @@ async def test_an_erasure_that_is_killed_anywhere_has_happened_or_has_not(
         async with opened("both") as hub:
             _ = hub.store
             if (pid := os.fork()) == 0:
-                _killed_at(hub, n)
+                killed_at(hub, n, lambda: hub.erase(IDENTITY))
             _, status = os.waitpid(pid, 0)  # noqa: ASYNC222 - nothing else is to happen meanwhile
         async with opened("both") as hub:
             left_over = hub.erasable(IDENTITY).rows
@@ -478,20 +479,3 @@ async def test_an_erasure_that_is_killed_anywhere_has_happened_or_has_not(
             break
     assert n > 30
     assert outcomes == {True, False}
-
-
-def _killed_at(hub: Any, n: int) -> None:
-    """The rest of a child's life: an erasure that ends at its n-th statement."""
-    left = [n]
-
-    def step(_: str) -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            os._exit(9)
-
-    try:
-        hub.store._db.set_trace_callback(step)
-        hub.erase(IDENTITY)
-    except BaseException:  # noqa: BLE001 - told to the parent
-        os._exit(1)
-    os._exit(0)

@@ -22,6 +22,7 @@ from connector_hub.sync.run import Options
 from tests.conftest import LONG
 
 from .accounts import contact, edit_left, edit_right, later, left, rows, sf
+from .crash import killed_at
 from .test_erasing import IDENTITY, ada, blobs, files, gone, receipt_adds_up
 
 LATE = "late@example.org"
@@ -331,7 +332,7 @@ async def test_a_rotation_that_is_killed_anywhere_loses_no_key(
         async with opened("both") as hub:
             _ = hub.store
             if (pid := os.fork()) == 0:
-                _killed_at(hub, n)
+                killed_at(hub, n, hub.rotate_key)
             _, status = os.waitpid(pid, 0)  # noqa: ASYNC222 - nothing else is to happen meanwhile
         found.add(
             (
@@ -351,30 +352,6 @@ async def test_a_rotation_that_is_killed_anywhere_loses_no_key(
             break
     assert n >= 40
     assert found >= {(True, False), (True, True), (False, False)}
-
-
-def _killed_at(hub: Any, n: int) -> None:
-    """The rest of a child's life: a rotation that ends at its n-th step."""
-    import sys  # noqa: PLC0415 - a child's own
-
-    left = [n]
-
-    def step(*_: Any) -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            os._exit(9)
-
-    def heard(event: str, _: Any) -> None:
-        if event in {"open", "os.rename", "os.remove"}:
-            step()
-
-    try:
-        hub.store._db.set_trace_callback(step)
-        sys.addaudithook(heard)
-        hub.rotate_key()
-    except BaseException:  # noqa: BLE001 - told to the parent
-        os._exit(1)
-    os._exit(0)
 
 
 async def test_a_key_of_the_environment_is_given_by_whoever_sets_it(opened, tmp_path):

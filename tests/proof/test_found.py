@@ -6,9 +6,6 @@ from connector_hub.testing import judge
 
 from . import sweep
 from .sweep import SCENARIOS, Stage
-from .test_sweep import folder
-
-__all__ = ["folder"]
 
 
 async def test_an_edit_just_before_a_guarded_delete_keeps_the_record(folder):

@@ -14,9 +14,6 @@ from tests.conftest import LONG
 
 from . import sweep
 from .sweep import SCENARIOS, VENDORS, Schedule, Stage
-from .test_sweep import folder
-
-__all__ = ["folder"]
 
 POISON = "poison"
 ORDERS = 200 if LONG else 12

@@ -7,8 +7,7 @@ A schedule that fails prints the line that plays it again: see ``sweep.again``.
 from __future__ import annotations
 
 import random
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -22,14 +21,6 @@ from .sweep import SCENARIOS, VENDORS, Scenario, Schedule, Stage
 
 SAMPLE = 2
 PAIRS = 1
-_MEMORY = Path("/dev/shm")  # noqa: S108 - a state in memory, whose files are files
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    where = _MEMORY if _MEMORY.is_dir() else None
-    with tempfile.TemporaryDirectory(dir=where) as made:
-        yield Path(made)
 
 
 def chosen(schedules: Sequence[Schedule], count: int) -> Sequence[Schedule]:

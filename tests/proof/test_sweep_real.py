@@ -11,9 +11,7 @@ from connector_hub.testing import World, WorldClock
 
 from . import sweep
 from .sweep import Scenario, Stage
-from .test_sweep import chosen, folder, played
-
-__all__ = ["folder"]
+from .test_sweep import chosen, played
 
 SAMPLE = 3
 CONTACTS = """\

@@ -96,4 +96,4 @@ def new_key() -> bytes:
     return os.urandom(KEY_BYTES)
 
 
-__all__ = ["KEY_BYTES", "Vault", "new_key"]
+__all__ = ["Vault", "new_key"]

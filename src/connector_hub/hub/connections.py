@@ -22,7 +22,7 @@ from connector_hub.adapters.plugins import Plugins
 from connector_hub.adapters.secrets import SecretsAdapter
 from connector_hub.adapters.sqlite import SqliteStore
 from connector_hub.adapters.tokens import PATIENCE, TokenKeeper
-from connector_hub.adapters.vault import KEY_BYTES, Vault, new_key
+from connector_hub.adapters.vault import Vault, new_key
 from connector_hub.adapters.watched import Watched, blaming
 from connector_hub.diagnostics import did_you_mean
 from connector_hub.errors import (
@@ -33,6 +33,7 @@ from connector_hub.errors import (
     StoreError,
 )
 from connector_hub.model.job import Job, SideName
+from connector_hub.model.keyed import KEY_BYTES
 from connector_hub.model.standing import Standing
 from connector_hub.ports import Clock
 from connector_hub.sdk.connector import Account, Can, Connector, Resource

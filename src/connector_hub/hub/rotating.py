@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from connector_hub.adapters.sqlite import ROTATED
-from connector_hub.adapters.vault import KEY_BYTES, Vault, new_key
+from connector_hub.adapters.vault import Vault, new_key
 from connector_hub.errors import ConfigError, StoreError
 from connector_hub.hub.connections import next_key
 from connector_hub.hub.keeping import KEY_SAVED, Keeping
+from connector_hub.model.keyed import KEY_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -434,7 +434,7 @@ class Running(Connections):
 
     @contextlib.contextmanager
     def _every_lock(self) -> Iterator[None]:
-        """No job runs meanwhile, and none begins; the state is open with the key it has now.
+        """No job runs meanwhile, and none begins.
 
         Raises:
             Locked: one does.

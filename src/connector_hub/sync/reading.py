@@ -104,7 +104,7 @@ async def _look_twice(
     That goes for a record that was gone and is back, and where a feed is made from an index for whatever
     seems to have moved. An id that is not answered now is asked for once more by the next run.
     """
-    back = side.buried([s.id for s in part.seen])
+    back = side.known_as_gone([s.id for s in part.seen])
     moved = set() if all_of_it else _moved_in_the_index(run, side, part)
     asked = back | moved
     if not asked:
@@ -237,7 +237,7 @@ def _linked_bases(
     run: JobRun, side: LiveSide, seen: Sequence[Seen]
 ) -> dict[str, tuple[bytes, bytes]]:
     """Hub id and base of those records that are linked and agreed on, by record."""
-    _bring_back(run, side, side.buried([s.id for s in seen]))
+    _bring_back(run, side, side.known_as_gone([s.id for s in seen]))
     links = side.links([s.id for s in seen])
     if not links:
         return {}

@@ -146,7 +146,7 @@ class LiveSide:
                 found[self.known_as(resource, vendor_id)] = link
         return found
 
-    def buried(self, records: Iterable[str]) -> set[str]:
+    def known_as_gone(self, records: Iterable[str]) -> set[str]:
         """Those of its records that are known as gone."""
         found: set[str] = set()
         for resource, ids in self.by_resource(records):
