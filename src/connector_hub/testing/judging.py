@@ -500,7 +500,8 @@ def _had_met(world: World, pair: tuple[Record, Record], before: int) -> bool:
         ),
         default=0,
     )
-    hubs = any(w.who == "hub" and w.of in pair for w in world.truth.history[:before])
+    since = world.truth.history[made:before]
+    hubs = any(w.who == "hub" and w.of in pair for w in since)
     return hubs or any(r.settled and made < r.until <= before for r in world.runs)
 
 
