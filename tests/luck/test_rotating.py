@@ -286,7 +286,7 @@ async def test_a_hub_that_goes_on_reads_what_another_process_has_sealed_anew(
 async def test_who_opens_the_state_while_a_rotation_ends_may_end_it(
     opened, tmp_path, monkeypatch
 ):
-    """Between the commit and the move of the key any command may find the state under the next one."""
+    """Between the commit and the move of the key any command may come; it moves the key."""
     async with opened("both") as hub:
         hub.pause("contacts", why="x")
         rekey = SqliteStore.rekey

@@ -86,7 +86,7 @@ def erase(
         session.say(f"erased: {_counted(found.rows)}")
         if not found.rows:
             session.note(
-                "nothing was kept of anybody with that identity; who comes with it is left alone now\n"
+                "nothing was kept under that identity; who comes with it is left alone from here on\n"
                 "  help: if it is misspelt, take it back: connector-hub erase --lift --identity VALUE"
             )
         _tell_vendors(session, found)
