@@ -31,7 +31,6 @@ from connector_hub.testing.plainvendor import PlainVendor, Traits
 
 from .sweep import Scenario, edit, people, plain_world, three
 from .sweep import jobs as project
-from .test_sweep import folder
 
 __all__ = ["folder"]
 
