@@ -32,8 +32,6 @@ from connector_hub.testing.plainvendor import PlainVendor, Traits
 from .sweep import Scenario, edit, people, plain_world, three
 from .sweep import jobs as project
 
-__all__ = ["folder"]
-
 Story = Callable[[Path], Awaitable[list[str]]]
 Patch = pytest.MonkeyPatch
 LEFT_WINS = "fields: {'*': {both: left}}"
