@@ -15,7 +15,7 @@ STAMP := $(VENV)/.installed
 PACKAGES := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test setup lint types layers unit prove bench-quick bench clean
+.PHONY: help demo test setup lint types layers unit prove mutants bench-quick bench clean
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -46,8 +46,13 @@ unit: $(STAMP) ## pytest, with the coverage of the kernel
 	echo "== pytest"
 	$(BIN)/pytest --durations=10 --cov=connector_hub.model --cov=connector_hub.sync --cov-branch --cov-report=term
 
-prove: $(STAMP) ## the proofs in their long profile: every schedule, thousands of stories
+prove: $(STAMP) ## the proofs in their long profile: every schedule, thousands of stories, 500 killed syncs
 	PROVE=1 $(BIN)/pytest tests/proof --durations=10
+	$(BIN)/python bench/kill.py --both --kills 500
+
+mutants: $(STAMP) ## what the tests would notice: mutants of model and sync (hours; SAMPLE=400 ONLY=sync/planner BUDGET=10)
+	$(BIN)/python -c 'import mutmut' 2>/dev/null || $(BIN)/python -m pip install --quiet -e '.[prove]'
+	nice -n 10 $(BIN)/python bench/mutants.py --sample $(or $(SAMPLE),0) --only '$(ONLY)' --budget $(or $(BUDGET),10)
 
 bench-quick: $(STAMP) ## CPU per record against a loop written by hand; fails above 2.0
 	$(BIN)/python bench/run.py quick
@@ -63,7 +68,7 @@ bench: $(STAMP) ## CPU, memory, calls, and a sync that is killed thirty times (a
 	$(BIN)/python bench/kill.py --both
 
 clean: ## back to a fresh clone
-	rm -rf $(VENV) build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .mutants
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # Debian keeps pip's half of venv in a package of its own.

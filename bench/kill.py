@@ -1,18 +1,23 @@
-"""Kill a sync at random moments while records keep changing, and count what is left.
+"""Kill a sync at random moments while records change on both sides, and count what is left.
 
-    kill.py [--kills 30] [--records 2000] [--seed 1] [--both]
+    kill.py [--kills 30] [--records 150] [--round 50] [--seed 1] [--both]
 
 Two sandboxes, HubSpot and Salesforce, in processes of their own; a `connector-hub sync`
 that is killed with SIGKILL again and again, each time at a moment drawn from its whole
-length; new people and edits in between, made as a person would. Then one sync to the
-end, and the question: is every person of the source at the target, exactly once, as
-the source has them? With ``--both`` the jobs are two-way and people come and change at
-either side. Exits 1 unless none is lost, doubled or different.
+length. People come and edit as it runs, and in between. After each round of kills one
+sync to the end, and the questions: is everybody at both sides, exactly once and the
+same, and is every last value that a person gave at both sides, or told by the hub, as a
+conflict or as what its journal says stood there before? The next round begins with
+other people and no state, so that first copies are killed, too. With ``--both`` the
+jobs are two-way, and people come and edit at either side. Exits 1 unless nothing is
+lost, doubled, different or overwritten.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import json
 import os
 import random
 import subprocess
@@ -22,8 +27,12 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from crowd import Crowd, Side, judged
+
+from connector_hub.hub import open_hub
 
 QUICKSTART = Path(__file__).resolve().parent.parent / "examples" / "quickstart"
 sys.path.insert(0, str(QUICKSTART))
@@ -37,70 +46,107 @@ from demo import (  # noqa: E402 - beside this folder
     variables,
 )
 
-_LAG = 1.0
-_SHORT, _LONGER = 1.0, 1.2
+_LAG = 1.2
+"""Seconds after which a vendor's search has seen every edit."""
+_SHORT, _LONGER = 2.0, 1.25
 """Seconds a run may last at first; how that grows until one gets through."""
+_EARLY = 0.1
+"""Share of kills that may come before the program has asked a vendor anything."""
+_BETWEEN = 12
+"""Edits between two runs."""
+_RUNS = 5
+"""Runs within which everything has come to rest."""
 _DONE, _PARTIAL = 0, 3
+_START = "starting"
+_BAD = ("lost", "doubled", "different", "overwritten")
 
 
-class Crowd:
-    """People who come and change their names while the hub is at work."""
+@dataclass(slots=True)
+class Round:
+    """Some kills of one project."""
 
-    def __init__(self, vendor: Vendor, seed: int) -> None:
-        self._vendor = vendor
-        self._rng = random.Random(seed)  # noqa: S311 - people, not secrets
-        self._ids = [p["id"] for p in vendor.ask("records/contacts")]
-        self._came = 0
+    folder: Path
+    env: Mapping[str, str]
+    sales: Vendor
+    billing: Vendor
+    crowd: Crowd
+    rng: random.Random
+    whole: float = _SHORT
+    work: float = _SHORT / 2
+    """Seconds after which a run has asked a vendor something, at the soonest."""
+    copied: bool = False
+    """Whether a run has got through."""
+    phases: Counter[str] = field(default_factory=Counter)
 
-    def stir(self) -> None:
-        """Thirty are new, seventy have another city, thirty another family name."""
-        new = [self._comer() for _ in range(30)]
-        moved = [
-            {"id": i, "properties": {"city": f"City {self._rng.randrange(10_000)}"}}
-            for i in self._rng.sample(self._ids, 70)
-        ]
-        wed = [
-            {"id": i, "properties": {"lastname": f"Name {self._rng.randrange(10_000)}"}}
-            for i in self._rng.sample(self._ids, 30)
-        ]
-        made = self._vendor.ask("records/contacts", [*new, *moved, *wed])
-        self._ids += [p["id"] for p in made[: len(new)]]
+    def kill(self) -> bool:
+        """Start a sync and kill it; whether it was still at work."""
+        before = self._calls()
+        early = self.rng.random() < _EARLY
+        after = self.rng.uniform(0.0 if early else self.work, self.whole)
+        with self.crowd.stirring():
+            took = killed(self.folder, self.env, after)
+        if took is None:
+            self.whole *= _LONGER
+            phase = self._phase(before)
+            self.phases[phase] += 1
+            if not phase.startswith(_START):
+                self.work = min(self.work, after)
+            elif not early:
+                self.work = after
+        else:
+            self.whole = took
+            self.copied = True
+        self.crowd.stir(_BETWEEN)
+        return took is None
 
-    def _comer(self) -> dict[str, Any]:
-        self._came += 1
-        name = f"Comer {self._came}"
-        return {
-            "properties": {
-                "email": f"comer{self._came}@people.example",
-                "firstname": "New",
-                "lastname": name,
-            }
-        }
+    def _calls(self) -> Counter[str]:
+        """Requests that arrived so far, at both vendors, by what they were for."""
+        found = Counter[str]()
+        for vendor in (self.sales, self.billing):
+            for route, n in vendor.ask("calls")["by_route"].items():
+                found["reads" if reads(route) else "writes"] += n
+        return found
+
+    def _phase(self, before: Counter[str]) -> str:
+        made = self._calls() - before
+        what = "writing" if made["writes"] else "reading" if made["reads"] else _START
+        return f"{what}{'' if self.copied else ', first copy'}"
+
+    def rest(self) -> Counter[str]:
+        """Run until nothing is left to write; what the crowd finds then."""
+        for n in range(_RUNS):
+            time.sleep(_LAG)
+            if not written(self.folder, self.env):
+                found = asyncio.run(self._judged())
+                found["runs to rest"] = n
+                return found
+        raise SystemExit(f"still writing after {_RUNS} runs of their own")
+
+    async def _judged(self) -> Counter[str]:
+        async with open_hub(self.folder, environ=self.env) as hub:
+            questions = hub.conflicts("contacts")
+            asked: set[tuple[Side, str]] = {m for q in questions for m in q.members}
+            asked |= {(d.side, d.record) for d in hub.store.letters("contacts")}
+            pages = hub.store.journal("contacts")
+            kept = {str(v) for p in pages for e in p.entries for v in e.before}
+        found = judged(self.crowd, asked, kept)
+        found["open conflicts"] = len(questions)
+        return found
 
 
-class Office:
-    """People of the other side, who come there and get other titles."""
-
-    def __init__(self, vendor: Vendor, seed: int) -> None:
-        self._vendor = vendor
-        self._rng = random.Random(seed)  # noqa: S311 - people, not secrets
-        self._came = 0
-
-    def stir(self) -> None:
-        """Ten are new, thirty of those who are there have another title."""
-        for _ in range(10):
-            self._came += 1
-            who = {"LastName": f"Office {self._came}", "FirstName": "Old"}
-            mail = f"office{self._came}@people.example"
-            self._vendor.ask("records/Contact", {**who, "Email": mail})
-        there = [p["Id"] for p in self._vendor.ask("records/Contact")]
-        for i in self._rng.sample(there, min(30, len(there))):
-            title = f"Title {self._rng.randrange(10_000)}"
-            self._vendor.ask("records/Contact", {"Id": i, "Title": title})
+def reads(route: str) -> bool:
+    """Whether a request to it changes nothing at the vendor."""
+    if route.startswith("GET ") or route.endswith(("/search", "/batch/read", "/token")):
+        return True
+    return route.startswith("POST ") and "/composite/sobjects/" in route
 
 
 def killed(folder: Path, env: Mapping[str, str], after: float) -> float | None:
-    """Start a sync and kill it; None, or the seconds it took if it was sooner."""
+    """Start a sync and kill it; None, or the seconds it took if it was sooner.
+
+    Raises:
+        SystemExit: it failed by itself.
+    """
     begun = time.monotonic()
     child = subprocess.Popen(
         [HUB, "sync", "--no-input"],
@@ -108,26 +154,28 @@ def killed(folder: Path, env: Mapping[str, str], after: float) -> float | None:
         env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
-        child.wait(after)
+        _, said = child.communicate(timeout=after)
     except subprocess.TimeoutExpired:
         child.kill()
-        child.wait()
+        child.communicate()
         return None
+    if child.returncode not in {_DONE, _PARTIAL}:
+        raise SystemExit(f"{said}\nended with {child.returncode}")
     return time.monotonic() - begun
 
 
-def through(folder: Path, env: Mapping[str, str]) -> float:
-    """A sync to its end; how many seconds it took.
+def written(folder: Path, env: Mapping[str, str]) -> int:
+    """A sync to its end; how many records it wrote.
 
     Raises:
         SystemExit: it failed; what it said is shown.
     """
-    begun = time.monotonic()
     done = subprocess.run(
-        [HUB, "sync", "--no-input"],
+        [HUB, "sync", "--no-input", "--json"],
         cwd=folder,
         env=env,
         stdin=subprocess.DEVNULL,
@@ -137,86 +185,73 @@ def through(folder: Path, env: Mapping[str, str]) -> float:
     )
     if done.returncode not in {_DONE, _PARTIAL}:
         raise SystemExit(f"{done.stdout}{done.stderr}\nended with {done.returncode}")
-    return time.monotonic() - begun
+    jobs = json.loads(done.stdout)["jobs"]
+    return sum(n for job in jobs for n in job["writes"].values())
 
 
-def compared(sales: Vendor, billing: Vendor) -> dict[str, int]:
-    """Lost, doubled and different people, told apart by their e-mail."""
-    there = Counter[str]()
-    held: dict[str, dict[str, Any]] = {}
-    for p in billing.ask("records/Contact"):
-        email = str(p.get("Email") or "").lower()
-        there[email] += 1
-        held[email] = p
-    found = Counter(lost=0, doubled=0, different=0, strange=0)
-    source = set()
-    for p in sales.ask("records/contacts"):
-        mine = p["properties"]
-        email = mine["email"].strip().lower()
-        source.add(email)
-        if not there[email]:
-            found["lost"] += 1
-            continue
-        found["doubled"] += there[email] > 1
-        theirs = held[email]
-        found["different"] += (
-            mine["lastname"],
-            mine.get("city") or None,
-            mine.get("jobtitle") or None,
-        ) != (
-            theirs["LastName"],
-            theirs.get("MailingCity") or None,
-            theirs.get("Title") or None,
-        )
-    found["strange"] = len(set(there) - source)
-    return {"people": len(source), **found}
+def measure(
+    kills: int, records: int, per_round: int, seed: int, *, both: bool
+) -> Counter[str]:
+    """All rounds: kills by phase, and what is left."""
+    began, done = time.monotonic(), 0
+    phases, found = Counter[str](), Counter[str]()
+    while done < kills:
+        with ExitStack() as stack:
+            one = begin(stack, records, seed + done, both=both)
+            landed = 0
+            while landed < min(per_round, kills - done):
+                landed += one.kill()
+                print(
+                    f"\r{done + landed}/{kills} kills at work, "
+                    f"{time.monotonic() - began:.0f} s ",
+                    end="",
+                    flush=True,
+                )
+            left = one.rest()
+        done += landed
+        phases += one.phases
+        runs = max(found["runs to rest"], left.pop("runs to rest"))
+        found.update(left)
+        found["runs to rest"] = runs
+        bad = ", ".join(f"{left[what]} {what}" for what in (*_BAD, "raced"))
+        print(f"\r{done}/{kills} kills at work, round of {landed}: {bad}", flush=True)
+    for what, n in sorted(phases.items()):
+        print(f"  {n:>6} killed while {what}")
+    for what, n in found.items():
+        print(f"  {n:>6} {what}")
+    return found
 
 
-def measure(kills: int, records: int, seed: int, *, both: bool) -> int:
-    """Kill, stir, run to the end, compare. The exit code."""
-    rng = random.Random(seed)  # noqa: S311 - moments, not secrets
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        born = ("--records", str(records), "--seed", str(seed))
-        sales = stack.enter_context(sandbox("hubspot", *born))
-        billing = stack.enter_context(sandbox("salesforce"))
-        env = {**os.environ, **variables(sales, billing)}  # noqa: TID251
-        project = Project(folder, env)
-        # The quick start's mapping has a mistake that its reader mends.
-        project.edit(MAPPING, "title: {path: Department", "title: {path: Title")
-        crowds: list[Crowd | Office] = [Crowd(sales, seed)]
-        if not both:
-            project.edit("hub.yaml", "direction: both", "direction: left-to-right")
-        else:
-            crowds.append(Office(billing, seed))
-        at_work, whole = 0, _SHORT
-        for n in range(kills):
-            after = rng.uniform(0.2, whole)
-            took = killed(folder, env, after)
-            at_work += took is None
-            whole = whole * _LONGER if took is None else max(took, _SHORT)
-            for crowd in crowds:
-                crowd.stir()
-            print(f"\r{n + 1}/{kills} kills, {at_work} at work", end="", flush=True)
-        time.sleep(_LAG)
-        print(f"\nthe last run took {through(folder, env):.1f} s")
-        if both:
-            time.sleep(_LAG)
-            through(folder, env)
-        found = compared(sales, billing)
-    print(", ".join(f"{n} {what}" for what, n in found.items()))
-    return int(any(n for what, n in found.items() if what != "people"))
+def begin(stack: ExitStack, records: int, seed: int, *, both: bool) -> Round:
+    """Two vendors, a project without a state, and a crowd."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    born = ("--records", str(records), "--seed", str(seed))
+    sales = stack.enter_context(sandbox("hubspot", *born))
+    billing = stack.enter_context(sandbox("salesforce"))
+    env = {**os.environ, **variables(sales, billing)}  # noqa: TID251
+    project = Project(folder, env)
+    # The quick start's mapping has a mistake that its reader mends.
+    project.edit(MAPPING, "title: {path: Department", "title: {path: Title")
+    if not both:
+        project.edit("hub.yaml", "direction: both", "direction: left-to-right")
+    crowd = Crowd(sales, billing, seed, both)
+    moments = random.Random(seed)  # noqa: S311 - moments, not secrets
+    return Round(folder, env, sales, billing, crowd, moments)
 
 
 def main() -> int:
     """Read the command line and measure."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--kills", type=int, default=30)
-    parser.add_argument("--records", type=int, default=2000)
+    parser.add_argument("--records", type=int, default=150)
+    parser.add_argument("--round", type=int, default=50, help="kills of one project")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--both", action="store_true", help="two-way jobs")
     asked = parser.parse_args()
-    return measure(asked.kills, asked.records, asked.seed, both=asked.both)
+    found = measure(
+        asked.kills, asked.records, asked.round, asked.seed, both=asked.both
+    )
+    return int(any(found[what] for what in _BAD))
 
 
 if __name__ == "__main__":

@@ -100,3 +100,24 @@ def test_every_decision_is_in_the_list() -> None:
     pages = [p.name for p in (ROOT / "docs/adr").glob("[0-9]*.md")]
     assert pages
     assert [name for name in pages if name not in listed] == []
+
+
+_HELD_BY = re.compile(r"\[(test_\w+)\]\(([^)]+\.py)\)")
+
+
+def test_each_promise_is_held_by_a_test_that_is_there() -> None:
+    page = ROOT / "docs/explanation/guarantees.md"
+    promises = [x for x in page.read_text().splitlines() if "(../../tests" in x]
+    assert promises
+    for line in promises:
+        for name, path in _HELD_BY.findall(line):
+            assert f"def {name}(" in (page.parent / path).read_text(), name
+        assert len(_HELD_BY.findall(line)) == line.count("](")
+
+
+def test_every_row_of_promises_names_its_test() -> None:
+    text = (ROOT / "docs/explanation/guarantees.md").read_text()
+    tables = text.split("| promise | held by |")[1:]
+    rows = [r for t in tables for r in t.split("\n\n")[0].splitlines()[2:]]
+    assert rows
+    assert [r for r in rows if "](../../tests" not in r] == []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from connector_hub.adapters.locks import job_lock
 from connector_hub.adapters.person import person
 from connector_hub.diagnostics import Mistakes
 from connector_hub.errors import ConfigError, GuardTripped, Locked, PlanStale
-from connector_hub.hub import Hub
+from connector_hub.hub import Hub, planning, running
 from connector_hub.model.kept import Kept
 from connector_hub.sdk import Account
 from connector_hub.sync.run import Options
@@ -177,7 +178,8 @@ async def test_deletes_that_a_person_allowed_are_still_allowed_when_the_plan_is_
         sales.edit("contacts", {"id": first["id"], "archived": True})
         sales.edit("contacts", {"id": second["id"], "properties": {"city": "X"}})
         sales.clock.advance(5)
-        held = await hub.sync("contacts", options=Options(allow_deletes=1))
+        options = Options(full=True, allow_deletes=1)
+        held = await hub.sync("contacts", options=options)
         assert held.status == "waiting"
         receipt = await hub.apply(str(held.plan))
     assert (receipt.deleted, receipt.updated) == (1, 1)
@@ -349,6 +351,34 @@ async def test_a_plan_that_is_being_carried_out_is_not_rejected(
         with job_lock(hub.state_path, "contacts"), pytest.raises(Locked):
             hub.reject(plan)
         assert states(hub) == ["waiting"]
+
+
+@pytest.mark.parametrize("ask", ["reject", "apply"])
+async def test_what_became_of_a_plan_just_before_the_lock_was_held_counts(
+    opened: Opener, vendors: Vendors, monkeypatch: pytest.MonkeyPatch, ask: str
+) -> None:
+    async def decide(hub: Hub) -> None:
+        if ask == "reject":
+            hub.reject(plan)
+        else:
+            await hub.apply(plan)
+
+    async with opened(apply=WHEN) as hub:
+        plan = await waiting(hub)
+        before = rows(vendors)
+
+        @contextmanager
+        def at_the_last_moment(state: Path, job: str) -> Iterator[None]:
+            hub.store.end_plan(plan, "applied", hub.clock.now(), "another")
+            with job_lock(state, job):
+                yield
+
+        module = planning if ask == "reject" else running
+        monkeypatch.setattr(module, "job_lock", at_the_last_moment)
+        with pytest.raises(PlanStale, match=r"was applied at .* by another"):
+            await decide(hub)
+        assert states(hub) == ["applied"]
+    assert rows(vendors) == before
 
 
 async def test_a_plan_of_a_job_that_is_gone_is_told(opened: Opener) -> None:

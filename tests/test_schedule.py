@@ -26,6 +26,8 @@ from connector_hub.model.standing import Standing
 from connector_hub.sync.schedule import (
     LONGEST,
     LOOK_AGAIN,
+    REST,
+    SETTLE,
     Agenda,
     Event,
     Keeper,
@@ -50,6 +52,7 @@ class Bench:
     at_work: int = 0
     noticed: list[str] = field(default_factory=list)
     unheard: bool = False
+    agenda: Agenda = field(init=False)
 
     async def attempt(self, job: str) -> Receipt:
         self.began.append((job, self.clock.monotonic()))
@@ -72,8 +75,9 @@ class Bench:
     async def keeping(self) -> AsyncIterator[None]:
         now = self.clock.now()
         last = {j: (now - timedelta(seconds=s), st) for j, (s, st) in self.last.items()}
+        self.agenda = Agenda.of(self.every, last, self.clock)
         keeper = Keeper(
-            Agenda.of(self.every, last, self.clock),
+            self.agenda,
             self.attempt,
             self.held.get,
             self.events.append,
@@ -110,6 +114,47 @@ async def test_jobs_run_at_once_and_then_every_so_often_parents_first() -> None:
         ("firms", 240),
         ("people", 240),
     ]
+
+
+async def test_a_hint_brings_its_job_forward_and_no_other_and_the_grid_stays() -> None:
+    bench = Bench({"firms": 60 * MINUTE, "people": 60 * MINUTE})
+    async with bench.keeping():
+        await bench.clock.advance(100)
+        bench.agenda.hint({"people", "nobody"})
+        bench.agenda.hint({"people"})
+        await bench.clock.advance(60 * MINUTE)
+    assert bench.times("firms") == [0, 3600]
+    assert bench.times("people") == [0, 100 + SETTLE, 3600]
+
+
+async def test_a_hint_that_comes_in_the_middle_of_a_run_is_looked_at_after_it() -> None:
+    bench = Bench({"people": 60 * MINUTE}, takes={"people": 30})
+    async with bench.keeping():
+        await bench.clock.advance(20)
+        bench.agenda.hint({"people"})
+        await bench.clock.advance(200)
+    assert bench.times("people") == [0, 30]
+
+
+async def test_many_hints_do_not_run_a_job_without_rest() -> None:
+    bench = Bench({"people": 60 * MINUTE})
+    async with bench.keeping():
+        for _ in range(50):
+            bench.agenda.hint({"people"})
+            await bench.clock.advance(1)
+    assert bench.times("people") == [0, *(REST * n for n in range(1, 5)), 50.0]
+
+
+async def test_a_hint_hurries_no_job_whose_vendor_wants_to_be_left_alone() -> None:
+    bench = Bench({"people": 10 * MINUTE})
+    bench.fails["people"] = lambda: RateLimited("slow", wait=400)
+    async with bench.keeping():
+        await bench.clock.advance(5)
+        bench.agenda.hint({"people"})
+        await bench.clock.advance(390)
+        assert bench.times("people") == [0]
+        await bench.clock.advance(10)
+    assert bench.times("people") == [0, 400]
 
 
 async def test_the_next_time_is_told_with_each_run() -> None:
@@ -246,6 +291,29 @@ async def test_what_is_held_is_said_once_and_goes_on_soon_after() -> None:
         await bench.clock.advance(LOOK_AGAIN)
     assert bench.told("held", "freed") == [("held", "people"), ("freed", "people")]
     assert len(bench.times("people")) == 2
+
+
+async def test_what_was_held_is_tried_again_soon_when_it_fails_afterwards() -> None:
+    """What it did before it was held says nothing about the day it goes on."""
+    bench = Bench({"people": 1800.0}, fails={"people": lambda: Unavailable("down")})
+    paused = Standing("job", "people", "paused", bench.clock.now())
+    async with bench.keeping():
+        await bench.clock.advance(900)
+        assert bench.times("people") == [0, 60, 180, 420, 900]
+        bench.held["people"] = paused
+        await bench.clock.advance(960)
+        del bench.held["people"]
+        await bench.clock.advance(LOOK_AGAIN + 60)
+    *_, freed, again = bench.times("people")
+    assert again == freed + 60
+
+
+async def test_one_success_ends_the_waits_of_earlier_failures() -> None:
+    errors = iter([Unavailable("down")] * 3 + [None, Unavailable("down"), None])
+    bench = Bench({"people": 1800.0}, fails={"people": lambda: next(errors)})
+    async with bench.keeping():
+        await bench.clock.advance(1860)
+    assert bench.times("people") == [0, 60, 180, 420, 1800, 1860]
 
 
 async def test_refused_credentials_hold_a_job_from_then_on() -> None:

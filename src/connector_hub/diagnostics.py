@@ -96,6 +96,10 @@ class Mistakes(ConfigError):
         ]
 
 
+class Outgrown(Mistakes):
+    """A vendor's fields are no longer what a mapping says: jobs that do not use it go on."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The nearest known word, or all of them."""
     words = sorted(known)

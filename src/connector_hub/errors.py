@@ -8,8 +8,10 @@
     ├─ Locked             another run holds the job             6
     ├─ Paused             operator resumes                      6
     ├─ StoreError         operator frees space, restores        8
+    ├─ Unaccounted        the hub's authors                     1
     ├─ VendorError                                              1
     │   ├─ Unavailable > RateLimited > QuotaSpent               5
+    │   │             > CircuitOpen     failing: nothing is sent
     │   ├─ InDoubt        sent, no answer: look before acting
     │   ├─ Stale          the record's version moved
     │   ├─ Exists         the vendor already holds such a record
@@ -24,6 +26,16 @@ A message says what happened, where, and what to do; it never carries a record's
 
 from __future__ import annotations
 
+import re
+
+_CODE = re.compile(r"[\w.:/ -]{1,100}")
+"""What a vendor's code or name of a field looks like; an address or a sentence does not."""
+
+
+def is_code(text: str) -> bool:
+    """Whether a vendor's text is a code or a name of a field, and holds no value of a record."""
+    return _CODE.fullmatch(text) is not None
+
 
 class HubError(Exception):
     """Something the hub can explain. Shown without a traceback."""
@@ -36,6 +48,8 @@ class HubError(Exception):
         self.hint = hint
         self.receipt: object | None = None
         """What a run had done before it failed, where there was one."""
+        self.said = ""
+        """The vendor's own words. They may quote a record: shown where its values may be."""
         super().__init__(self.message)
 
     @property
@@ -43,8 +57,13 @@ class HubError(Exception):
         """The error's name, as JSON documents and journals spell it."""
         return type(self).__name__
 
+    @property
+    def told(self) -> str:
+        """What happened, as anybody may read it."""
+        return self.message
+
     def __str__(self) -> str:
-        parts = [f"{self.where}: {self.message}" if self.where else self.message]
+        parts = [f"{self.where}: {self.told}" if self.where else self.told]
         if self.hint:
             parts.append(f"help: {self.hint}")
         return "\n".join(parts)
@@ -92,6 +111,10 @@ class StoreError(HubError):
     exit_code = 8
 
 
+class Unaccounted(HubError):
+    """Not every record of a run has an outcome: it cannot say what it did."""
+
+
 class VendorError(HubError):
     """A vendor answered with a refusal, or not at all."""
 
@@ -121,6 +144,19 @@ class QuotaSpent(RateLimited):
     """The vendor's quota or the run's own ceiling of calls is spent."""
 
 
+class CircuitOpen(Unavailable):
+    """The vendor fails too often: nothing is sent to it for a while.
+
+    ``wait`` is how many seconds that is.
+    """
+
+    def __init__(
+        self, message: str = "", *, wait: float, where: str = "", hint: str = ""
+    ) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.wait = wait
+
+
 class InDoubt(VendorError):
     """The request was sent and no usable answer came: it may have been applied."""
 
@@ -142,6 +178,12 @@ class Exists(VendorError):
     ) -> None:
         super().__init__(message, where=where)
         self.there = there
+        self.said, self.args = self.message, (there,)
+
+    @property
+    def told(self) -> str:
+        """That it is so; the vendor's words are in ``message``, and may quote a record."""
+        return "the vendor holds such a record already"
 
 
 class MarkLost(VendorError):
@@ -168,8 +210,15 @@ class Rejected(VendorError):
         where: str = "",
     ) -> None:
         super().__init__(message, where=where)
-        self.reason = reason
-        self.fields = fields
+        self.reason = reason if is_code(reason) else "REJECTED"
+        self.fields = tuple(filter(is_code, fields))
+        self.said, self.args = self.message, (self.reason, *self.fields)
+
+    @property
+    def told(self) -> str:
+        """The vendor's code and the fields; its words are in ``message``, and may quote the record."""
+        named = f" ({', '.join(self.fields)})" if self.fields else ""
+        return f"the vendor refuses it: {self.reason}{named}"
 
 
 class PluginError(HubError):

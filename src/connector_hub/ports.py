@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 import orjson
 
-from connector_hub.errors import Unavailable
-from connector_hub.model.conflict import Conflict, DeadLetter
+from connector_hub.errors import InDoubt, Unavailable, VendorError
+from connector_hub.model.conflict import Conflict, DeadLetter, Swing
 from connector_hub.model.job import SideName
 from connector_hub.model.journal import Entry, Page
 from connector_hub.model.kept import KeptRow, PlanState
@@ -20,41 +21,91 @@ from connector_hub.model.notice import Fact
 from connector_hub.model.plan import Change, Seen
 from connector_hub.model.standing import Rival, Standing
 
+_EMPTY = {202, 204, 205}
+"""Statuses whose answers have nothing to say (RFC 9110, 15.3)."""
+_BOM = b"\xef\xbb\xbf"
+
 
 class Body(dict[str, Any]):
     """A decoded answer. A name that is not in it is the vendor's mistake, not the plugin's."""
 
+    repeatable = True
+
     def __missing__(self, name: str) -> Any:
-        raise Unavailable(
+        raise _useless(
             f"the answer has no {name!r}",
             hint="the vendor answers otherwise than documented; run again later",
+            repeatable=self.repeatable,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A vendor's reply, read completely. ``headers`` has lower-case names."""
+    """A vendor's reply, read completely. ``headers`` has lower-case names.
+
+    ``repeatable`` is whether the request may be sent again: what became of one that may not is in doubt
+    when its answer is of no use.
+    """
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    repeatable: bool = True
+    _decoded: list[Any] = field(default_factory=list, repr=False, compare=False)
 
     def json(self) -> Any:
-        """The decoded body, None when it is empty.
+        """The decoded body; None when it is empty and may be.
 
         Raises:
-            Unavailable: the body is not JSON (a proxy's page, half an answer).
+            Unavailable: the body is not JSON (a proxy's page, half an answer), or not there.
+            InDoubt: the same of a request that may not be repeated.
         """
+        if not self._decoded:
+            self._decoded.append(self._decode())
+        return self._decoded[0]
+
+    def _decode(self) -> Any:
         if not self.body:
+            if 200 <= self.status < 300 and self.status not in _EMPTY:  # noqa: PLR2004 - success
+                raise _useless(
+                    f"the answer (status {self.status}) is empty",
+                    hint="the vendor answers otherwise than documented; run again later",
+                    repeatable=self.repeatable,
+                )
             return None
         try:
-            found = orjson.loads(self.body)
-            return Body(found) if found.__class__ is dict else found
-        except orjson.JSONDecodeError as e:
-            raise Unavailable(
+            found = orjson.loads(self.body.removeprefix(_BOM))
+        except orjson.JSONDecodeError:
+            raise _useless(
                 f"the answer (status {self.status}) is not JSON",
                 hint="a proxy or login page may stand between the hub and the vendor",
-            ) from e
+                repeatable=self.repeatable,
+            ) from None
+        if found.__class__ is not dict:
+            return found
+        body = Body(found)
+        body.repeatable = self.repeatable
+        return body
+
+    def date(self) -> datetime | None:
+        """When the vendor answered, by its own clock; None where it does not say."""
+        return http_date(self.headers.get("date", ""))
+
+
+def _useless(message: str, *, hint: str, repeatable: bool) -> VendorError:
+    """An answer that says nothing: of a write, nobody knows what became of it."""
+    if repeatable:
+        return Unavailable(message, hint=hint)
+    return InDoubt(message, hint=hint)
+
+
+def http_date(text: str) -> datetime | None:
+    """An instant in any of the forms that HTTP has (RFC 9110, 5.6.7); None where it is none."""
+    try:
+        found = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 class Clock(Protocol):
@@ -90,16 +141,18 @@ class Http(Protocol):
         cost: int = 1,
         repeatable: bool | None = None,
         ok: tuple[int, ...] = (),
+        want_json: bool = False,
     ) -> Answer:
         """Send one request and return the answer, whatever path it took.
 
         ``path`` is relative to the connection's base URL, or an absolute URL of an allowed origin.
         ``repeatable`` says that sending twice does no harm (default: GET and HEAD).
         ``ok`` names statuses >= 300 that the caller wants to see rather than have raised.
+        ``want_json`` says that an answer of another kind, a proxy's page for one, is none.
 
         Raises:
-            Unavailable, RateLimited, QuotaSpent, InDoubt, AuthError, Rejected, Missing, Exists,
-            Stale, ConfigError: as sorted by the connector's ``fault``.
+            Unavailable, RateLimited, QuotaSpent, CircuitOpen, InDoubt, AuthError, Rejected, Missing,
+            Exists, Stale, ConfigError: as sorted by the connector's ``fault``.
         """
 
     async def get(self, path: str, **options: Any) -> Any:
@@ -123,6 +176,42 @@ class Secrets(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a connection with OAuth 2 lives on.
+
+    ``refresh`` fetches the next one; ``access`` is to be used ``until`` then (None: until it is refused), at
+    ``base`` where the vendor gave a base URL with it. ``source`` is the digest of the value behind the
+    reference that it all began with. ``asked`` is the digest of a refresh token that was sent and whose
+    answer was not kept: the vendor may have spent it. ``version`` counts the changes.
+    """
+
+    refresh: str
+    access: str = ""
+    until: datetime | None = None
+    base: str = ""
+    source: str = ""
+    asked: str = ""
+    version: int = 0
+
+    def __repr__(self) -> str:
+        return f"<Token version {self.version}>"
+
+
+class Tokens(Protocol):
+    """Where rotating tokens are kept, for all processes."""
+
+    def token(self, connection: str) -> Token | None:
+        """A connection's token."""
+
+    def swap_token(self, connection: str, token: Token) -> Token | None:
+        """Keep a token in place of the one of its own version, on the disk before this returns.
+
+        Returns:
+            What is kept now, of the next version; None where another version is kept.
+        """
+
+
 Progress = Callable[[str, int, int | None], None]
 """Told (phase, done, total or None) while work goes on."""
 
@@ -135,6 +224,16 @@ class Store(Protocol):
 
     def transaction(self) -> AbstractContextManager[None]:
         """All that is done inside is kept together, or not at all."""
+
+    def fenced(self, run: int) -> AbstractContextManager[None]:
+        """What is done inside is done for a run: nothing of it is kept once the job is another run's."""
+
+    def check_fence(self) -> None:
+        """Asked before anything is sent, and before anything is kept.
+
+        Raises:
+            Locked: the run that works here is over: another one of its job has begun since.
+        """
 
     def pinned(self, connection: str) -> str | None:
         """The account a connection belongs to."""
@@ -151,6 +250,19 @@ class Store(Protocol):
         self, account: str, resource: str, hubs: Collection[bytes]
     ) -> dict[bytes, tuple[str, bool]]:
         """The record of each hub id at one resource, and whether it is gone."""
+
+    def tombstones(
+        self, account: str, resource: str, records: Collection[str]
+    ) -> set[str]:
+        """Those of these records that are known as gone."""
+
+    def unlisted(
+        self, job: str, side: str, account: str, resource: str, *, several: bool
+    ) -> list[str]:
+        """Linked records that are not in a side's identity index.
+
+        It knows them as ``Resource/id`` where the side is of ``several``.
+        """
 
     def link(self, rows: Iterable[tuple[str, str, str, bytes]]) -> None:
         """Add links: (account, resource, record, hub). Who waited for them is looked at again."""
@@ -281,6 +393,9 @@ class Store(Protocol):
     def look_again(self, job: str, side: str, rows: Iterable[tuple[str, str]]) -> None:
         """Put records into the inbox: (record, why)."""
 
+    def hint(self, job: str, side: str, records: Iterable[str]) -> None:
+        """A vendor has hinted at records; another reason to look at one stays."""
+
     def looked(self, job: str, side: str, records: Iterable[str], last: int) -> None:
         """Take records out of the inbox, but for entries after number ``last``."""
 
@@ -347,6 +462,28 @@ class Store(Protocol):
         self, job: str, hubs: Collection[bytes], fields: Collection[str] | None = None
     ) -> None:
         """What was decided has been carried out: about these fields, or about all."""
+
+    def swing(
+        self,
+        job: str,
+        run: int,
+        rows: Iterable[tuple[bytes, str, bytes]],
+        at: datetime,
+    ) -> None:
+        """Fields that a run wrote to linked things: (hub, field, hash of the value)."""
+
+    def swings(
+        self, job: str, hubs: Collection[bytes], since: datetime
+    ) -> dict[bytes, dict[str, Swing]]:
+        """What was written to these things since then, and what is held whenever it was; by field."""
+
+    def hold_swings(self, job: str, hub: bytes, fields: Iterable[str]) -> None:
+        """These fields are held from now on, until their swings are forgotten."""
+
+    def forget_swings(
+        self, job: str, hubs: Collection[bytes], fields: Collection[str] | None = None
+    ) -> None:
+        """Held fields are held no more, and their writes count from nothing: these, or all."""
 
     def conflicts(
         self, job: str | None = None, number: int | None = None
@@ -438,8 +575,15 @@ class Store(Protocol):
     def last_syncs(self) -> dict[str, tuple[datetime, str]]:
         """By job: when its latest sync or apply began, and its status."""
 
+    def examine(self, job: str, now: datetime) -> None:
+        """Look all of the state through: once a day, after a run of the job that died, and when it is a copy.
+
+        Raises:
+            StoreError: it is damaged.
+        """
+
     def begin_run(self, job: str, kind: str, at: datetime) -> int:
-        """A number for a run that starts now."""
+        """A number for a run that starts now; one of the job that never ended is over."""
 
     def end_run(
         self, run: int, status: str, document: Mapping[str, Any], at: datetime
@@ -489,8 +633,12 @@ class Store(Protocol):
         Windows that were being written stay until it is known what became of them.
         """
 
-    def expire(self, now: datetime) -> None:
-        """Forget letters closed, writes and plans made a month ago, conflicts and runs a quarter ago."""
+    def expire(self, now: datetime) -> bool:
+        """Forget letters closed, writes and plans made a month ago, conflicts and runs a quarter ago.
+
+        Of open letters the vendor's message goes after a month, of unsettled writes the values after a week.
+        Whether any of it may have held a value.
+        """
 
     def drop_windows(self, job: str, plan: str) -> None:
         """Take away what was staged and planned under an id and is not being written."""

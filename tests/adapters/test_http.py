@@ -110,6 +110,16 @@ async def test_an_unanswered_write_is_never_repeated_blindly(fault):
 
 
 @respx.mock
+@pytest.mark.parametrize("said", [{"html": "<p>sign in"}, {"text": " <!DOCTYPE html>"}])
+async def test_a_page_of_html_does_not_confirm_a_write_whose_answer_nobody_reads(said):
+    respx.patch(f"{URL}/x").respond(200, **said)
+    http = client()
+    with pytest.raises(InDoubt, match="a page of HTML"):
+        await http.send("PATCH", "/x", json={"a": 1})
+    await http.aclose()
+
+
+@respx.mock
 async def test_a_write_that_did_not_leave_is_repeated():
     route = respx.post(f"{URL}/x")
     route.side_effect = [httpx.ConnectError(""), httpx.Response(200, json={"ok": True})]
@@ -153,7 +163,7 @@ async def test_calls_of_old_are_forgotten():
     for _ in range(50):
         await http.get("/x")
         await clock.advance(1)
-    assert len(http._firsts) <= 11
+    assert len(http._breaker._firsts) <= 11
 
 
 @respx.mock

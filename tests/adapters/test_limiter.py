@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
+from collections import deque
 
 import pytest
 
@@ -84,3 +86,39 @@ async def test_a_spent_day_is_asked_about_again_after_an_hour():
     await clock.advance(3601)
     async with limiter.slot("calls"):
         pass
+
+
+@pytest.mark.parametrize(
+    ("amount", "per", "latency"),
+    [(20, 1.0, 0.05), (100, 10.0, 0.02), (5, 1.0, 0.3)],
+    ids=str,
+)
+async def test_a_limit_that_nobody_declared_is_found_and_nearly_all_of_it_is_used(
+    amount, per, latency
+):
+    clock, came, let_in = VirtualClock(), [], deque(maxlen=amount)
+    limiter = WindowLimiter((), clock)
+
+    async def call():
+        async with limiter.slot("calls"):
+            now = clock.monotonic()
+            inside = [t for t in let_in if t > now - per]
+            well = len(inside) < amount
+            came.append((now, well))
+            if well:
+                let_in.append(now)
+            await clock.sleep(latency)
+        if not well:
+            limiter.throttled("calls", math.ceil(inside[0] + per - now))
+
+    async def work():
+        while clock.monotonic() < 160:
+            await call()
+
+    async def all_of_them():
+        await asyncio.gather(*(work() for _ in range(8)))
+
+    await clock.run(asyncio.ensure_future(all_of_them()))
+    late = [well for at, well in came if at > 60]
+    assert late.count(False) <= 0.01 * len(late)
+    assert late.count(True) >= 0.85 * 100 * amount / per

@@ -216,8 +216,9 @@ async def test_a_mail_that_is_refused_tells_the_code_alone() -> None:
             (mail(box), 554),
             (mail(box, to=("nobody@acme.example",)), 550),
         ):
-            with pytest.raises(Rejected, match=f"code {code}") as raised:
+            with pytest.raises(Rejected) as raised:
                 await postman().deliver(receiver, MESSAGE)
+            assert f"code {code}" in raised.value.message
             assert "acme.example" not in raised.value.message
 
 
@@ -327,8 +328,9 @@ async def test_a_webhook_that_is_not_taken_is_told_without_its_path(
 ) -> None:
     came: list[Hook] = []
     async with web_server(answer, came) as url:
-        with pytest.raises(error, match=said) as raised:
+        with pytest.raises(error) as raised:
             await postman().deliver(hook(url), MESSAGE)
+    assert said in raised.value.message
     assert len(came) == 1
     assert "T0" not in str(raised.value)
     assert "webhook-signature" not in came[0][1]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 import sqlite3
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -38,11 +41,12 @@ def change(record: str = "1") -> Change:
 
 def test_every_earlier_version_is_upgraded(tmp_path):
     steps = sqlite._migrations()
-    for version in range(len(steps) + 1):
+    for version in range(1, len(steps) + 1):
         path = tmp_path / f"{version}.db"
         with sqlite3.connect(path) as old:
             for n, script in enumerate(steps[:version], 1):
                 old.executescript(f"{script}\npragma user_version={n};")
+            old.execute("insert into meta values('key', ?)", (VAULT.fingerprint(),))
         old.close()
         store = SqliteStore(path, VAULT)
         store.pin("sales", "hubspot:1")
@@ -295,6 +299,8 @@ def test_look_ups_of_records_seek_each_and_never_walk_a_side(store):
     store._db.set_trace_callback(asked.append)
     store.links("hubspot:1", "contacts", ["1"])
     store.records("hubspot:1", "contacts", [b"h"])
+    store.tombstones("hubspot:1", "contacts", ["1"])
+    store.unlisted("j", "left", "hubspot:1", "contacts", several=False)
     store.things([b"h"])
     store.bases("j", "left", [b"h"])
     store.passed("j", "left", ["1"], 1)
@@ -306,8 +312,22 @@ def test_look_ups_of_records_seek_each_and_never_walk_a_side(store):
         walked = 0
         for *_, step in store._db.execute(f"explain query plan {sql}").fetchall():
             keys = ("record=", "thing=", "hub=", "mark=", "rowid=", "name=", "resource")
-            walked += "TEMP" not in step and not any(k in step for k in keys)
-        assert walked <= ("order by a.record" in sql), sql
+            walked += not any(k in step for k in (*keys, "TEMP", "SUBQUERY"))
+        whole = ("order by a.record", "not exists")
+        assert walked <= any(w in sql for w in whole), sql
+
+
+def test_a_hint_keeps_another_reason_and_a_number_never_comes_again(store):
+    store.look_again("j", "left", [("1", "replay"), ("2", "link")])
+    store.hint("j", "left", ["1", "3"])
+    asked, planned = store.inbox("j", "left")
+    assert asked == {"1": "replay", "2": "link", "3": "hint"}
+    store.looked("j", "left", asked, planned)
+    assert store.inbox("j", "left") == ({}, 0)
+    store.hint("j", "left", ["1"])
+    # A plan of before is applied now: it has not seen this.
+    store.looked("j", "left", asked, planned)
+    assert store.inbox("j", "left")[0] == {"1": "hint"}
 
 
 def test_what_is_undone_leaves_no_number_behind(store):
@@ -340,3 +360,103 @@ def test_a_window_is_marked_without_writing_its_payload_again(store):
     store.close_window("j", "p", 0)
     assert store.open_windows("j") == []
     assert store._one("select count(*) from writing")[0] == 0
+
+
+def test_a_run_that_is_over_keeps_nothing_more(store, tmp_path):
+    mine = store.begin_run("j", "sync", AT)
+    other = SqliteStore(tmp_path / "hub.db", VAULT)
+    with store.fenced(mine):
+        store.pin("sales", "a")
+        theirs = other.begin_run("j", "sync", AT)
+        other.begin_run("another job", "sync", AT)
+        for keep in (
+            lambda: store.pin("sales", "b"),
+            lambda: store.link([("a", "r", "1", b"h" * 16)]),
+            lambda: store.open_window("j", "p", 0, b"s" * 12, mine),
+            lambda: store.set_cursor("j", "left", "changed", "m", "s", AT),
+            lambda: store.end_run(mine, "done", {}, AT),
+            store.check_fence,
+        ):
+            with pytest.raises(Locked, match=f"while run {mine} stood still") as told:
+                keep()
+            assert told.value.exit_code == 6
+        assert store.pinned("sales") == "a"
+    store.pin("sales", "after it")
+    with other.fenced(theirs):
+        other.check_fence()
+    other.close()
+
+
+def test_a_state_that_was_replaced_beneath_a_run_takes_nothing_more(store, tmp_path):
+    (tmp_path / "hub.db").rename(tmp_path / "old.db")
+    with pytest.raises(StoreError, match="removed or replaced") as told:
+        store.pin("sales", "a")
+    assert told.value.exit_code == 8
+    with pytest.raises(StoreError, match="removed or replaced"):
+        store.check_fence()
+
+
+def test_of_processes_that_make_a_state_at_once_one_makes_it_and_all_have_it(tmp_path):
+    script = (
+        "import sys\nfrom connector_hub.adapters.sqlite import SqliteStore\n"
+        "from connector_hub.adapters.vault import Vault\n"
+        "sys.stdin.readline()\n"
+        f"store = SqliteStore({str(tmp_path / 'hub.db')!r}, Vault(b'k' * 32))\n"
+        "store.pin(sys.argv[1], 'a')\n"
+    )
+    made = [
+        subprocess.Popen(  # noqa: S603 - our own
+            [sys.executable, "-c", script, str(n)], stdin=subprocess.PIPE, text=True
+        )
+        for n in range(3)
+    ]
+    for child in made:
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    for child in made:
+        child.communicate()
+        assert child.returncode == 0
+    store = SqliteStore(tmp_path / "hub.db", VAULT)
+    assert [store.pinned(str(n)) for n in range(3)] == ["a"] * 3
+    store.close()
+    assert [p.name for p in tmp_path.iterdir()] == ["hub.db"]
+
+
+def test_without_hard_links_a_new_state_gets_its_name_all_the_same(
+    tmp_path, monkeypatch
+):
+    def refuse(*_):
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    SqliteStore(tmp_path / "hub.db", VAULT).close()
+    assert [p.name for p in tmp_path.iterdir()] == ["hub.db"]
+
+
+def test_the_file_is_looked_through_once_a_day_after_a_death_and_as_a_copy(
+    store, tmp_path
+):
+    looks: list[str] = []
+
+    def examined(at: datetime, by: SqliteStore = store) -> int:
+        looks.clear()
+        by._db.set_trace_callback(looks.append)
+        by.examine("j", at)
+        by._db.set_trace_callback(None)
+        return sum("quick_check" in q for q in looks)
+
+    assert [examined(AT), examined(AT)] == [1, 0]
+    assert [examined(AT + timedelta(days=1)), examined(AT + timedelta(days=1))] == [
+        1,
+        0,
+    ]
+    run = store.begin_run("j", "sync", AT)
+    assert examined(AT + timedelta(days=1)) == 1, "it never ended"
+    store.end_run(run, "done", {}, AT)
+    assert examined(AT + timedelta(days=1)) == 0
+    store.close()
+    shutil.copy(tmp_path / "hub.db", tmp_path / "copy.db")
+    (tmp_path / "copy.db").replace(tmp_path / "hub.db")
+    copy = SqliteStore(tmp_path / "hub.db", VAULT)
+    assert examined(AT + timedelta(days=1), copy) == 1
+    copy.close()

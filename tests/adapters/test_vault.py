@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector_hub.adapters.vault import KEY_BYTES, Vault, new_key
+from connector_hub.adapters.vault import Vault, new_key
 from connector_hub.errors import ConfigError, StoreError
+from connector_hub.model.keyed import KEY_BYTES
 
 VAULT = Vault(b"k" * KEY_BYTES)
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)

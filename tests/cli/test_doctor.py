@@ -124,6 +124,23 @@ def test_a_connection_that_answers_again_is_no_longer_lost(bench: Bench) -> None
     assert only(bench.found(), "reconnected")[1] == "connector-hub connect shop"
 
 
+def test_a_vendor_that_fails_is_named_and_nobody_is_asked_to_do_anything(
+    bench: Bench,
+) -> None:
+    bench("sync")
+    failing = Standing("connection", "shop", "failing", NOW)
+    bench.change(lambda s: s.set_standing(failing))
+    assert not [w for w in bench.found() if "fails" in w], "it has just answered"
+    bench.change(lambda s: s.set_standing(failing))
+    (bench.folder / "shop" / "contacts.csv").unlink()
+    (bench.folder / "shop").rmdir()
+    what, fix = only(bench.found(), "fails, since")
+    assert what.startswith("the vendor of connection shop fails, since ")
+    assert fix.startswith("wait:")
+    bench.aged(3)
+    assert [w for w in bench.found() if "is to run" in w], "that is no excuse"
+
+
 def test_a_key_without_a_copy_is_named_until_a_copy_is_shown(
     bench: Bench, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -28,10 +28,11 @@ CODES = [
 
 @pytest.mark.parametrize(("kind", "code", "status"), CODES)
 def test_a_job_that_fails_ends_with_its_errors_code(line, kind, code, status):
-    line.hub.answers["people"] = kind("it broke", where="sales")
+    error = line.hub.answers["people"] = kind("it broke", where="sales")
     result = line("sync", "people")
     assert result.exit_code == code
-    assert f"error[{kind.__name__}]: it broke" in result.stderr
+    assert f"error[{kind.__name__}]: {error.told}" in result.stderr
+    assert (error.told == "it broke") == (kind is not errors.Rejected)
     assert "--> sales (job people)" in result.stderr
     document = line.document("sync", "people")
     assert document["status"] == status
@@ -79,7 +80,21 @@ def test_a_bug_keeps_its_text_to_itself(line):
     assert result.exit_code == 1
     assert "ana@people.example" not in result.output
     assert "RuntimeError" in result.stderr
-    assert "ana@people.example" in line("sync", "people", "--debug").stderr
+    hidden = line("sync", "people", "--debug").stderr
+    assert "RuntimeError: (its text may quote a record; --values shows it)" in hidden
+    assert "ana@people.example" not in hidden
+    shown = line("sync", "people", "--debug", "--values").stderr
+    assert "RuntimeError: ana@people.example" in shown
+
+
+def test_what_a_vendor_said_is_shown_where_values_may_be(line):
+    error = errors.AuthError("status 403")
+    error.said = "ana@people.example may not"
+    line.hub.answers["people"] = error
+    assert "ana@people.example" not in line("sync", "people", "--debug").output
+    shown = line("sync", "people", "--values").stderr
+    assert "  the vendor says: ana@people.example may not" in shown
+    assert "ana@people.example" not in str(line.document("sync", "people"))
 
 
 def test_debug_shows_the_traceback_of_an_error_of_the_hub(line):

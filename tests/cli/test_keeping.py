@@ -21,7 +21,14 @@ from click.testing import Result
 from rich.console import Console
 
 from connector_hub.cli.board import Board
-from connector_hub.errors import AuthError, ConfigError, GuardTripped, Locked, Paused
+from connector_hub.errors import (
+    AuthError,
+    ConfigError,
+    GuardTripped,
+    Locked,
+    Paused,
+    Unavailable,
+)
 from connector_hub.model.plan import Receipt
 from connector_hub.model.standing import Standing
 from connector_hub.sync.schedule import Event
@@ -30,6 +37,7 @@ from .conftest import NOW, job
 
 LATER = NOW + timedelta(minutes=5)
 HELD = Standing("connection", "sales", "reconnect", NOW)
+FAILING = Standing("connection", "sales", "failing", NOW)
 PAUSED = Standing("job", "people", "paused", NOW, "ana", "stock taking")
 
 
@@ -38,7 +46,10 @@ def run(line) -> Callable[..., Result]:
     """``run`` on a hub where these things happen, then a signal comes."""
 
     def running(*events: Event, number: int = signal.SIGINT, **more: Any) -> Result:
-        async def keep(tell: Callable[[Event], None], *, progress: Any) -> None:
+        async def keep(
+            tell: Callable[[Event], None], *, progress: Any, listen: Any
+        ) -> None:
+            assert listen is None
             progress("reading sales", 3, 10)
             for event in events:
                 tell(event)
@@ -262,7 +273,7 @@ class Hub:
     clock = SystemClock()
     def job(self, name): return SimpleNamespace(every=3600.0)
     def jobs_in_order(self): return ["firms", "people"]
-    async def run(self, tell, *, progress):
+    async def run(self, tell, *, progress, listen):
         every = {"firms": 3600.0, "people": 3600.0}
         agenda = Agenda.of(every, {}, self.clock)
         async def none(receipt): return []
@@ -329,3 +340,13 @@ def test_a_second_signal_ends_at_once():
     ended, _, _, seconds = kept(signal.SIGINT, signal.SIGINT, stubborn=True)
     assert ended == 130
     assert seconds < 1
+
+
+def test_a_vendor_that_fails_is_waited_for_without_a_word_of_what_to_do(run):
+    done = run(
+        Event("held", "firms", by=FAILING),
+        Event("ended", "people", None, Unavailable("no answer"), by=FAILING),
+    )
+    assert "firms waits: the vendor of connection sales fails, since" in done.stderr
+    assert "help:" not in done.stderr
+    assert "goes on when the vendor is back" in done.stderr + done.stdout

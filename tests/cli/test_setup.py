@@ -32,7 +32,7 @@ def test_init_makes_a_project_that_check_finds_well(tmp_path):
     result = run("init", str(home))
     assert result.exit_code == 0, result.output
     assert stat.S_IMODE((home / "hub.key").stat().st_mode) == 0o600
-    assert (home / ".gitignore").read_text() == "hub.key\nhub.db*\n"
+    assert (home / ".gitignore").read_text() == "hub.key*\nhub.db*\n"
     assert (home / "mappings").is_dir()
     schema = home / ".connector-hub/schemas/hub.schema.json"
     assert json.loads(schema.read_text())["title"] == "ProjectModel"
@@ -61,7 +61,7 @@ def test_init_overwrites_nothing(tmp_path):
     assert "kept  hub.yaml" in run("init", str(tmp_path)).stdout
     assert (tmp_path / "hub.yaml").read_text() == "mine: too\n"
     assert (tmp_path / "hub.key").read_text() == key
-    assert (tmp_path / ".gitignore").read_text() == "mine\nhub.key\nhub.db*\n"
+    assert (tmp_path / ".gitignore").read_text() == "mine\nhub.key*\nhub.db*\n"
 
 
 def test_init_makes_no_second_key_for_a_state(tmp_path):

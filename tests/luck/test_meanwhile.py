@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from connector_hub.errors import HubError
+from connector_hub.sync.run import Options
 from connector_hub.testing.sandbox import Fault
 from tests.conftest import Opener, Vendors
 
@@ -48,7 +49,7 @@ async def test_an_approved_archive_spares_what_was_linked_to_somebody_else_meanw
         h2 = contact(vendors, 2)
         vendors["sales"].edit("contacts", {"id": h1, "archived": True})
         later(vendors)
-        held = await hub.sync("contacts")
+        held = await hub.sync("contacts", options=Options(full=True))
         assert held.status == "waiting", held.document()
         assert await hub.link("contacts", [(2, h2, c)]) == 1
         assert list(hub.links("contacts")) == [(h2, c)]

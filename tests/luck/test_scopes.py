@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from connector_hub.sync.run import Options
 from tests.conftest import Opener, Vendors
 
 from .accounts import (
@@ -25,12 +26,12 @@ def people() -> int:
     return 0
 
 
-async def all_jobs(hub, vendors, times=1):
+async def all_jobs(hub, vendors, times=1, **options):
     r = None
     for _ in range(times):
         later(vendors)
         for j in hub.jobs_in_order():
-            r = await hub.sync(j)
+            r = await hub.sync(j, options=Options(**options))
     return r
 
 
@@ -68,7 +69,7 @@ async def test_deletes_follow_for_leads(opened: Opener, vendors: Vendors) -> Non
         vendors["billing"].edit("Lead", {"Id": leads[1]["Id"], "IsConverted": True})
         c = next(i for i, p in left(vendors).items() if p["email"] == leads[2]["Email"])
         vendors["sales"].edit("contacts", {"id": c, "archived": True})
-        await all_jobs(hub, vendors, 2)
+        await all_jobs(hub, vendors, 2, full=True)
         assert len(left(vendors)) == 3
         assert len(rows(vendors, "Lead")) == 2
         assert len(rows(vendors)) == 1

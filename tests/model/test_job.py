@@ -16,6 +16,7 @@ from connector_hub.model.job import (
     Percent,
     Policy,
     Side,
+    Target,
     across,
 )
 
@@ -133,3 +134,70 @@ def test_a_field_keeps_the_rest_of_its_policy_when_it_gets_an_owner() -> None:
 def test_a_side_is_told_by_its_name_and_lies_across_from_the_other() -> None:
     assert [job().side(s).connection for s in SIDES] == ["sales", "billing"]
     assert [across(s) for s in SIDES] == ["right", "left"]
+
+
+def test_a_record_goes_to_the_first_resource_that_takes_one_that_says_so() -> None:
+    people = Target("Contact", {"stage": ("customer", "1"), "vip": ("True",)})
+    side = Side(
+        "sales",
+        "Lead",
+        ("Lead", "Contact"),
+        (people, Target("Lead", {"stage": ("lead",)})),
+    )
+    assert side.target({"stage": "customer", "vip": True}) == "Contact"
+    assert side.target({"stage": 1, "vip": True}) == "Contact"
+    assert side.target({"stage": "customer", "vip": False}) is None
+    assert side.target({"stage": "lead"}) == "Lead"
+    assert side.target({}) is None
+    assert Side("sales", "Lead").target({}) == "Lead"
+    assert Target("Lead").takes({})
+
+
+def test_a_side_of_several_resources_says_where_a_record_is() -> None:
+    one, many = Side("sales", "Lead"), Side("sales", "Lead", ("Lead", "Contact"))
+    assert (one.resources, one.called) == (("Lead",), "Lead")
+    assert (many.resources, many.called) == (("Lead", "Contact"), "Lead|Contact")
+    assert (one.known_as("Lead", "7"), many.known_as("Contact", "7")) == (
+        "7",
+        "Contact/7",
+    )
+
+
+def test_a_side_is_found_by_its_connection_or_its_name() -> None:
+    assert job().sides_by_word == {
+        "sales": "left",
+        "billing": "right",
+        "left": "left",
+        "right": "right",
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "ops"),
+    [
+        ({}, ("update",)),
+        ({"deletes_follow": True}, ("update", "archive")),
+        ({"leaving": "delete"}, ("update", "archive")),
+        ({"leaving": "unlink"}, ("update",)),
+    ],
+)
+def test_a_job_says_what_it_overwrites_and_where(
+    more: dict[str, Any], ops: tuple[str, ...]
+) -> None:
+    assert job("left-to-right", **more).overwrites == {"right": ops}
+    assert job("right-to-left", **more).overwrites == {"left": ops}
+    assert job("both", **more).overwrites == {"left": ops, "right": ops}
+
+
+def test_a_job_covers_who_says_all_that_only_asks_for() -> None:
+    made = job(only={"stage": ("lead", "2"), "vip": ("True",)})
+    assert made.covers({"stage": "lead", "vip": True})
+    assert made.covers({"stage": 2, "vip": "True"})
+    assert not made.covers({"stage": "lead"})
+    assert not made.covers({"stage": "boss", "vip": True})
+    assert job().covers({})
+
+
+def test_a_job_is_two_way_when_records_of_both_sides_travel() -> None:
+    ways = ("left-to-right", "right-to-left", "both")
+    assert [job(d).two_way for d in ways] == [False, False, True]

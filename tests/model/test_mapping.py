@@ -392,14 +392,34 @@ def test_the_order_of_a_vendors_links_picks_no_other(
     assert pick(association(label), *found) == ["c", "9"]
 
 
-def test_the_labelled_link_is_picked_else_the_only_one() -> None:
+def test_the_labelled_link_is_picked_else_the_only_one_that_has_no_label() -> None:
     spoke = association("Primary")
     old = Ref("c", "11", "Old")
-    assert pick(spoke, old) == ["c", "11"]
-    assert pick(spoke, old, Ref("c", "11")) == ["c", "11"]
-    assert pick(spoke, old, Ref("c", "12")) is None
+    assert pick(spoke, Ref("c", "11")) == ["c", "11"]
+    assert pick(spoke, old) is None
+    assert pick(spoke, old, Ref("c", "11")) is None
+    assert pick(spoke, old, Ref("c", "11", "Primary")) == ["c", "11"]
+    assert pick(spoke, Ref("c", "11"), Ref("c", "12")) is None
     assert pick(spoke) is None
     assert spoke.raws({}, {}) == (ABSENT,)
+
+
+def test_two_labels_of_one_association_are_patched_together() -> None:
+    names = {"f0": "Primary", "f1": "Adviser"}
+    rules = [
+        Rule(n, link=LinkRule(association="companies", label=label))
+        for n, label in names.items()
+    ]
+    fields = [FieldSpec(n, "link", to="thing") for n in names]
+    entity = Entity("thing", {f.name: f for f in fields}, ())
+    mapping = Mapping("thing", "acme", "things", {r.field: r for r in rules})
+    spoke = compile_mapping(mapping, entity, {})
+    was = {"f0": Ref("companies", "1"), "f1": Ref("companies", "1")}
+    patch = spoke.patch({"f0": Ref("companies", "2"), "f1": None}, was)
+    assert patch.links["companies"] == LinkPatch(
+        (Ref("companies", "2", "Primary"),),
+        (Ref("companies", "1", "Primary"), Ref("companies", "1", "Adviser")),
+    )
 
 
 @pytest.mark.parametrize(

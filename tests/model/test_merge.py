@@ -158,14 +158,43 @@ def test_a_shared_field_is_filled_at_a_first_meeting_whatever_the_policy() -> No
 def test_what_a_person_decided_goes_before_every_rule(
     side: SideName, told: str
 ) -> None:
-    for policy in (Policy(), Policy("left"), Policy(both="right")):
+    for policy in (Policy(), Policy(both="right")):
         assert decide(policy, "x", "y", (A, A), decided={"a": side}) == told
+    for owner in ("left", "right"):
+        written = told if owner == side else "agreed"
+        assert decide(Policy(owner), "x", "y", (A, A), decided={"a": side}) == written
     assert decide(Policy(), "x", "x", (A, A), decided={"a": side}) == "agreed"
 
 
 def test_a_decision_about_a_field_that_a_side_is_silent_on_waits() -> None:
     found = merge({"a": Policy()}, {"a": "x"}, {}, (A, A), decided={"a": "left"})
     assert found == Merged()
+
+
+def test_a_merge_tells_fields_by_name_in_the_order_of_the_policies() -> None:
+    policies = {n: Policy() for n in "gfedcba"}
+    left = {"a": "1", "b": "1", "c": "1", "d": None, "e": "1", "g": "1"}
+    right = {"a": "1", "b": "2", "c": "2", "d": "2", "f": "1", "g": "1"}
+    moved = ({"b", "c"}, {"c", "d"})
+    assert merge(policies, left, right, moved) == Merged(
+        ("d",), ("b",), ("g", "a"), (), ("c",)
+    )
+
+
+def test_what_is_not_said_is_not_a_blank() -> None:
+    """Silence is no opinion: nothing is written because of it, nor in its place."""
+    for moved in (None, (A, A)):
+        for policy in (Policy(), Policy(both="fill")):
+            assert merge({"a": policy}, {}, {"a": "x"}, moved) == Merged()
+            assert merge({"a": policy}, {"a": "x"}, {}, moved) == Merged()
+            assert merge({"a": policy}, {}, {}, moved) == Merged()
+            assert merge({"a": policy}, {}, {"a": None}, moved) == Merged()
+    assert merge({"a": Policy("left")}, {}, {"a": None}, None) == Merged()
+
+
+def test_an_owners_blank_is_agreed_on_with_a_side_that_says_nothing() -> None:
+    for owner, views in (("left", ({"a": None}, {})), ("right", ({}, {"a": None}))):
+        assert merge({"a": Policy(owner)}, *views, None) == Merged(agreed=("a",))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("value", [None, ()])

@@ -102,6 +102,15 @@ def test_a_connection_that_is_refused_is_told_and_its_return():
     assert tell(told, run(), **more) == ["connection sales is back"]
 
 
+def test_a_pause_of_a_connection_is_no_news_whatever_was_told_before():
+    """A person did it; whether its credentials are good is not known meanwhile."""
+    paused = Standing("connection", "sales", "paused", NOW)
+    for before in (0, 1):
+        told: dict[Any, int] = {("reconnect", "sales"): before}
+        assert tell(told, standings=(paused,), connections=("sales",)) == []
+        assert told == {("reconnect", "sales"): before}
+
+
 def test_a_paused_job_of_the_same_name_is_no_connection():
     paused = Standing("job", "sales", "paused", NOW)
     assert tell({}, standings=(paused,), connections=("sales",)) == []
@@ -139,3 +148,75 @@ def test_a_receiver_is_the_same_whatever_else_is_edited():
     hook = Receiver(Webhook("https://h/1", None, "h"))
     assert hook.identity() != Receiver(Webhook("https://h/2", None, "h")).identity()
     assert hook.way.label() == "webhook h"
+
+
+def test_runs_and_connections_are_facts_with_a_number_and_an_errors_name():
+    """A run without a number, as one that another process kept from beginning, counts nothing."""
+    done = Receipt("done", 1, "done", open={"dead_letters": 2, "conflicts": 0, "x": 9})
+    waits = Receipt("waits", 2, "waiting")
+    failed = Receipt(
+        "failed", 3, "failed", error={"code": "Unavailable"}, open={"conflicts": 4}
+    )
+    refused = Receipt("refused", 4, "refused", error={})
+    locked = Receipt(
+        "locked", 0, "refused", error={"code": "Locked"}, open={"conflicts": 5}
+    )
+    broken = Receipt("broken", 6, "interrupted", open={"conflicts": 6})
+    lost = Standing("connection", "lost", "reconnect", NOW)
+    paused = Standing("connection", "paused", "paused", NOW)
+    found = facts(
+        [done, waits, failed, refused, locked, broken],
+        [lost, paused],
+        ["lost", "paused", "good"],
+    )
+    assert found == {
+        ("failed", "done"): (0, ""),
+        ("waiting", "done"): (0, ""),
+        ("dead_letters", "done"): (2, ""),
+        ("conflicts", "done"): (0, ""),
+        ("failed", "waits"): (0, ""),
+        ("waiting", "waits"): (1, ""),
+        ("failed", "failed"): (1, "Unavailable"),
+        ("conflicts", "failed"): (4, ""),
+        ("failed", "refused"): (1, ""),
+        ("reconnect", "lost"): (1, ""),
+        ("reconnect", "good"): (0, ""),
+    }
+
+
+def test_a_failure_without_a_name_is_told_without_one():
+    assert News("failed", "people", 1).text() == "people failed"
+    assert (
+        News("failed", "people", 1, "Unavailable").text()
+        == "people failed (Unavailable)"
+    )
+
+
+def test_news_are_a_document():
+    assert News("failed", "people", 1200, "Unavailable").document() == {
+        "topic": "failed",
+        "subject": "people",
+        "count": 1200,
+        "code": "Unavailable",
+        "text": "people failed (Unavailable)",
+        "command": "connector-hub runs",
+    }
+
+
+def test_what_is_not_told_is_not_remembered_as_told():
+    """A number that is the same, or grew by less than its double, leaves what is known as it was."""
+    fact: Any = ("conflicts", "people")
+    for before, count in ((3, 3), (3, 5)):
+        assert news(TOPICS, {fact: (count, "")}, {fact: before}) == ([], {})
+    assert news(TOPICS, {fact: (2, "")}, {fact: 3}) == ([], {fact: 2})
+    told = [News("conflicts", "people", 2)]
+    assert news(TOPICS, {fact: (2, "")}, {fact: 1}) == (told, {fact: 2})
+    assert news((), {fact: (2, "")}, {fact: 1}) == ([], {})
+
+
+def test_receivers_are_known_by_their_way_for_as_long_as_a_state_lives():
+    mail = Receiver(Mail(("b@x.org", "a@x.org"), "h@x.org", "m", 25))
+    assert mail.identity() == ("mail", "a@x.org", "b@x.org")
+    assert mail.way.label() == "mail to b@x.org, a@x.org"
+    hook = Receiver(Webhook("https://h/1", "env:S", "h"))
+    assert hook.identity() == ("webhook", "https://h/1")

@@ -158,3 +158,47 @@ def test_what_a_transform_cannot_read_is_unreadable_and_no_error() -> None:
     with pytest.raises(Unreadable):
         TRANSFORMS.make("phone(ID)").get("call me")
     assert read(("phone(ID)",), "call me") == "unreadable"
+
+
+@pytest.mark.parametrize(
+    ("raw", "host"),
+    [
+        ("http://acme.example/a//b//c", "acme.example"),
+        ("https://acme.example?from=http://x.example/a?b?c", "acme.example"),
+        ("acme.example/a/b?c=1?d", "acme.example"),
+        ("ann:a@b@acme.example:80:90", "acme.example"),
+        ("ann@home@acme.example", "acme.example"),
+        (" .WWW.Acme.Example.\t\n", "acme.example"),
+        ("www.www..  x.example", "x.example"),
+        ("Xacme.exampleX", "xacme.examplex"),
+        ("www. ", "www"),
+        (". /x", None),
+    ],
+)
+def test_whatever_stands_around_a_host_is_taken_away(
+    raw: str, host: str | None
+) -> None:
+    assert TRANSFORMS.make("domain").get(raw) == host
+
+
+@pytest.mark.parametrize(
+    ("spelled", "said"),
+    [
+        ("trim(x)", "takes no argument"),
+        ("lower()", "takes no argument"),
+        ("filler", r"needs the text to fill in, as in filler\(-\)"),
+        ("filler()", r"needs the text to fill in, as in filler\(-\)"),
+        ("trim(", "its parenthesis is not closed"),
+        ("filler(-", "its parenthesis is not closed"),
+    ],
+)
+def test_what_is_wrong_with_an_argument_is_said_in_words(
+    spelled: str, said: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{said}$"):
+        TRANSFORMS.make(spelled)
+
+
+def test_a_transform_may_stand_apart_from_its_argument() -> None:
+    assert TRANSFORMS.make("filler (-)").get("-") is None
+    assert TRANSFORMS.make(" trim ").get(" a ") == "a"

@@ -56,6 +56,25 @@ async def test_without_a_record_key_an_unanswered_create_is_never_sent_again(
     assert conflict.kind == "unknown outcome"
 
 
+async def test_a_create_whose_values_were_forgotten_is_not_sent_again_either(project):
+    project.keyless = True
+    project.left.person(name="A", note="n")
+    project.right.weather = [None, ("lost", Killed())]
+    with contextlib.suppress(Killed):
+        await project.sync()
+    ((_, _, (change,)),) = project.store.open_windows("people")
+    project.clock.seconds += 8 * 86400
+    assert project.store.expire(project.clock.now())
+    ((_, _, (stripped,)),) = project.store.open_windows("people")
+    assert stripped.is_stripped
+    assert (stripped.hub, stripped.record) == (change.hub, change.record)
+    for _ in range(2):
+        await project.sync(full=True)
+    assert len(project.right.rows) == 1
+    (conflict,) = project.store.conflicts("people")
+    assert conflict.kind == "unknown outcome"
+
+
 async def test_a_counterpart_that_is_silently_gone_is_made_anew(project):
     silent(project)
     project.left.person(email="z@x.org", name="Z")

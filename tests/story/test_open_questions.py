@@ -138,8 +138,10 @@ async def test_records_joined_by_hand_meet_for_the_first_time(both):
     both.right.delete(b)
     both.left.person(a, note="n2")
     await both.sync()
-    again = both.right.person(email="a@x.org", name=None, note=None)
-    await both.sync()
+    again = both.right.person(email="new@x.org", name=None, note=None)
+    run = both.run()
+    run.job = replace(run.job, create="none")
+    await jobs.sync(run)
     assert await matching.link_pairs(both.run(), [(1, a, again)]) == 1
     await both.sync()
     assert both.left.rows[a]["name"] == both.right.rows[again]["name"] == "A"

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from connector_hub.errors import GuardTripped
-from connector_hub.model.job import Guard
-from connector_hub.sync import jobs
+from connector_hub.model.job import Guard, Pilot
+from connector_hub.sync import jobs, pilot
 
 from .conftest import Project
 
@@ -88,3 +88,16 @@ async def test_a_plan_unlinks_nobody(scoped):
     assert scoped.run().left.links([a])
     await scoped.sync()
     assert scoped.run().left.links([a]) == {}
+
+
+async def test_the_counterpart_of_a_pilots_member_takes_no_place_of_its_own(project):
+    project.job = replace(project.job, direction="both")
+    for mail in "abcde":
+        project.right.person(email=f"{mail}@x.org", name=mail)
+    for mail in "ca":
+        project.left.person(email=f"{mail}@x.org", name=mail)
+    await pilot.choose(project.run(), Pilot(4))
+    assert project.store.chosen("people") == {
+        *(("left", "a1"), ("left", "a2")),
+        *(("right", "b2"), ("right", "b4")),
+    }

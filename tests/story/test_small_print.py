@@ -136,11 +136,25 @@ async def test_an_update_of_what_is_gone_ends_the_link(project, monkeypatch):
     project.left.person(a, name="B")
     answering(monkeypatch, lambda _, __: Missing("gone"))
     assert (await project.sync()).tally.outcomes == {"unchanged": 1}
+    (b,) = project.right.rows
+    project.right.delete(b)
     sent: list[Any] = []
     project.right.before_write = sent.extend
     project.left.person(a, name="C")
     await project.sync()
     assert sent == []
+
+
+async def test_what_was_said_to_be_gone_and_is_there_goes_on(project, monkeypatch):
+    a = project.left.person(email="a@x.org", name="A")
+    await project.sync()
+    project.left.person(a, name="B")
+    answering(monkeypatch, lambda _, __: Missing("gone"))
+    await project.sync()
+    project.left.person(a, name="C")
+    assert (await project.sync()).tally.outcomes == {"updated": 1}
+    (row,) = project.right.rows.values()
+    assert row["name"] == "C"
 
 
 async def test_a_create_whose_parent_is_missing_is_a_dead_letter(project, monkeypatch):

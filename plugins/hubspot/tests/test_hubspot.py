@@ -15,6 +15,7 @@ from hubspot.crm.contacts import (
     PublicObjectSearchRequest,
     SimplePublicObjectInputForCreate,
 )
+from hubspot.oauth import ApiException as TokenException
 
 from connector_hub.adapters.clock import SystemClock
 from connector_hub.adapters.http import HttpClient, Ledger
@@ -22,7 +23,12 @@ from connector_hub.errors import ConfigError, Exists, Rejected
 from connector_hub.sdk import Gone, LinkPatch, Ref, SecretStr, Want, Write
 from connector_hub_hubspot import HubSpot
 from connector_hub_hubspot.connector import _unassociated
-from connector_hub_hubspot.sandbox import HubSpotSandbox
+from connector_hub_hubspot.sandbox import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    REFRESH_TOKEN,
+    HubSpotSandbox,
+)
 
 WANT = Want(
     frozenset({"properties.email", "properties.lastname"}), frozenset({"companies"})
@@ -102,7 +108,6 @@ async def test_an_edit_is_in_the_changed_feed_and_only_it(connector, sandbox):
 async def test_more_rows_of_one_stamp_than_a_search_gives_are_all_read(
     connector, sandbox, monkeypatch
 ):
-    monkeypatch.setattr("connector_hub_hubspot.connector._SEARCH_CAP", 60)
     monkeypatch.setattr("connector_hub_hubspot.connector._SEARCH", 20)
     monkeypatch.setattr("connector_hub_hubspot.sandbox._SEARCHES", 10_000)
     found, _ = await everything(connector, at='{"ms": 1704096000000}')
@@ -182,7 +187,7 @@ async def test_an_account_that_is_not_prepared_is_told_how_to_be(connector, sand
 
 
 @pytest.fixture
-def client(sandbox):
+def whole_client(sandbox):
     server = uvicorn.Server(
         uvicorn.Config(
             sandbox.app, port=0, log_level="critical", lifespan="off", date_header=False
@@ -193,11 +198,65 @@ def client(sandbox):
     while not server.started:
         pass
     port = server.servers[0].sockets[0].getsockname()[1]
-    yield Client(
-        access_token=sandbox.access_token, host=f"http://127.0.0.1:{port}"
-    ).crm.contacts
+    yield Client(access_token=sandbox.access_token, host=f"http://127.0.0.1:{port}")
     server.should_exit = True
     thread.join(5)
+
+
+@pytest.fixture
+def client(whole_client):
+    return whole_client.crm.contacts
+
+
+APP = {
+    "grant_type": "refresh_token",
+    "client_id": CLIENT_ID,
+    "client_secret": CLIENT_SECRET,
+    "refresh_token": REFRESH_TOKEN,
+}
+
+
+def test_hubspots_own_client_gets_a_token_that_lives_half_an_hour(
+    whole_client, sandbox
+):
+    got = whole_client.oauth.tokens_api.create(**APP)
+    assert (got.expires_in, got.refresh_token) == (1800, REFRESH_TOKEN)
+    whole_client.access_token = got.access_token
+    contacts = whole_client.crm.contacts.basic_api
+    assert contacts.get_page(limit=1).results
+    sandbox.clock.advance(1807)
+    with pytest.raises(ApiException) as told:
+        contacts.get_page(limit=1)
+    assert "EXPIRED_AUTHENTICATION" in told.value.body
+    assert "expired 7 second" in told.value.body
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"refresh_token": "x"}, "BAD_REFRESH_TOKEN"),
+        ({"client_secret": "x"}, "BAD_CLIENT_ID"),
+        ({"grant_type": "password"}, "BAD_GRANT_TYPE"),
+    ],
+)
+def test_hubspots_own_client_gets_no_token_for_wrong_words(
+    whole_client, change, status
+):
+    with pytest.raises(TokenException) as told:
+        whole_client.oauth.tokens_api.create(**APP | change)
+    assert (told.value.status, status in told.value.body) == (400, True)
+
+
+async def test_words_in_the_query_are_for_the_oldest_token_path_alone(sandbox):
+    wire = httpx.ASGITransport(app=sandbox.app)
+    async with httpx.AsyncClient(  # noqa: TID251 - no connector asks so
+        transport=wire, base_url="http://hubspot"
+    ) as http:
+        for version, status in (("v1", 200), ("v3", 400), ("2026-03", 400)):
+            got = await http.post(f"/oauth/{version}/token", params=APP)
+            assert got.status_code == status
+            got = await http.post(f"/oauth/{version}/token", data=APP)
+            assert got.status_code == 200
 
 
 def test_hubspots_own_client_creates_reads_searches_and_archives(client):

@@ -518,7 +518,8 @@ async def test_describe_tells_required_fields_lengths_and_lookups(wire):
     ("status", "body", "kind"),
     [
         (300, ["/a", "/b"], Kind.EXISTS),
-        (401, [{"errorCode": "INVALID_SESSION_ID", "message": "x"}], Kind.AUTH),
+        (401, [{"errorCode": "INVALID_SESSION_ID", "message": "x"}], Kind.EXPIRED),
+        (401, [{"errorCode": "INVALID_AUTH_HEADER", "message": "x"}], Kind.AUTH),
         (
             403,
             [
@@ -534,7 +535,7 @@ async def test_describe_tells_required_fields_lengths_and_lookups(wire):
             [{"errorCode": "REQUEST_LIMIT_EXCEEDED", "message": "TotalRequests"}],
             Kind.QUOTA,
         ),
-        (403, "Bad_OAuth_Token", Kind.AUTH),
+        (403, "Bad_OAuth_Token", Kind.EXPIRED),
         (403, [{"errorCode": "API_DISABLED_FOR_ORG", "message": "x"}], Kind.DENIED),
         (404, [{"errorCode": "ENTITY_IS_DELETED", "message": "x"}], Kind.MISSING),
         (

@@ -206,6 +206,9 @@ class ProjectModel(_Strict):
     key: str = "file:hub.key"
     mappings: str | list[str] = Field(default_factory=lambda: ["shipped", "mappings"])
     plan_ttl: Length = "24h"
+    public_url: str | None = Field(
+        None, description="where vendors reach `run --listen`: https://hub.acme.example"
+    )
     connections: dict[Name, ConnectionModel]
     jobs: dict[Name, JobModel] = Field(default_factory=dict)
     notify: list[NotifyModel] = Field(default_factory=list)

@@ -10,6 +10,7 @@ from importlib import resources
 from itertools import product
 from pathlib import Path
 from typing import Any, get_args, get_origin
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
@@ -26,7 +27,8 @@ from connector_hub.adapters.config import (
     RuleModel,
     SideModel,
 )
-from connector_hub.adapters.profiles import check_profiles, idle
+from connector_hub.adapters.http import LOOPBACK
+from connector_hub.adapters.profiles import check_profiles, idle, same_key
 from connector_hub.adapters.receivers import receivers
 from connector_hub.adapters.secrets import is_reference
 from connector_hub.adapters.sheets import read_sheet
@@ -60,6 +62,7 @@ from connector_hub.model.mapping import (
 )
 from connector_hub.model.mapping import Mapping as Spec
 from connector_hub.model.notice import Receiver
+from connector_hub.sdk.auth import FirstOf, lacking
 from connector_hub.sdk.connector import Connector
 
 Connectors = Callable[[str], type[Connector]]
@@ -155,8 +158,12 @@ class Project:
     """The profile it was read under."""
     elsewhere: frozenset[str] = frozenset()
     """Connections that only other profiles use."""
+    same_key: Mapping[str, str] = field(default_factory=dict)
+    """States of this project that have the same key, by the profile they belong to; empty for none."""
     own_words: Path | None = None
     """The project's own folder of mappings, the last one of hub.yaml; it may not be there yet."""
+    public_url: str = ""
+    """Where vendors reach what listens; empty where that is the listener's own address."""
 
     def entity(self, name: str) -> Entity:
         """An entity by name.
@@ -295,6 +302,7 @@ class _Reader:
         ttl = self._seconds(("plan_ttl",), model.plan_ttl)
         told = receivers(model.notify, self.add)
         self._check_state(state, state_at)
+        self._check_public(model.public_url)
         if not is_reference(model.key):
             self.add(
                 ("key",),
@@ -319,8 +327,23 @@ class _Reader:
             told,
             profile,
             idle(model, jobs.values()),
+            same_key(model, state, key),
             self._own_words(model),
+            public_url=(model.public_url or "").rstrip("/"),
         )
+
+    def _check_public(self, url: str | None) -> None:
+        """Vendors are given an address that nobody else can listen in on."""
+        if url is None:
+            return
+        parts = urlsplit(url)
+        near = parts.scheme == "http" and parts.hostname in LOOPBACK
+        if not parts.hostname or not (parts.scheme == "https" or near) or parts.query:
+            self.add(
+                ("public_url",),
+                "public_url is no https:// address",
+                hint="write https://HOST, as vendors call it; http:// is for 127.0.0.1 only",
+            )
 
     def _check_state(self, state: str, at: yaml.Key) -> None:
         """A state is a file in a folder that is there. A URL's password is not repeated."""
@@ -394,7 +417,7 @@ class _Reader:
         config = _validated(
             kind.Config, self.doc, at, self._absolute(kind, options), self.found
         )
-        if config is None:
+        if config is None or not self._can_sign(kind, config, at):
             return None
         key = model.key_field or "default"
         self._place(at, model)
@@ -406,6 +429,21 @@ class _Reader:
             model.region,
             model.zone,
         )
+
+    def _can_sign(self, kind: type[Connector], config: Any, at: yaml.Key) -> bool:
+        """Whether the keys of one of the connector's ways of signing are all there."""
+        auth = kind.auth
+        if not isinstance(auth, FirstOf) or auth.chosen(config):
+            return True
+        nearest = min(auth.ways, key=lambda w: len(lacking(w, config)))
+        ways = [" and ".join(f"{n}:" for n in way.needs) for way in auth.ways]
+        self.add(
+            at,
+            f"{lacking(nearest, config)[0]!r} is missing",
+            code="missing",
+            hint=f"add {', or '.join(ways)}",
+        )
+        return False
 
     def _place(self, at: yaml.Key, model: ConnectionModel) -> None:
         """Region and zone are such that rules can use them."""

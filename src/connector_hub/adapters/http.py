@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import logging
-import random
+import re
 import ssl
 import sys
 import zlib
-from collections import Counter, deque
-from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
-from functools import cache
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import cache, partial
+from random import Random, SystemRandom
 from typing import Any, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
 import httpx
 import orjson
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
-from tenacity.stop import stop_after_attempt, stop_after_delay
+from tenacity.stop import stop_after_attempt, stop_base
 
+from connector_hub.adapters.breaker import Breaker
 from connector_hub.adapters.limiter import PATIENCE, WindowLimiter
+from connector_hub.adapters.redacting import Redaction, hush, quotes
+from connector_hub.adapters.tokens import Grant, Spent, TokenKeeper
 from connector_hub.errors import (
     AuthError,
     ConfigError,
@@ -39,8 +42,10 @@ from connector_hub.errors import (
     Rejected,
     Stale,
     Unavailable,
+    VendorError,
+    is_code,
 )
-from connector_hub.ports import Answer, Clock, Secrets
+from connector_hub.ports import Answer, Clock, Secrets, http_date
 from connector_hub.sdk.auth import (
     ApiKey,
     Auth,
@@ -48,11 +53,11 @@ from connector_hub.sdk.auth import (
     Bearer,
     ClientCredentials,
     FirstOf,
+    OAuth2,
 )
 from connector_hub.sdk.connector import Connector, Fault, Kind
 
-logging.getLogger("httpx").setLevel(logging.WARNING)
-logging.getLogger("httpcore").setLevel(logging.WARNING)
+hush()
 
 CAP = 32 * 1024 * 1024
 ATTEMPTS = 5
@@ -60,14 +65,20 @@ ATTEMPT_SECONDS = 60.0
 CALL_SECONDS = 180.0
 _BACKOFF_CAP = 30.0
 _LONGEST_WAIT = 3600.0
-_RETRY_SHARE = 0.2
-_RETRY_LEAST = 3
-_RETRY_WINDOW = 10.0
 _TOKEN_EARLY = 120.0
+_LONGEST_LIFE = 10 * 365 * 86_400.0
+_CHALLENGE, _INVALID = "www-authenticate", 'error="invalid_token"'
+"""RFC 6750, 3.1."""
+_ERROR = re.compile(r"[a-z_]{1,40}")
+"""An error of RFC 6749: a word, never a value."""
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _REPEATABLE = {"GET", "HEAD"}
 _REDIRECT = range(300, 400)
+_HASTE = 429
+_PACKED = zlib.MAX_WBITS | 32
+"""Gzip or zlib, as its head says."""
 _JSON = {"Content-Type": "application/json"}
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 _STATUSES: Mapping[int, Kind] = {
     401: Kind.AUTH,
@@ -93,17 +104,22 @@ class Ledger:
     Args:
         ceiling: the most requests that may leave, None for any number.
         parent: a ledger that counts for several connections.
+        permit: asked before each request, and raises where it must not leave.
 
     ``promised`` is the most per bucket that a plan said it would take.
     """
 
     def __init__(
-        self, ceiling: int | None = None, parent: Ledger | None = None
+        self,
+        ceiling: int | None = None,
+        parent: Ledger | None = None,
+        permit: Callable[[], None] | None = None,
     ) -> None:
         self.calls: Counter[str] = Counter()
         self.promised: Mapping[str, int] = {}
         self._ceiling = ceiling
         self._parent = parent
+        self._permit = permit
 
     def ask(self, bucket: str) -> None:
         """Whether one more request may leave.
@@ -111,6 +127,8 @@ class Ledger:
         Raises:
             QuotaSpent: it must not.
         """
+        if self._permit:
+            self._permit()
         if self._parent:
             self._parent.ask(bucket)
         if self._ceiling is not None and sum(self.calls.values()) >= self._ceiling:
@@ -132,15 +150,59 @@ class Ledger:
 
 
 class _Sorted(Exception):
-    """An attempt failed; ``again`` says whether another may be made, ``wait`` when at the earliest."""
+    """An attempt failed; ``again`` says whether another may be made, ``wait`` when at the earliest.
+
+    ``free``: the vendor itself asked for another one, later; it does not count as one too many.
+    """
 
     def __init__(
-        self, error: HubError, *, again: bool, wait: float | None = None
+        self,
+        error: HubError,
+        *,
+        again: bool,
+        wait: float | None = None,
+        free: bool = False,
     ) -> None:
         super().__init__()
         self.error = error
         self.again = again
         self.wait = wait
+        self.free = free
+
+
+class _Deadline:
+    """When a call is given up, in the clock's monotonic seconds.
+
+    Waiting for room in the vendor's windows is nobody's failure: its time runs from when it is first let in.
+    """
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._end: float | None = None
+        self.asked = clock.monotonic() + seconds
+        """The same from when it was asked for: the vendor itself makes us wait no longer than that."""
+
+    def begin(self) -> None:
+        """The call is let in."""
+        if self._end is None:
+            self._end = self._clock.monotonic() + self._seconds
+
+    def left(self) -> float:
+        """Seconds that are left."""
+        if self._end is None:
+            return self._seconds
+        return self._end - self._clock.monotonic()
+
+
+class _OutOfTime(stop_base):
+    """Stops a call whose next attempt would begin after its deadline."""
+
+    def __init__(self, deadline: _Deadline) -> None:
+        self._deadline = deadline
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        return retry_state.upcoming_sleep >= self._deadline.left()
 
 
 class _Garbage(Exception):
@@ -181,8 +243,13 @@ class HttpClient:
         secrets: where references lead.
         clock: for waits and windows.
         ledger: counts requests; may be replaced between runs.
+        breaker: what the connection's calls have met; shared by all its clients.
+        keeper: keeps the connection's token, where its auth is ``OAuth2``.
         transport: in place of the network, for tests.
         cap: the most decoded bytes an answer may have.
+        chance: the jitter of retries.
+        attempt_seconds: how long one request may take, from the first byte sent to the last one read.
+        call_seconds: how long all attempts and the waiting between them may take.
     """
 
     def __init__(
@@ -194,8 +261,13 @@ class HttpClient:
         secrets: Secrets,
         clock: Clock,
         ledger: Ledger,
+        breaker: Breaker | None = None,
+        keeper: TokenKeeper | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         cap: int = CAP,
+        chance: Random | None = None,
+        attempt_seconds: float = ATTEMPT_SECONDS,
+        call_seconds: float = CALL_SECONDS,
     ) -> None:
         self.ledger = ledger
         self._kind = kind
@@ -203,7 +275,11 @@ class HttpClient:
         self._where = connection
         self._secrets = secrets
         self._clock = clock
+        self._breaker = breaker or Breaker(connection, clock)
         self._cap = cap
+        self._chance = chance or SystemRandom()
+        self._attempt_seconds = attempt_seconds
+        self._call_seconds = call_seconds
         self._base = self._checked_base(
             getattr(config, "base_url", None) or kind.base_url
         )
@@ -211,10 +287,11 @@ class HttpClient:
         self._limiter = WindowLimiter((), clock)
         self._auth = _chosen(kind.auth, config)
         self._header: dict[str, str] | None = None
+        self._redaction = Redaction()
         self._dies = float("inf")
         self._minting = asyncio.Lock()
-        self._firsts: deque[float] = deque()
-        self._retries: deque[float] = deque()
+        self._keeper = keeper
+        self._first = ""
         self._client = httpx.AsyncClient(  # noqa: TID251
             transport=transport,
             verify=_tls(),
@@ -236,6 +313,14 @@ class HttpClient:
     def connection(self) -> str:
         """The connection's name, for messages."""
         return self._where
+
+    def refuse_while_down(self) -> None:
+        """Stop what would only wait for a vendor that fails.
+
+        Raises:
+            CircuitOpen: says until when nothing is sent.
+        """
+        self._breaker.refuse()
 
     def left(self) -> dict[str, float]:
         """What the vendor said is left, per bucket."""
@@ -283,21 +368,40 @@ class HttpClient:
         extra = {**(_JSON if json is not None else {}), **(headers or {})}
         name = bucket or "calls"
 
+        deadline = _Deadline(self._clock, self._call_seconds)
+
         async def attempt() -> Answer:
             return await self._attempt(
-                method, url, content, params, extra, name, cost, again, ok, want_json
+                method,
+                url,
+                content,
+                params,
+                extra,
+                name,
+                cost,
+                again,
+                ok,
+                want_json,
+                deadline,
             )
 
-        return await self._retrying(attempt)
+        return await self._retrying(attempt, deadline)
 
-    async def _retrying(self, attempt: Any) -> Answer:
-        """One ``AsyncRetrying`` per call, by fault; never before the vendor's own time."""
-        self._forget_calls()
-        self._firsts.append(self._clock.monotonic())
+    async def _retrying(
+        self, attempt: Any, deadline: _Deadline | None = None
+    ) -> Answer:
+        """One ``AsyncRetrying`` per call, by fault; never before the vendor's own time.
+
+        Raises:
+            CircuitOpen: the vendor fails; nothing is sent, and nobody waits.
+        """
+        self._breaker.refuse()
+        self._breaker.begin()
+        end = deadline or _Deadline(self._clock, self._call_seconds)
         retrying = AsyncRetrying(
-            stop=stop_after_attempt(ATTEMPTS) | stop_after_delay(CALL_SECONDS),
+            stop=stop_after_attempt(ATTEMPTS) | _OutOfTime(end),
             retry=retry_if_exception(self._may_retry),
-            wait=_wait,
+            wait=self._wait,
             sleep=self._clock.sleep,
             reraise=True,
         )
@@ -305,28 +409,26 @@ class HttpClient:
             answer: Answer = await retrying(attempt)
         except _Sorted as e:
             raise e.error from None
+        except RateLimited as e:
+            e.where = e.where or self._where
+            raise
         return answer
 
     def _may_retry(self, e: BaseException) -> bool:
         """Whether another attempt may be made, within the budget of retries."""
         if not isinstance(e, _Sorted) or not e.again:
             return False
-        if e.wait is not None and e.wait > PATIENCE:
+        if (e.wait or 0.0) > PATIENCE:
             return False
-        if isinstance(e.error, RateLimited):
-            return True
-        self._forget_calls()
-        if len(self._retries) >= max(_RETRY_LEAST, _RETRY_SHARE * len(self._firsts)):
-            return False
-        self._retries.append(self._clock.monotonic())
-        return True
+        return e.free or self._breaker.may_repeat()
 
-    def _forget_calls(self) -> None:
-        """Calls before the window count no longer; a hub that runs for months made millions."""
-        since = self._clock.monotonic() - _RETRY_WINDOW
-        for log in (self._firsts, self._retries):
-            while log and log[0] < since:
-                log.popleft()
+    def _wait(self, state: RetryCallState) -> float:
+        """Full jitter, but never before the time the vendor named."""
+        e = state.outcome.exception() if state.outcome else None
+        named = e.wait if isinstance(e, _Sorted) else None
+        most = min(_BACKOFF_CAP, 0.5 * 2**state.attempt_number)
+        jitter = self._chance.uniform(0, most)
+        return jitter if named is None else named + jitter / 10
 
     async def _attempt(  # noqa: PLR0917
         self,
@@ -340,25 +442,35 @@ class HttpClient:
         again: bool,  # noqa: FBT001
         ok: tuple[int, ...],
         want_json: bool,  # noqa: FBT001
+        deadline: _Deadline,
     ) -> Answer:
         """One attempt, with one more after a token was refused: a refused token applies nothing."""
         refused: dict[str, str] | None = None
         for fresh in (False, True):
             credentials = await self._credentials(refused)
             signed = {**headers, **credentials}
-            async with self._limiter.slot(bucket, cost):
-                answer = await self._exchange(
-                    method, url, content, params, signed, bucket, again
+            async with self._limiter.slot(bucket, cost, until=deadline.asked):
+                deadline.begin()
+                answer = self._redacted(
+                    await self._exchange(
+                        method,
+                        url,
+                        content,
+                        params,
+                        signed,
+                        bucket,
+                        again,
+                        want_json=want_json,
+                        seconds=deadline.left(),
+                    )
                 )
             connector = self._connector
             if connector is not None:
                 self._limiter.heed(connector.heed(answer))
             if answer.status < 300 or answer.status in ok:  # noqa: PLR2004
-                if want_json:
-                    self._check_json(answer, again)
                 return answer
             fault = self._fault(answer)
-            if fault.kind is Kind.AUTH and not fresh and self._mintable():
+            if not fresh and self._renewable(fault):
                 refused = credentials
                 continue
             self._raise(fault, answer, bucket, again)
@@ -373,16 +485,64 @@ class HttpClient:
         headers: Mapping[str, str],
         bucket: str,
         again: bool,  # noqa: FBT001
+        *,
+        want_json: bool = False,
+        seconds: float = CALL_SECONDS,
     ) -> Answer:
         """Bytes out, bytes in; what goes wrong on the wire is sorted by whether it was sent."""
-        request = self._client.build_request(
-            method, url, content=content, params=params, headers=headers
-        )
+        request = self._request(method, url, content, params, headers)
+        most = min(self._attempt_seconds, seconds)
         self.ledger.ask(bucket)
+        with self._breaker.call() as seen:
+            if most <= 0:
+                raise self._no_time()
+            try:
+                answer = await self._sent(request, bucket, again, most)
+                if _is_page(answer) and answer.status < 300:  # noqa: PLR2004
+                    raise self._doubt("a page of HTML instead of an answer", again)
+                if want_json and answer.status < 300:  # noqa: PLR2004
+                    self._check_json(answer, again)
+            except _Sorted:
+                seen.good = False
+                raise
+            if answer.status != _HASTE:
+                seen.good = answer.status < 500  # noqa: PLR2004
+            return answer
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        content: bytes | None,
+        params: Mapping[str, str] | None,
+        headers: Mapping[str, str],
+    ) -> httpx.Request:
+        try:
+            return self._client.build_request(
+                method, url, content=content, params=params, headers=headers
+            )
+        except httpx.InvalidURL:
+            raise self._no_url() from None
+
+    def _no_time(self) -> _Sorted:
+        error = Unavailable(
+            f"no answer came in {self._call_seconds:,.0f} s",
+            where=self._where,
+            hint="run again later",
+        )
+        return _Sorted(error, again=False)
+
+    async def _sent(
+        self,
+        request: httpx.Request,
+        bucket: str,
+        again: bool,  # noqa: FBT001
+        seconds: float,
+    ) -> Answer:
         leaving = _Leaving(self.ledger, bucket)
         request.extensions = {**request.extensions, "trace": leaving.trace}
         try:
-            async with asyncio.timeout(ATTEMPT_SECONDS):
+            async with asyncio.timeout(seconds):
                 response = await self._client.send(request, stream=True)
                 leaving.left()
                 try:
@@ -390,6 +550,7 @@ class HttpClient:
                         response.status_code,
                         dict(response.headers),
                         await self._body(response),
+                        repeatable=again,
                     )
                 finally:
                     await response.aclose()
@@ -412,7 +573,12 @@ class HttpClient:
                 leaving.left()
             raise self._doubt(type(e).__name__, again) from None
 
-    def _doubt(self, what: str, again: bool) -> _Sorted:  # noqa: FBT001
+    def _doubt(
+        self,
+        what: str,
+        again: bool,  # noqa: FBT001
+        wait: float | None = None,
+    ) -> _Sorted:
         """It was sent and no answer came: reads are repeated, writes are looked up by the hub."""
         if again:
             error: HubError = Unavailable(
@@ -424,7 +590,7 @@ class HttpClient:
             error = InDoubt(
                 f"a write was sent and not answered ({what})", where=self._where
             )
-        return _Sorted(error, again=again)
+        return _Sorted(error, again=again, wait=wait)
 
     async def _body(self, response: httpx.Response) -> bytes:
         """The decoded body, at most ``cap`` bytes: httpx alone would unpack a bomb whole."""
@@ -435,13 +601,18 @@ class HttpClient:
             raise _Garbage(
                 f"the answer has an encoding nobody asked for ({packed[:20]})"
             )
-        unpack = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        unpack = zlib.decompressobj(_PACKED)
         out = bytearray()
         try:
             async for chunk in response.aiter_raw():
-                out += unpack.decompress(chunk, self._cap + 1 - len(out))
-                if len(out) > self._cap:
-                    raise self._too_large()
+                rest = chunk
+                while rest:
+                    if unpack.eof:  # another member follows (RFC 1952, 2.2)
+                        unpack = zlib.decompressobj(_PACKED)
+                    out += unpack.decompress(rest, self._cap + 1 - len(out))
+                    if len(out) > self._cap:
+                        raise self._too_large()
+                    rest = unpack.unused_data
         except zlib.error:
             raise _Garbage("the answer cannot be unpacked") from None
         if not unpack.eof:
@@ -449,6 +620,9 @@ class HttpClient:
         return bytes(out)
 
     async def _plain(self, response: httpx.Response) -> bytes:
+        told = response.headers.get("content-length", "")
+        if told.isdigit() and int(told[:20]) > self._cap:
+            raise self._too_large()
         parts: list[bytes] = []
         size = 0
         async for chunk in response.aiter_raw():
@@ -463,19 +637,26 @@ class HttpClient:
 
     def _check_json(self, answer: Answer, again: bool) -> None:  # noqa: FBT001
         """A 2xx without JSON is no answer: a proxy's page, half a body."""
-        if not answer.body:
-            return
         try:
-            orjson.loads(answer.body) if answer.body[:1] not in b"{[" else None
-        except orjson.JSONDecodeError:
-            raise self._doubt("the answer is not JSON", again) from None
-        if answer.body.rstrip()[-1:] not in b"}]":
-            raise self._doubt("half an answer", again)
+            answer.json()
+        except VendorError as e:
+            raise self._doubt(e.message, again) from None
+
+    def _redacted(self, answer: Answer) -> Answer:
+        """An answer as a plugin sees it: without the credentials that the vendor may repeat in it."""
+        return Answer(
+            answer.status,
+            self._redaction.headers(answer.headers),
+            self._redaction.body(answer.body, answer.status),
+            answer.repeatable,
+        )
 
     def _fault(self, answer: Answer) -> Fault:
         fault = self._connector.fault(answer) if self._connector else None
         if fault is not None:
             return fault
+        if _INVALID in answer.headers.get(_CHALLENGE, ""):
+            return Fault(Kind.EXPIRED, "the access token is not valid (any more)")
         if answer.status in _REDIRECT:
             return Fault(Kind.CONFIG, "the vendor redirects; the base URL may be wrong")
         kind = _STATUSES.get(answer.status)
@@ -492,8 +673,42 @@ class HttpClient:
         bucket: str,
         again: bool,  # noqa: FBT001
     ) -> NoReturn:
-        wait = fault.wait if fault.wait is not None else retry_after(answer)
-        text = fault.message or f"status {answer.status}"
+        wait = fault.wait
+        if wait is None:
+            wait = retry_after(answer, self._clock.now())
+        text = self._own_words(fault, answer)
+        try:
+            self._raise_sorted(fault, answer, bucket, again, text, wait)
+        except _Sorted as e:
+            e.error.said = fault.message if text != fault.message else ""
+            raise
+
+    def _own_words(self, fault: Fault, answer: Answer) -> str:
+        """What is told of a fault anywhere: never the vendor's sentences, which may quote a record.
+
+        A refused record keeps them as its ``message``: that is sealed, and shown on request only.
+        """
+        code = f" ({fault.code})" if is_code(fault.code) else ""
+        plain = f"status {answer.status}{code}"
+        if not fault.message:
+            return plain
+        if fault.kind in {Kind.RECORD, Kind.EXISTS}:
+            return fault.message
+        try:
+            body = orjson.loads(answer.body)
+        except orjson.JSONDecodeError:
+            body = answer.body.decode("utf-8", "replace")
+        return plain if quotes(fault.message, body) else fault.message
+
+    def _raise_sorted(  # noqa: PLR0917 - what an answer comes to
+        self,
+        fault: Fault,
+        answer: Answer,
+        bucket: str,
+        again: bool,  # noqa: FBT001
+        text: str,
+        wait: float | None,
+    ) -> NoReturn:
         match fault.kind:
             case Kind.THROTTLED:
                 self._limiter.throttled(bucket, wait)
@@ -503,15 +718,20 @@ class HttpClient:
                     ),
                     again=True,
                     wait=wait,
+                    free=answer.status < 500,  # noqa: PLR2004
                 )
             case Kind.UNAVAILABLE:
+                self._limiter.hold(bucket, wait)
                 raise _Sorted(
                     Unavailable(text, where=self._where, hint="run again later"),
                     again=True,
                     wait=wait,
                 )
             case Kind.AMBIGUOUS:
-                raise self._doubt(f"status {answer.status}", again)
+                self._limiter.hold(bucket, wait)
+                raise self._doubt(f"status {answer.status}", again, wait)
+            case Kind.QUOTA:
+                self._limiter.hold(bucket, wait)
         raise _Sorted(self._final(fault, text, wait), again=False)
 
     def _final(  # noqa: PLR0911
@@ -527,7 +747,7 @@ class HttpClient:
                     where=at,
                     hint="run again when the vendor's window is over",
                 )
-            case Kind.AUTH:
+            case Kind.AUTH | Kind.EXPIRED:
                 return AuthError(
                     text,
                     where=at,
@@ -579,9 +799,7 @@ class HttpClient:
             parts, base = urlsplit(path), urlsplit(self._base)
             same = _origin(parts) == _origin(base)
         except ValueError:
-            raise Unavailable(
-                "the vendor points to what is no URL", where=self._where
-            ) from None
+            raise self._no_url() from None
         if same or self._friendly(parts.scheme, parts.hostname or ""):
             return path
         raise Unavailable(
@@ -589,21 +807,33 @@ class HttpClient:
             where=self._where,
         )
 
+    def _no_url(self) -> Unavailable:
+        return Unavailable("the vendor points to what is no URL", where=self._where)
+
     def _friendly(self, scheme: str, host: str) -> bool:
         return scheme == "https" and any(
             host == o.lstrip(".") or host.endswith("." + o.lstrip("."))
             for o in self._kind.origins
         )
 
-    def _mintable(self) -> bool:
-        return isinstance(self._auth, ClientCredentials)
+    def _renewable(self, fault: Fault) -> bool:
+        """Whether another token is what is missing: a 401 alone may mean anything."""
+        if isinstance(self._auth, OAuth2):
+            return fault.kind is Kind.EXPIRED
+        return isinstance(self._auth, ClientCredentials) and fault.kind in {
+            Kind.AUTH,
+            Kind.EXPIRED,
+        }
 
     async def _credentials(self, refused: dict[str, str] | None) -> dict[str, str]:
         """The headers that sign a request; a token that is known to be dead is minted anew, once."""
         if isinstance(self._auth, ClientCredentials):
             return await self._minted(self._auth, refused)
+        if isinstance(self._auth, OAuth2):
+            return await self._kept(self._auth, refused)
         if self._header is None:
             self._header = self._static()
+            self._redaction.learn(self._header.values())
         return self._header
 
     def _static(self) -> dict[str, str]:
@@ -634,7 +864,8 @@ class HttpClient:
             raise ConfigError(
                 e.message, where=f"{self._where}, {name}", hint=e.hint
             ) from None
-        if not (secret.isascii() and secret.isprintable()):
+        self._redaction.learn([secret])
+        if not _is_header(secret):
             raise ConfigError(
                 f"{name} has characters that no header can carry",
                 where=self._where,
@@ -660,33 +891,105 @@ class HttpClient:
             "client_secret": self._secret(auth.client_secret),
             **auth.extra,
         }
+        token = (await self._token(auth.token_path, form, again=True)).json()
+        access = token.get("access_token") if isinstance(token, dict) else None
+        if not (isinstance(access, str) and access and _is_header(access)):
+            raise AuthError(
+                "the vendor's token answer has no token",
+                where=self._where,
+                hint="look at the token path: another service may answer there",
+            )
+        self._redaction.learn([access])
+        self._dies = self._clock.monotonic() + _life(token.get("expires_in"))
+        if auth.origin and token.get(auth.origin):
+            self._base = self._checked_base(self._url(str(token[auth.origin])))
+        return {"Authorization": f"Bearer {access}"}
+
+    async def _token(
+        self,
+        path: str,
+        form: Mapping[str, str],
+        *,
+        again: bool,
+    ) -> Answer:
+        """The answer of a token endpoint; ``again`` says that asking twice does no harm."""
         content = str(httpx.QueryParams(form)).encode()
-        kind = {"Content-Type": "application/x-www-form-urlencoded"}
-        url = self._url(auth.token_path)
+        url = self._url(path)
+        deadline = _Deadline(self._clock, self._call_seconds)
 
         async def attempt() -> Answer:
-            answer = await self._exchange(
-                "POST", url, content, None, kind, "token", again=True
-            )
+            async with self._limiter.slot("token", until=deadline.asked):
+                deadline.begin()
+                answer = await self._exchange(
+                    "POST",
+                    url,
+                    content,
+                    None,
+                    _FORM,
+                    "token",
+                    again,
+                    want_json=again,
+                    seconds=deadline.left(),
+                )
+            if _oauth_error(answer) == "invalid_grant" and not again:
+                raise Spent
             if answer.status >= 300:  # noqa: PLR2004
+                answer = self._redacted(answer)
                 fault = self._fault(answer)
                 if fault.kind in {Kind.RECORD, Kind.CONFIG, Kind.MISSING}:
                     fault = Fault(
                         Kind.AUTH, "the vendor gives no token for these credentials"
                     )
-                self._raise(fault, answer, "token", again=True)
+                self._raise(fault, answer, "token", again)
             return answer
 
-        token = (await self._retrying(attempt)).json()
-        if not isinstance(token, dict) or not token.get("access_token"):
-            raise AuthError("the vendor's token answer has no token", where=self._where)
-        if token.get("expires_in"):
-            self._dies = (
-                self._clock.monotonic() + float(token["expires_in"]) - _TOKEN_EARLY
+        return await self._retrying(attempt, deadline)
+
+    async def _kept(
+        self, auth: OAuth2, refused: dict[str, str] | None
+    ) -> dict[str, str]:
+        """The header of the connection's rotating token; where it was issued is where it is used."""
+        assert self._keeper is not None  # noqa: S101 - whoever makes the client knows its auth
+        dead = (refused or {}).get("Authorization", "").removeprefix("Bearer ")
+        self._first = self._first or self._secret(auth.refresh_token)
+        token = await self._keeper.live(self._first, partial(self._refresh, auth), dead)
+        self._redaction.learn([token.access])
+        if token.base:
+            self._base = self._checked_base(self._url(token.base))
+        return {"Authorization": f"Bearer {token.access}"}
+
+    async def _refresh(self, auth: OAuth2, refresh: str) -> Grant:
+        """Send a refresh token (RFC 6749, 6); see ``tokens.Ask``."""
+        form = {
+            "grant_type": "refresh_token",
+            "refresh_token": refresh,
+            "client_id": str(getattr(self._config, auth.client_id)),
+        }
+        if getattr(self._config, auth.client_secret, None) is not None:
+            form["client_secret"] = self._secret(auth.client_secret)
+        answer = await self._token(auth.token_url, form, again=False)
+        try:
+            granted = answer.json()
+        except Unavailable:
+            raise InDoubt(
+                "the vendor's token answer is no JSON", where=self._where
+            ) from None
+        found = granted if isinstance(granted, dict) else {}
+        access = str(found.get("access_token") or "")
+        self._redaction.learn([access, str(found.get("refresh_token") or "")])
+        if not (access and access.isascii() and access.isprintable()):
+            said = _oauth_error(answer)
+            raise AuthError(
+                f"the vendor's token answer has no token{said and f' ({said})'}",
+                where=self._where,
+                hint=f"look at the app's id and secret: connector-hub connect {self._where}",
             )
-        if auth.origin and token.get(auth.origin):
-            self._base = self._checked_base(self._url(str(token[auth.origin])))
-        return {"Authorization": f"Bearer {token['access_token']}"}
+        return Grant(
+            access,
+            str(found.get("refresh_token") or ""),
+            _seconds(found.get("expires_in")),
+            str((auth.origin and found.get(auth.origin)) or ""),
+        )
 
 
 async def post(
@@ -725,6 +1028,13 @@ def _tls() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
+def _is_page(answer: Answer) -> bool:
+    """Whether a proxy or a login form answers in the vendor's place; then nothing is known of a write."""
+    if answer.headers.get("content-type", "").lower().startswith("text/html"):
+        return True
+    return answer.body[:64].lstrip()[:5].lower() in {b"<html", b"<!doc"}
+
+
 def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
     """Scheme, host and port; the usual port is the same whether it is written or not."""
     usual = {"https": 443, "http": 80}.get(parts.scheme)
@@ -735,47 +1045,55 @@ def _chosen(auth: Auth, config: Any) -> Auth:
     """The way of ``FirstOf`` that the connection's keys allow."""
     if not isinstance(auth, FirstOf):
         return auth
-    for way in auth.ways:
-        if all(getattr(config, n, None) is not None for n in _fields(way)):
-            return way
-    return auth.ways[0]
+    return auth.chosen(config) or auth.ways[0]
 
 
-def _fields(auth: Auth) -> tuple[str, ...]:
-    """The Config fields a way of signing needs."""
-    match auth:
-        case Bearer() | ApiKey():
-            return (auth.secret,)
-        case Basic():
-            return (auth.user, auth.password)
-        case ClientCredentials():
-            return (auth.client_id, auth.client_secret)
-    return ()
+def _oauth_error(answer: Answer) -> str:
+    """The error of a token endpoint (RFC 6749, 5.2), which some send with status 200; empty for none."""
+    try:
+        found = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return ""
+    said = str(found.get("error") or "") if isinstance(found, dict) else ""
+    return said if _ERROR.fullmatch(said) else ""
 
 
-def _wait(state: RetryCallState) -> float:
-    """Full jitter, but never before the time the vendor named."""
-    e = state.outcome.exception() if state.outcome else None
-    named = e.wait if isinstance(e, _Sorted) else None
-    jitter = random.uniform(0, min(_BACKOFF_CAP, 0.5 * 2**state.attempt_number))  # noqa: S311
-    return jitter if named is None else named + jitter / 10
+def _seconds(value: Any) -> float | None:
+    """The life of a token; None where the vendor gives no number."""
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        return None
+    return seconds if 0 < seconds < _LONGEST_LIFE else None
 
 
-def retry_after(answer: Answer) -> float | None:
+def _is_header(text: str) -> bool:
+    """Whether a header can carry it."""
+    return text.isascii() and text.isprintable()
+
+
+def _life(seconds: Any) -> float:
+    """How long a token is used that lives so many seconds; for ever where the vendor gives no number."""
+    try:
+        life = float(seconds)
+    except (TypeError, ValueError):
+        return float("inf")
+    if not life > 0:
+        return float("inf")
+    return life - min(_TOKEN_EARLY, life / 2)
+
+
+def retry_after(answer: Answer, now: datetime | None = None) -> float | None:
     """Seconds of a Retry-After header (RFC 9110, 10.2.3), in either form; None when it is no use.
 
-    A date is counted from the answer's own Date, so that clocks need not agree.
+    A date is counted from the answer's own Date, so that clocks need not agree; from ``now`` without one.
     """
     text = answer.headers.get("retry-after", "").strip()
-    if not text:
-        return None
     if text.isascii() and text.isdigit():
         seconds = float(text[:12])
     else:
-        try:
-            then = parsedate_to_datetime(text)
-            now = parsedate_to_datetime(answer.headers.get("date", ""))
-            seconds = (then - now).total_seconds()
-        except (ValueError, TypeError):
+        then, since = http_date(text), answer.date() or now
+        if then is None or since is None:
             return None
+        seconds = (then - since).total_seconds()
     return min(max(seconds, 0.0), _LONGEST_WAIT)

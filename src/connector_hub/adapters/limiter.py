@@ -20,6 +20,14 @@ _EPSILON = 1e-6
 _RECOVERY = 1.0
 """Seconds without a refusal after which one more request may be in flight."""
 _THROTTLE_WAIT = 1.0
+_SLOWER, _FASTER = 0.9, 0.0035
+"""After a refusal: the share of the rate the vendor took, and how much of it is added each second."""
+_PROBING, _BOLDER = 40.0, 400.0
+"""Seconds without a refusal after which the rate grows with their square, over this."""
+_FORGIVEN = 4.0
+"""The share of the rate once refused at which none is kept to any more."""
+_SLOWEST = 0.2
+_BURST = 1.25
 _STALE = 3600.0
 """Seconds after which the vendor's word on what is left of a day is asked for anew."""
 PATIENCE = 120.0
@@ -45,11 +53,21 @@ class _Bucket:
     left: float | None = None
     told: float = 0.0
     """When the vendor said so, in monotonic seconds."""
+    took: float | None = None
+    """Calls a second at which the vendor refused one; None while it refuses none."""
+    next_at: float = 0.0
+    since: float = 0.0
+    """When it was refused last; ``done`` is how much was carried out since."""
+    done: int = 0
+    lately: deque[float] = field(default_factory=deque)
+    """When what was carried out in the last second was."""
 
     def room(self, now: float, cost: int) -> float:
         """Seconds until the cost fits; 0 when it does now, infinite until a reply comes."""
         if now < self.held_until:
             return self.held_until - now
+        if now < self.next_at:
+            return self.next_at - now
         width = self.width(now)
         if width is not None and self.requests >= max(1, int(width)):
             return float("inf")
@@ -83,6 +101,50 @@ class _Bucket:
             return self.concurrent
         return self.narrowed
 
+    def enter(self, now: float, cost: int) -> None:
+        """A call is let in."""
+        self.flying += cost
+        self.requests += 1
+        rate = self.rate(now)
+        if rate is not None:
+            self.next_at = max(self.next_at, now) + cost / rate
+        self.forget(now)
+
+    def leave(self, now: float, cost: int) -> None:
+        """Its reply has come, or never will."""
+        self.flying -= cost
+        self.requests -= 1
+        self.done += 1
+        self.lately.append(now)
+        while self.lately[0] < now - 1:
+            self.lately.popleft()
+        if self.rolling:
+            self.log.append((now, cost))
+            self.logged += cost
+
+    def rate(self, now: float) -> float | None:
+        """Calls a second: a little less than were refused, then slowly more until one is again."""
+        if self.took is None:
+            return None
+        clean = max(now - self.held_until, 0.0)
+        share = _SLOWER + _FASTER * clean + max(clean - _PROBING, 0.0) ** 2 / _BOLDER
+        if share >= _FORGIVEN:
+            self.took = None
+            return None
+        return self.took * share
+
+    def slow_down(self, now: float) -> None:
+        """A call was refused: what was carried out before it is what the vendor takes."""
+        rate = self.rate(now)
+        if rate is None:
+            took = float(len(self.lately) - 1)
+        else:
+            took = min(rate, _BURST * self.done / max(now - self.since, 1.0))
+        self.took = max(took, _SLOWEST)
+        self.since, self.done = now, 0
+        self.narrowed = max(1.0, (self.width(now) or max(self.requests, 2)) / 2)
+        self.recovered = now
+
     def forget(self, now: float) -> None:
         longest = max((r.per for r in self.rolling), default=0.0)
         while self.log and self.log[0][0] <= now - longest:
@@ -114,28 +176,29 @@ class WindowLimiter:
                 bucket.concurrent = limit.amount
 
     @asynccontextmanager
-    async def slot(self, bucket: str, cost: int = 1) -> AsyncIterator[None]:
+    async def slot(
+        self, bucket: str, cost: int = 1, *, until: float = float("inf")
+    ) -> AsyncIterator[None]:
         """Wait for room; the slot counts from the end of the block.
+
+        Args:
+            bucket: what is counted; one without limits is free until the vendor asks to wait.
+            cost: how much of its windows the call takes.
+            until: when waiting at the vendor's word ends, in monotonic seconds.
 
         Raises:
             QuotaSpent: only the reserve of the day's quota is left.
+            RateLimited: the vendor asks for more time than there is.
         """
-        b = self._buckets.get(bucket)
-        if b is None:
-            yield
-            return
-        await self._enter(bucket, b, cost)
+        b = self._buckets.setdefault(bucket, _Bucket())
+        await self._enter(bucket, b, cost, until)
         try:
             yield
         finally:
-            b.flying -= cost
-            b.requests -= 1
-            if b.rolling:
-                b.log.append((self._clock.monotonic(), cost))
-                b.logged += cost
+            b.leave(self._clock.monotonic(), cost)
             self._wake(b)
 
-    async def _enter(self, name: str, b: _Bucket, cost: int) -> None:
+    async def _enter(self, name: str, b: _Bucket, cost: int, until: float) -> None:
         self._check_quota(name, b)
         ticket: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         b.waiting.append(ticket)
@@ -143,7 +206,7 @@ class WindowLimiter:
             while True:
                 if b.waiting[0] is ticket:
                     wait = b.room(self._clock.monotonic(), cost)
-                    self._check_patience(name, b)
+                    self._check_patience(name, b, until)
                     if wait <= 0:
                         break
                     await self._pause(ticket, wait)
@@ -155,14 +218,12 @@ class WindowLimiter:
             b.waiting.remove(ticket)
             self._wake(b)
             raise
-        b.flying += cost
-        b.requests += 1
-        b.forget(self._clock.monotonic())
+        b.enter(self._clock.monotonic(), cost)
         self._wake(b)
 
-    def _check_patience(self, name: str, b: _Bucket) -> None:
+    def _check_patience(self, name: str, b: _Bucket, until: float) -> None:
         held = b.held_until - self._clock.monotonic()
-        if held > PATIENCE:
+        if held > PATIENCE or (held > 0 and b.held_until > until):
             raise RateLimited(
                 f"the vendor asks to wait {held:,.0f} s (bucket {name!r})",
                 wait=held,
@@ -215,16 +276,20 @@ class WindowLimiter:
                 b.left, b.told = amount, self._clock.monotonic()
 
     def throttled(self, bucket: str, wait: float | None) -> None:
-        """The vendor refused a call: hold the bucket back, and have fewer requests in flight."""
-        b = self._buckets.get(bucket)
-        if b is None:
-            return
-        now = self._clock.monotonic()
-        b.held_until = max(
-            b.held_until, now + (_THROTTLE_WAIT if wait is None else wait)
-        )
-        b.narrowed = max(1.0, (b.width(now) or max(b.requests, 2)) / 2)
-        b.recovered = now
+        """The vendor refused a call: hold the bucket back, then send fewer at once, and slower.
+
+        Those that were under way with it are refused as well; they say no more than the first one.
+        """
+        b, now = self._buckets.setdefault(bucket, _Bucket()), self._clock.monotonic()
+        if now >= b.held_until:
+            b.slow_down(now)
+        self.hold(bucket, _THROTTLE_WAIT if wait is None else wait)
+
+    def hold(self, bucket: str, wait: float | None) -> None:
+        """No call of a bucket leaves for so many seconds; None holds nothing."""
+        if wait is not None:
+            b = self._buckets.setdefault(bucket, _Bucket())
+            b.held_until = max(b.held_until, self._clock.monotonic() + wait)
 
     def left(self) -> dict[str, float]:
         """What the vendor said is left, per bucket."""

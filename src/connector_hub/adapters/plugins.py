@@ -138,7 +138,7 @@ def _named(hook: Any, who: str) -> dict[str, Any]:
     """What a hook gives, by name."""
     try:
         return {kind.name: kind for classes in hook() for kind in classes}
-    except Exception as e:
+    except (Exception, SystemExit) as e:
         raise PluginError(
             f"plugin {who}: hook {hook.name} raised {type(e).__name__}: {e}"
         ) from e

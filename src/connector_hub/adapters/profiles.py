@@ -68,3 +68,11 @@ def idle(model: ProjectModel, jobs: Iterable[Job]) -> frozenset[str]:
     }
     used = {side.connection for job in jobs for side in (job.left, job.right)}
     return frozenset(swapped - used)
+
+
+def same_key(model: ProjectModel, state: str, key: str) -> dict[str, str]:
+    """Other states of the project with the same key, by profile; that of no profile under an empty name."""
+    states = {"": (model.state, model.key)}
+    for name, p in model.profiles.items():
+        states[name] = (p.state or model.state, p.key or model.key)
+    return {n: s for n, (s, k) in states.items() if k == key and s != state}

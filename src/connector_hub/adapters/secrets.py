@@ -110,6 +110,35 @@ class SecretsAdapter:
                 hint=f"set the variable {name} yourself",
             )
 
+    def has(self, reference: str) -> bool:
+        """Whether something is kept where a reference points to, readable or not."""
+        kind, name = _parted(reference)
+        if kind == "file":
+            return (self._folder / name).exists()
+        if kind == "keyring":
+            return bool(_in_worker(lambda: _backend().get_password(SERVICE, name)))
+        return bool(self._environ.get(name))
+
+    def move(self, reference: str, to: str) -> None:
+        """Put a secret in the place of another one of its kind; there is no moment at which neither is there.
+
+        Raises:
+            ConfigError: it cannot be written there.
+        """
+        kind, name = _parted(reference)
+        if kind == "file":
+            target = self._folder / _parted(to)[1]
+            source = self._folder / name
+            try:
+                _replace(source, target)
+            except OSError as e:
+                if not source.exists() and target.exists():
+                    return  # another process was faster
+                raise _unwritable(target, e) from None
+        else:
+            self.store(to, self.read(reference))
+            _in_worker(lambda: _backend().delete_password(SERVICE, name))
+
 
 def _parted(reference: str) -> tuple[str, str]:
     """A reference's kind and name; what is none is not repeated, it may be the secret."""
@@ -169,11 +198,27 @@ def _write_private(path: Path, value: str) -> None:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "w") as out:
             out.write(value + "\n")
-        Path(name).replace(path)
+            out.flush()
+            os.fsync(out.fileno())
+        _replace(Path(name), path)
     except OSError as e:
         if name is not None:
             Path(name).unlink(missing_ok=True)
-        raise ConfigError(
-            f"secret file {path} cannot be written ({e.strerror})",
-            hint="look at the folder and its disk",
-        ) from None
+        raise _unwritable(path, e) from None
+
+
+def _replace(path: Path, target: Path) -> None:
+    """One file takes the place of another, on the disk, too."""
+    path.replace(target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _unwritable(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"secret file {path} cannot be written ({error.strerror})",
+        hint="look at the folder and its disk",
+    )

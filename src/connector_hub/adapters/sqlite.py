@@ -8,26 +8,40 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import tempfile
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import orjson
-from msgspec import msgpack
 
+from connector_hub.adapters.erasing import Erasing, Unsettled, bearers
+from connector_hub.adapters.packed import (
+    CHANGES,
+    ENCODER,
+    ENTRIES,
+    PREFIX,
+    SEEN,
+    TOKEN,
+    prefixes,
+)
+from connector_hub.adapters.rekeying import Rekeying
 from connector_hub.adapters.vault import Vault
-from connector_hub.errors import ConfigError, StoreError
-from connector_hub.model.conflict import Conflict, DeadLetter
+from connector_hub.errors import ConfigError, Locked, StoreError
+from connector_hub.model.conflict import Conflict, DeadLetter, Swing
+from connector_hub.model.erasure import Found, Held, Person, Recognises, Stone
 from connector_hub.model.job import SIDES, SideName
 from connector_hub.model.journal import Entry, Page
 from connector_hub.model.kept import KeptRow, PlanState
 from connector_hub.model.link import Kin, Link
-from connector_hub.model.mapping import ABSENT
 from connector_hub.model.notice import Fact
 from connector_hub.model.plan import Change, Seen
 from connector_hub.model.standing import Rival, Standing
+from connector_hub.ports import Token
 
 _CHUNK = 500
 _TENANT = 1
@@ -38,27 +52,26 @@ _PAGE = 8192
 _PLAN = "id, job, made, state, decided, person, document"
 _IDLE = "(plan, n) not in (select plan, n from writing where tenant=? and job=?)"
 _THING = "(select id from thing where hub=?)"
-
-
-def _packed(value: Any) -> Any:
-    if value is ABSENT:
-        return msgpack.Ext(_ABSENT_CODE, b"")
-    raise TypeError(f"{type(value).__name__} is not a value of a vendor's JSON")
-
-
-def _unpacked(code: int, _: memoryview) -> Any:
-    if code == _ABSENT_CODE:
-        return ABSENT
-    raise ValueError(f"extension {code} is not known")
-
-
-_ABSENT_CODE = 1
-_ENCODER = msgpack.Encoder(enc_hook=_packed)
-_SEEN = msgpack.Decoder(list[Seen], ext_hook=_unpacked)
-_CHANGES = msgpack.Decoder(list[Change], ext_hook=_unpacked)
-_ENTRIES = msgpack.Decoder(list[Entry], ext_hook=_unpacked)
-_PREFIX = 4
-"""Bytes of a hub id that the journal can be asked for."""
+INTENTS = 7
+MESSAGES = 30
+"""Days for which values of unsettled writes, and vendors' messages, are kept."""
+_OLD_MESSAGES = (
+    "dead_letter where tenant=? and payload notnull "
+    "and coalesce((select started from run where id=dead_letter.run), opened)<?"
+)
+_OLD_INTENTS = (
+    "writing where tenant=? and coalesce((select started from run where id=writing.run), '')<? "
+    "and (job, plan, n) in (select job, plan, n from window where not stripped)"
+)
+_OLD_RUNS = (
+    "run where tenant=? and ended<? "
+    "and id not in (select max(id) from run group by tenant, job, kind)"
+)
+_WITHOUT_VALUES = frozenset({"writes", "rivals", "swings", "runs"})
+ROTATED = "key rotated"
+"""What is remembered of a rotation, for whoever comes with the old key."""
+SCRUB = "scrub"
+"""That bytes of what was deleted may still be in the file."""
 
 
 def _migrations() -> list[str]:
@@ -75,6 +88,15 @@ def _run_of(row: Sequence[Any]) -> dict[str, Any]:
     return found
 
 
+def _token_at(connection: str) -> bytes:
+    """What a sealed token is bound to: one that is moved to another connection does not open."""
+    return f"{_TENANT}/{connection}".encode()
+
+
+class _NotMeant(Exception):
+    """What was done was done to be counted, and is taken back."""
+
+
 class _Upgraded(Exception):
     """Another process was faster."""
 
@@ -89,10 +111,33 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
-def _private(path: Path) -> None:
-    """Make the file before SQLite does, so that nobody else can read it."""
-    with contextlib.suppress(OSError):
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+_REMEDY = (
+    "restore it from a backup; or remove {0}, {0}-wal and {0}-shm to begin anew: "
+    "records are then found again and linked as on the first day"
+)
+_EXAMINED = "examined"
+"""The name under which it is remembered on which day which file was looked through last."""
+_SIGNS_OF_DAMAGE = ("malformed", "not a database", "no such table", "decode")
+_SIGNS_OF_NO_SPACE = ("full", "disk I/O", "space", "too large")
+
+
+def _file_number(path: Path | str) -> tuple[int, int] | None:
+    """What tells a file from another one of the same name; None where there is none."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _give_name(made: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(made)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without hard links
+        if not path.exists():
+            made.rename(path)
 
 
 class SqliteStore:
@@ -103,25 +148,91 @@ class SqliteStore:
         ConfigError: the state exists and the key does not fit it.
     """
 
-    def __init__(self, path: Path | str, vault: Vault) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        vault: Vault,
+        database: type[sqlite3.Connection] = sqlite3.Connection,
+    ) -> None:
         self.vault = vault
         self.path = path
+        self._database = database
         self._numbers: dict[tuple[Any, ...], int] = {}
         self._things: dict[bytes, int] = {}
-        if path != ":memory:":
-            _private(Path(path))
+        self._fence: int | None = None
+        self._checked = False
+        self._file: tuple[int, int] | None = None
+        if path == ":memory:":
+            self._open(path)
+            self._begin()
+        else:
+            if not self._is_there(Path(path)):
+                self._make(Path(path))
+            self._open(path)
+            self._file = _file_number(path)
+            self._migrate()
+        self._check_key()
+
+    def _open(self, path: Path | str) -> None:
         with self._errors():
             self._db = sqlite3.connect(
-                path, isolation_level=None, timeout=_BUSY_MS / 1000
+                path,
+                isolation_level=None,
+                timeout=_BUSY_MS / 1000,
+                factory=self._database,
             )
             self._db.executescript(
                 f"pragma page_size={_PAGE}; pragma journal_mode=wal; pragma synchronous=full;"
+                "pragma secure_delete=on;"
                 f"pragma cache_size=-{_CACHE_KIB}; pragma journal_size_limit=67108864;"
+                "pragma cell_size_check=on;"
                 "create temp table claimed(side text, record text, owner text, primary key(side, record)) "
                 "without rowid;"
             )
-            self._migrate()
-        self._check_key()
+
+    def _is_there(self, path: Path) -> bool:
+        """Whether there is a state. What is empty or half gone once was one: it is not begun anew.
+
+        Raises:
+            StoreError: nothing but remains is there.
+        """
+        log = path.with_name(f"{path.name}-wal")
+        if path.exists() and path.stat().st_size:
+            return True
+        if not path.exists() and not (log.exists() and log.stat().st_size):
+            return False
+        raise StoreError(
+            f"{path.name} is {'empty' if path.exists() else f'gone, and {log.name} is there'}",
+            where=str(path),
+            hint=self._remedy(),
+        )
+
+    def _make(self, path: Path) -> None:
+        """Make a new state whole, and only then give it its name: what dies in between leaves no half of one.
+
+        Nobody else can read it. Where another process was faster, its state is the state.
+        """
+        with self._errors():
+            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+            os.close(handle)
+            made = Path(name)
+            try:
+                self._open(made)
+                self._begin()
+                self._db.close()
+                _give_name(made, path)
+            finally:
+                for suffix in ("", "-wal", "-shm"):
+                    Path(name + suffix).unlink(missing_ok=True)
+
+    def _remedy(self) -> str:
+        return _REMEDY.format(Path(self.path).name)
+
+    def _begin(self) -> None:
+        """All versions' steps, and which key the state is made with."""
+        for version, script in enumerate(_migrations()):
+            self._upgrade(version, script)
+        self._write("insert into meta values('key', ?)", (self.vault.fingerprint(),))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -130,9 +241,14 @@ class SqliteStore:
     def _migrate(self) -> None:
         steps = _migrations()
         while (version := self._version()) < len(steps):
-            script = steps[version]
+            if version == 0:
+                raise StoreError(
+                    "this file is no state of connector-hub",
+                    where=str(self.path),
+                    hint=f"look at `state:` in hub.yaml; {self._remedy()}",
+                )
             with contextlib.suppress(_Upgraded):
-                self._upgrade(version, script)
+                self._upgrade(version, steps[version])
         if version > len(steps):
             raise StoreError(
                 f"the state is of version {version}, this program knows {len(steps)}",
@@ -141,7 +257,7 @@ class SqliteStore:
             )
 
     def _version(self) -> int:
-        return int(self._db.execute("pragma user_version").fetchone()[0])
+        return int(self._one("pragma user_version")[0])
 
     def _upgrade(self, version: int, script: str) -> None:
         """One step, unless another process takes it at this moment."""
@@ -149,36 +265,111 @@ class SqliteStore:
             if self._version() != version:
                 raise _Upgraded
             for statement in _statements(script):
-                self._db.execute(statement)
-            self._db.execute(f"pragma user_version={version + 1}")
+                self._run(statement)
+            self._run(f"pragma user_version={version + 1}")
 
     def _check_key(self) -> None:
-        mine = self.vault.fingerprint()
-        row = self._one("select value from meta where name = 'key'")
-        if row is None:
-            with self.transaction():
-                self._run("insert or ignore into meta values('key', ?)", (mine,))
-        elif row[0] != mine:
+        known = self._key_print()
+        if known is None:
+            self.close()
+            raise self._damaged()
+        if known != self.vault.fingerprint():
+            rotated = self.remembered(ROTATED)
             self.close()
             raise ConfigError(
                 "the state was written with another key",
                 where=str(self.path),
-                hint="give back the key the state was made with (`key:` in hub.yaml)",
+                hint=f"its key was rotated: {rotated}"
+                if rotated
+                else "give back the key the state was made with (`key:` in hub.yaml)",
             )
+        self.vault.recall(self._earlier_keys())
+        self._checked = True
+
+    def _key_print(self) -> bytes | None:
+        """The fingerprint of the key that the state is sealed with; None while there is none."""
+        row = self._one("select value from meta where name='key'")
+        return row[0] if row else None
+
+    def _earlier_keys(self) -> bytes | None:
+        row = self._one("select value from meta where name='earlier keys'")
+        return row[0] if row else None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the state still has the key it was opened with."""
+        return self._key_print() == self.vault.fingerprint()
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether another process has rotated the key, and nothing is under way here that goes on with it."""
+        idle = self._fence is None and not self._db.in_transaction
+        return idle and not self.is_current
+
+    def _refuse_old_key(self) -> None:
+        """Nothing is sealed or hashed with a key that another process has rotated meanwhile.
+
+        Raises:
+            StoreError: that is so; whoever opens the state anew has the new one.
+        """
+        if self._checked and not self.is_current:
+            raise StoreError(
+                "the key of the state was rotated by another process",
+                where=str(self.path),
+                hint="run it again: nothing was written",
+            )
+
+    def rekey(self, new: Vault, told: Mapping[str, str]) -> None:
+        """Seal and hash everything under another key, or nothing; ``told`` is remembered with it.
+
+        Raises:
+            StoreError: the state is damaged, or has no room; the old key is still its key.
+        """
+        with self.transaction():
+            earlier = new.take_over(self.vault)
+            Rekeying(self._db, self.vault, new).all()
+            rows = {
+                "key": new.fingerprint(),
+                "earlier keys": earlier,
+                **told,
+                SCRUB: "key rotate",
+            }
+            self._many("insert or replace into meta values(?,?)", rows.items())
+        self.vault = new
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether no bytes of what was erased, or sealed with an earlier key, are left in the file."""
+        return self.remembered(SCRUB) is None
+
+    def scrub(self) -> None:
+        """Write the file anew, so that no bytes of what was deleted or sealed before are left in it.
+
+        Raises:
+            StoreError: another process reads the state, or the disk has no room; it is still to be done.
+        """
+        self._run("vacuum")
+        if self._one("pragma wal_checkpoint(truncate)")[0]:
+            raise StoreError(
+                "another process has the state open: bytes of what was deleted are still in its files",
+                where=str(self.path),
+                hint="end it, and run this again",
+            )
+        self._run("delete from meta where name=?", (SCRUB,))
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as e:
-            text = str(e)
+        except (sqlite3.Error, OSError) as e:
+            text = (isinstance(e, OSError) and e.strerror) or str(e)
             hint = "look at the file and its disk"
-            if "full" in text or "disk I/O" in text:
+            if any(sign in text for sign in _SIGNS_OF_NO_SPACE):
                 hint = "free space on the disk, then run again: nothing is lost"
             elif "locked" in text:
                 hint = "another program holds the state; try again when it is done"
-            elif "malformed" in text or "not a database" in text:
-                hint = "restore the state from a backup"
+            elif any(sign in text for sign in _SIGNS_OF_DAMAGE):
+                hint = self._remedy()
             raise StoreError(
                 f"the state cannot be used: {text}", where=str(self.path), hint=hint
             ) from e
@@ -193,6 +384,8 @@ class SqliteStore:
         with self._errors():
             self._db.execute("begin immediate")
         try:
+            self.check_fence()
+            self._refuse_old_key()
             yield
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
@@ -206,12 +399,49 @@ class SqliteStore:
                     self._db.execute("rollback")
                 raise
 
+    @contextlib.contextmanager
+    def fenced(self, run: int) -> Iterator[None]:
+        """What is done inside is done for a run: nothing of it is kept once the job is another run's."""
+        self._fence = run
+        try:
+            yield
+        finally:
+            self._fence = None
+
+    def check_fence(self) -> None:
+        """Whether what is kept and sent from here on is still for the job's latest run, and in its state.
+
+        Raises:
+            Locked: another run has begun since, and has ended this one.
+            StoreError: the file of that name is another one by now.
+        """
+        if self._file is not None and _file_number(self.path) != self._file:
+            raise StoreError(
+                "the state was removed or replaced while it was in use",
+                where=str(self.path),
+                hint="stop all runs before you restore a state; then run again",
+            )
+        if self._fence is None:
+            return
+        row = self._one("select job, ended is null from run where id=?", (self._fence,))
+        if row is None or not row[1]:
+            job = row[0] if row else "of this run"
+            raise Locked(
+                f"job {job} was taken over by another run while run {self._fence} stood still",
+                where=str(self.path),
+                hint="nothing more of this run is kept or sent; see `connector-hub runs`",
+            )
+
     def _run(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         with self._errors():
             return self._db.execute(sql, values)
 
+    def _write(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        with self.transaction():
+            return self._run(sql, values)
+
     def _many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        with self._errors():
+        with self.transaction(), self._errors():
             self._db.executemany(sql, rows)
 
     def _one(self, sql: str, values: Sequence[Any] = ()) -> Any:
@@ -243,7 +473,7 @@ class SqliteStore:
         query = f"select id from {table} where tenant=? and {names}"  # noqa: S608 - constants
         row = self._one(query, values)
         if row is None:
-            self._run(f"insert or ignore into {table} values(null,?,?,?)", values)
+            self._write(f"insert or ignore into {table} values(null,?,?,?)", values)
             row = self._one(query, values)
         if not self._db.in_transaction:
             self._numbers[key] = int(row[0])
@@ -269,10 +499,40 @@ class SqliteStore:
 
     def pin(self, connection: str, account: str) -> None:
         """Remember the account behind a connection."""
-        self._run(
+        self._write(
             "insert or replace into account values(?,?,?)",
             (_TENANT, connection, account),
         )
+
+    def token(self, connection: str) -> Token | None:
+        """A connection's rotating token."""
+        row = self._one(
+            "select version, payload from token where tenant=? and connection=?",
+            (_TENANT, connection),
+        )
+        if row is None:
+            return None
+        clear = self.vault.open(row[1], _token_at(connection), domain="tokens")
+        return replace(TOKEN.decode(clear), version=row[0])
+
+    def swap_token(self, connection: str, token: Token) -> Token | None:
+        """Keep a token in place of the one of its own version; what is kept, None where that has changed.
+
+        A token must be on the disk before it is used: a transaction around it could still be undone.
+        """
+        assert not self._db.in_transaction  # noqa: S101 - else the token could be lost
+        kept = replace(token, version=token.version + 1)
+        sealed = self.vault.seal(
+            ENCODER.encode(kept), _token_at(connection), domain="tokens"
+        )
+        row = (_TENANT, connection, kept.version, sealed)
+        with self.transaction():
+            done = self._run(
+                "insert into token values(?,?,?,?) on conflict(tenant, connection) "
+                "do update set version=excluded.version, payload=excluded.payload where version=?",
+                (*row, token.version),
+            )
+        return kept if done.rowcount else None
 
     def links(
         self, account: str, resource: str, records: Collection[str]
@@ -299,31 +559,65 @@ class SqliteStore:
         )
         return {hub: (record, bool(gone)) for hub, record, gone in found}
 
+    def tombstones(
+        self, account: str, resource: str, records: Collection[str]
+    ) -> set[str]:
+        """Those of these records that are known as gone."""
+        found = self._in(
+            "select record from link indexed by link_gone "
+            "where place=? and gone=1 and record in ({})",
+            (self._place(account, resource),),
+            records,
+        )
+        return {record for (record,) in found}
+
+    def unlisted(
+        self, job: str, side: str, account: str, resource: str, *, several: bool
+    ) -> list[str]:
+        """Linked records that are not in a side's identity index.
+
+        It knows them as ``Resource/id`` where the side is of ``several``.
+        """
+        found = self._run(
+            "select record from link where place=? and not exists"
+            "(select 1 from identity where side=? and identity.record=?||link.record)",
+            (
+                self._place(account, resource),
+                self._side(job, side),
+                f"{resource}/" if several else "",
+            ),
+        )
+        return [record for (record,) in found]
+
     def link(self, rows: Iterable[tuple[str, str, str, bytes]]) -> None:
         """Add links: (account, resource, record, hub). Who waited for them is looked at again."""
         listed = list(rows)
         places = {at: self._place(*at) for at in {(a, r) for a, r, _, _ in listed}}
         hubs = dict.fromkeys(h for *_, h in listed)
-        self._many("insert or ignore into thing values(null,?)", ((h,) for h in hubs))
-        things = self._numbered(hubs)
-        self._many(
-            "insert or replace into link values(?,?,?,0)",
-            ((places[a, r], i, things[h]) for a, r, i, h in listed),
-        )
-        if (
-            self._one("select 1 from waiting where tenant=? limit 1", (_TENANT,))
-            is None
-        ):
+        with self.transaction():
+            self._many(
+                "insert or ignore into thing values(null,?)", ((h,) for h in hubs)
+            )
+            things = self._numbered(hubs)
+            self._many(
+                "insert or replace into link values(?,?,?,0)",
+                ((places[a, r], i, things[h]) for a, r, i, h in listed),
+            )
+            self._look_at_waiting(listed)
+
+    def _look_at_waiting(self, linked: Iterable[tuple[str, str, str, bytes]]) -> None:
+        """Who waited for these links is looked at again."""
+        query = "select 1 from waiting where tenant=? limit 1"
+        if self._one(query, (_TENANT,)) is None:
             return
-        for account, resource, record, _ in listed:
+        for account, resource, record, _ in linked:
             at = (_TENANT, account, resource, record)
-            self._run(
-                "insert or replace into inbox select tenant, job, side, record, 'link', "
-                "(select coalesce(max(n), 0) + 1 from inbox) from waiting "
+            self._write(
+                "insert or replace into inbox select null, tenant, job, side, record, 'link' from waiting "
                 "where tenant=? and account=? and resource=? and target=?",
                 at,
             )
-            self._run(
+            self._write(
                 "delete from waiting "
                 "where tenant=? and account=? and resource=? and target=?",
                 at,
@@ -379,7 +673,7 @@ class SqliteStore:
 
     def release(self, job: str, by: str) -> None:
         """Forget what a job was held to for another one."""
-        self._run(
+        self._write(
             "delete from pilot where tenant=? and job=? and by=?", (_TENANT, job, by)
         )
 
@@ -413,7 +707,7 @@ class SqliteStore:
     def spelling(self, job: str, side: str, fields: Sequence[tuple[str, str]]) -> int:
         """A number for a list of (field, rule fingerprint): the layout of packed bases."""
         text = orjson.dumps(list(fields)).decode()
-        self._run(
+        self._write(
             "insert or ignore into spelling values(null,?,?,?,?)",
             (_TENANT, job, side, text),
         )
@@ -443,11 +737,12 @@ class SqliteStore:
     ) -> None:
         """Store packed bases of things that are linked."""
         listed, at = list(rows), self._side(job, side)
-        things = self._numbered([hub for hub, _ in listed])
-        self._many(
-            "insert or replace into base values(?,?,?)",
-            ((things[hub], at, packed) for hub, packed in listed),
-        )
+        with self.transaction():
+            things = self._numbered([hub for hub, _ in listed])
+            self._many(
+                "insert or replace into base values(?,?,?)",
+                ((things[hub], at, packed) for hub, packed in listed),
+            )
 
     def forget_bases(self, job: str, hubs: Collection[bytes]) -> None:
         """These things meet for the first time again."""
@@ -532,10 +827,12 @@ class SqliteStore:
 
     def sweep(self, job: str, side: str, number: int) -> list[str]:
         """Drop from the index what a whole pass of that number did not see; the records dropped."""
-        dropped = self._run(
-            "delete from identity where side=? and pass<>? returning record",
-            (self._side(job, side), number),
-        )
+        at = self._side(job, side)
+        with self.transaction():
+            dropped = self._run(
+                "delete from identity where side=? and pass<>? returning record",
+                (at, number),
+            ).fetchall()
         return list({record for (record,) in dropped})
 
     def relatives(
@@ -600,7 +897,7 @@ class SqliteStore:
         at: datetime,
     ) -> None:
         """Where the next pull of a feed starts."""
-        self._run(
+        self._write(
             "insert or replace into cursor values(?,?,?,?,?,?,?)",
             (_TENANT, job, side, feed, mark, spelling, at.isoformat()),
         )
@@ -615,7 +912,7 @@ class SqliteStore:
 
     def set_fact(self, job: str, side: str, name: str, value: str) -> None:
         """Remember something about a side of a job."""
-        self._run(
+        self._write(
             "insert or replace into fact values(?,?,?,?,?)",
             (_TENANT, job, side, name, value),
         )
@@ -631,9 +928,16 @@ class SqliteStore:
     def look_again(self, job: str, side: str, rows: Iterable[tuple[str, str]]) -> None:
         """Put records into the inbox: (record, why)."""
         self._many(
-            "insert or replace into inbox "
-            "values(?,?,?,?,?,(select coalesce(max(n), 0) + 1 from inbox))",
+            "insert or replace into inbox values(null,?,?,?,?,?)",
             ((_TENANT, job, side, record, why) for record, why in rows),
+        )
+
+    def hint(self, job: str, side: str, records: Iterable[str]) -> None:
+        """A vendor has hinted at records; another reason to look at one stays."""
+        self._many(
+            "insert or replace into inbox select null, ?1, ?2, ?3, ?4, coalesce("
+            "(select why from inbox where tenant=?1 and job=?2 and side=?3 and record=?4), 'hint')",
+            ((_TENANT, job, side, record) for record in records),
         )
 
     def looked(self, job: str, side: str, records: Iterable[str], last: int) -> None:
@@ -686,7 +990,7 @@ class SqliteStore:
             (_TENANT, job, kind, subject),
         )
         if row is None:
-            made = self._run(
+            made = self._write(
                 "insert into conflict values(null,?,?,?,?,?,?,null,?)",
                 (
                     _TENANT,
@@ -701,7 +1005,7 @@ class SqliteStore:
             number = made.lastrowid
         else:
             number = row[0]
-            self._run(
+            self._write(
                 "update conflict set payload=? where id=?",
                 (self.vault.seal(orjson.dumps(detail)), number),
             )
@@ -776,7 +1080,7 @@ class SqliteStore:
         at: datetime,
     ) -> None:
         """Remember which side a person said is right about a field, and the hash of what was seen there."""
-        self._run(
+        self._write(
             "insert or replace into decision values(?,?,?,?,?,?,?)",
             (_TENANT, job, hub, field, winner, seen, at.isoformat()),
         )
@@ -817,6 +1121,68 @@ class SqliteStore:
                 for name in names
                 if fields is None or name in fields
             ),
+        )
+
+    def swing(
+        self,
+        job: str,
+        run: int,
+        rows: Iterable[tuple[bytes, str, bytes]],
+        at: datetime,
+    ) -> None:
+        """Fields that a run wrote to linked things: (hub, field, hash of the value)."""
+        when = at.isoformat()
+        self._many(
+            "insert or replace into swing values(?,?,?,?,?,?,?,0)",
+            (
+                (_TENANT, job, hub, field, run, value, when)
+                for hub, field, value in rows
+            ),
+        )
+
+    def swings(
+        self, job: str, hubs: Collection[bytes], since: datetime
+    ) -> dict[bytes, dict[str, Swing]]:
+        """What was written to these things since then, and what is held whenever it was; by field."""
+        found: dict[bytes, dict[str, Swing]] = {}
+        if self._one("select 1 from swing limit 1") is None:
+            return found
+        for hub, field, value, held in self._in(
+            "select hub, field, value, held from swing where tenant=? and job=? and (held or at>=?) "
+            "and hub in ({}) order by run",
+            (_TENANT, job, since.isoformat()),
+            hubs,
+        ):
+            fields = found.setdefault(hub, {})
+            known = fields.get(field, Swing())
+            fields[field] = Swing((*known.values, value), known.held or bool(held))
+        return found
+
+    def hold_swings(self, job: str, hub: bytes, fields: Iterable[str]) -> None:
+        """These fields are held from now on, until their swings are forgotten."""
+        self._many(
+            "update swing set held=1 where tenant=? and job=? and hub=? and field=?",
+            ((_TENANT, job, hub, field) for field in fields),
+        )
+
+    def forget_swings(
+        self, job: str, hubs: Collection[bytes], fields: Collection[str] | None = None
+    ) -> None:
+        """Held fields are held no more, and their writes count from nothing: these, or all."""
+        if self._one("select 1 from swing where held limit 1") is None:
+            return
+        rows = self._in(
+            "select distinct hub, field from swing where tenant=? and job=? and held and hub in ({})",
+            (_TENANT, job),
+            hubs,
+        )
+        self._many(
+            "delete from swing where tenant=? and job=? and hub=? and field=?",
+            [
+                (_TENANT, job, hub, field)
+                for hub, field in rows
+                if fields is None or field in fields
+            ],
         )
 
     def _any_open(self, table: str, job: str) -> bool:
@@ -899,13 +1265,13 @@ class SqliteStore:
                 run,
                 self.vault.seal(message.encode()),
             )
-            known = self._run(
+            known = self._write(
                 "update dead_letter set hub=?, op=?, reason=?, fields=?, change=?, run=?, payload=? "
                 "where tenant=? and job=? and side=? and record=? and closed is null",
                 (*values, _TENANT, job, side, record),
             )
             if not known.rowcount:
-                self._run(
+                self._write(
                     "insert into dead_letter(hub, op, reason, fields, change, run, payload, "
                     "tenant, job, side, record, opened) values(?,?,?,?,?,?,?,?,?,?,?,?)",
                     (*values, _TENANT, job, side, record, at.isoformat()),
@@ -942,7 +1308,7 @@ class SqliteStore:
                 tuple(orjson.loads(fields)),
                 run,
                 opened,
-                self.vault.open(p).decode(),
+                self.vault.open(p).decode() if p else "",
             )
             for i, j, side, record, op, reason, fields, run, opened, p in rows
         ]
@@ -994,7 +1360,7 @@ class SqliteStore:
         said = self.vault.seal(
             orjson.dumps([s.who, s.why]), f"{s.what}/{s.name}".encode()
         )
-        self._run(
+        self._write(
             "insert or replace into standing values(?,?,?,?,?,?,?)",
             (
                 _TENANT,
@@ -1009,7 +1375,7 @@ class SqliteStore:
 
     def clear_standing(self, what: str, name: str) -> bool:
         """It is well again; whether it was not."""
-        known = self._run(
+        known = self._write(
             "delete from standing where tenant=? and what=? and name=?",
             (_TENANT, what, name),
         )
@@ -1043,13 +1409,13 @@ class SqliteStore:
     ) -> None:
         """Another user changed what was written, once for each writing: (record, field, user)."""
         for record, field, user in rows:
-            self._run(
+            self._write(
                 "insert into rival values(?,?,?,?,?,?,1,?) "
                 "on conflict(tenant, job, side, field, user, record) "
                 "do update set times=times+1, at=excluded.at",
                 (_TENANT, job, side, field, user, record, at.isoformat()),
             )
-            self._run(
+            self._write(
                 "delete from wrote where tenant=? and job=? and side=? and record=? and field=?",
                 (_TENANT, job, side, record, field),
             )
@@ -1065,7 +1431,7 @@ class SqliteStore:
 
     def remember(self, name: str, value: str) -> None:
         """Keep something about the state itself."""
-        self._run("insert or replace into meta values(?,?)", (name, value))
+        self._write("insert or replace into meta values(?,?)", (name, value))
 
     def remembered(self, name: str) -> str | None:
         """What was kept about the state itself."""
@@ -1082,10 +1448,11 @@ class SqliteStore:
 
     def set_told(self, receiver: str, rows: Mapping[Fact, int]) -> None:
         """Remember what a receiver was told."""
-        self._many(
-            "insert or replace into told values(?,?,?,?,?)",
-            ((_TENANT, receiver, *fact, count) for fact, count in rows.items()),
-        )
+        with self.transaction():
+            self._many(
+                "insert or replace into told values(?,?,?,?,?)",
+                ((_TENANT, receiver, *fact, count) for fact, count in rows.items()),
+            )
 
     def untold(self, receiver: str) -> tuple[str, datetime] | None:
         """Why, and since when, a receiver could not be told; None where it could."""
@@ -1097,7 +1464,7 @@ class SqliteStore:
 
     def set_untold(self, receiver: str, code: str, at: datetime) -> None:
         """A receiver could not be told; the first time counts."""
-        self._run(
+        self._write(
             "insert into untold values(?,?,?,?) "
             "on conflict(tenant, receiver) do update set code=excluded.code",
             (_TENANT, receiver, code, at.isoformat()),
@@ -1105,7 +1472,7 @@ class SqliteStore:
 
     def clear_untold(self, receiver: str) -> None:
         """A receiver was told."""
-        self._run(
+        self._write(
             "delete from untold where tenant=? and receiver=?", (_TENANT, receiver)
         )
 
@@ -1118,23 +1485,48 @@ class SqliteStore:
         )
         return {j: (datetime.fromisoformat(at), status) for j, at, status in rows}
 
+    def examine(self, job: str, now: datetime) -> None:
+        """Look the whole file through: once a day, after a run of the job that died, and when it is a copy.
+
+        SQLite notices damage where it treads, and a sync treads on little of the file.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
+        died = self._one(
+            "select 1 from run where tenant=? and ended is null and job=?",
+            (_TENANT, job),
+        )
+        day = f"{now.date()} {self._file}"
+        if not died and self.remembered(_EXAMINED) == day:
+            return
+        (found,) = self._one("pragma quick_check(1)")
+        if found != "ok":
+            raise self._damaged()
+        self.remember(_EXAMINED, day)
+
+    def _damaged(self) -> StoreError:
+        hint = self._remedy()
+        return StoreError("the state is damaged", where=str(self.path), hint=hint)
+
     def begin_run(self, job: str, kind: str, at: datetime) -> int:
         """A number for a run that starts now; one of the job that never ended was interrupted."""
-        self._run(
-            "update run set status='interrupted', ended=? where tenant=? and job=? and ended is null",
-            (at.isoformat(), _TENANT, job),
-        )
-        made = self._run(
-            "insert into run values(null,?,?,?,?,null,'running',null)",
-            (_TENANT, job, kind, at.isoformat()),
-        )
+        with self.transaction():
+            self._write(
+                "update run set status='interrupted', ended=? where tenant=? and job=? and ended is null",
+                (at.isoformat(), _TENANT, job),
+            )
+            made = self._write(
+                "insert into run values(null,?,?,?,?,null,'running',null)",
+                (_TENANT, job, kind, at.isoformat()),
+            )
         return int(made.lastrowid or 0)
 
     def end_run(
         self, run: int, status: str, document: Mapping[str, Any], at: datetime
     ) -> None:
         """How a run ended, as its JSON document."""
-        self._run(
+        self._write(
             "update run set ended=?, status=?, document=? where id=?",
             (at.isoformat(), status, orjson.dumps(document).decode(), run),
         )
@@ -1189,12 +1581,12 @@ class SqliteStore:
         sealed = self._sealed_text(plan, told)
         with self.transaction():
             if state == "waiting":
-                self._run(
+                self._write(
                     "update plan set state='replaced', decided=? "
                     "where tenant=? and job=? and state='waiting'",
                     (at.isoformat(), _TENANT, job),
                 )
-            self._run(
+            self._write(
                 "insert or replace into plan values(?,?,?,?,?,null,null,?,?)",
                 (
                     *(plan, _TENANT, job, at.isoformat(), state, sealed),
@@ -1246,7 +1638,7 @@ class SqliteStore:
 
     def end_plan(self, plan: str, state: PlanState, at: datetime, person: str) -> bool:
         """A plan is decided once, and what was begun is applied: whether that could be until now."""
-        done = self._run(
+        done = self._write(
             "update plan set state=?, decided=?, person=? where tenant=? and id=? "
             "and (state in ('kept', 'waiting') or (state='begun' and ?='applied'))",
             (state, at.isoformat(), person, _TENANT, plan, state),
@@ -1265,53 +1657,126 @@ class SqliteStore:
         )
         at = (*mine, *mine, keep, before.isoformat())
         with self.transaction():
-            self._run(
+            self._write(
                 f"update plan set needs=null where tenant=? and job=? and id not in ({kept})",  # noqa: S608 - a constant
                 at,
             )
-            self._run(
+            self._write(
                 f"delete from staged where tenant=? and job=? and plan not in ({kept})",  # noqa: S608 - a constant
                 at,
             )
-            self._run(
+            self._write(
                 f"delete from window where tenant=? and job=? and {_IDLE} and plan not in ({kept})",  # noqa: S608 - a constant
                 (*mine, *at),
             )
 
-    def expire(self, now: datetime) -> None:
-        """Forget letters closed, writes and plans made a month ago, conflicts and runs over a quarter ago.
+    def planned_jobs(self) -> set[str]:
+        """Jobs of which something is planned or was read, whether the project has them or not."""
+        tables = ("plan", "staged", "window")
+        query = " union ".join(f"select job from {t} where tenant=:t" for t in tables)  # noqa: S608 - constants
+        return {job for (job,) in self._run(query, {"t": _TENANT})}  # type: ignore[arg-type]
 
-        The latest run of each job and kind stays.
+    def due(self, before: datetime) -> Counter[str]:
+        """By job, pages of changes of plans that are decided or older than ``before``, or of dead runs."""
+        at = (_TENANT, before.isoformat())
+        kept = "select id from plan where tenant=? and made>=? and state in ('kept', 'waiting')"
+        found = self._run(
+            f"select job from plan where needs notnull and id not in ({kept})",  # noqa: S608 - a constant
+            at,
+        ).fetchall()
+        for table in ("staged", "window"):
+            found += self._run(
+                f"select job from {table} where plan not in ({kept}) "  # noqa: S608 - constants
+                "and (job, plan, n) not in (select job, plan, n from writing)",
+                at,
+            ).fetchall()
+        return Counter(job for (job,) in found)
+
+    def overdue(self, now: datetime) -> dict[str, int]:
+        """What ``expire`` would forget: how many of each kind."""
+        counts = {
+            kind: self._one(f"select count(*) from {what}", values)[0]  # noqa: S608 - constants
+            for kind, what, values in self._forgettable(now)
+        }
+        return {kind: n for kind, n in counts.items() if n}
+
+    def expire(self, now: datetime) -> bool:
+        """Forget what has had its time: see ``_forgettable``. The latest run of each job and kind stays.
+
+        What was being written when a run died keeps its place, so that it is still looked up; its values go.
+
+        Returns:
+            Whether any of it may have held a value.
         """
-        for table, ended, days in (
-            ("dead_letter", "closed", 30),
-            ("plan", "made", 30),
-            ("journal", "at", 30),
-            ("conflict", "closed", 90),
-        ):
+        went = 0
+        with self.transaction():
+            went += self._strip_intents(now)
+            for kind, what, values in self._forgettable(now):
+                if kind == "intents":
+                    continue
+                sql = f"delete from {what}"  # noqa: S608 - constants
+                if kind == "messages":
+                    sql = f"update dead_letter set payload=null where id in (select id from {what})"  # noqa: S608 - constants
+                done = self._run(sql, values)
+                went += done.rowcount if kind not in _WITHOUT_VALUES else 0
             self._run(
-                f"delete from {table} where tenant=? and {ended}<?",  # noqa: S608 - a constant
-                (_TENANT, (now - timedelta(days=days)).isoformat()),
+                "delete from conflict_member where conflict not in (select id from conflict)"
             )
-        self._run(
-            "delete from conflict_member where conflict not in (select id from conflict)"
-        )
-        for table, age in (("wrote", 1 / 24), ("rival", 30)):
+        if not self.is_clean:
+            with contextlib.suppress(StoreError):
+                self.scrub()
+        return went > 0
+
+    def empty_log(self) -> None:
+        """Bytes of what was deleted leave the write-ahead log, too, unless somebody reads it just now."""
+        self._run("pragma wal_checkpoint(truncate)")
+
+    def _forgettable(self, now: datetime) -> list[tuple[str, str, tuple[Any, ...]]]:
+        """What has had its time: (kind, table and condition, values)."""
+        found = [
+            (kind, f"{table} where tenant=? and {ended}<?", days)
+            for kind, table, ended, days in (
+                ("dead letters", "dead_letter", "closed", 30),
+                ("plans", "plan", "made", 30),
+                ("before-images", "journal", "at", 30),
+                ("conflicts", "conflict", "closed", 90),
+                ("writes", "wrote", "at", 1 / 24),
+                ("rivals", "rival", "at", 30),
+            )
+        ]
+        found += [
+            ("swings", "swing where tenant=? and at<? and not held", 1 / 24),
+            ("messages", _OLD_MESSAGES, MESSAGES),
+            ("intents", _OLD_INTENTS, INTENTS),
+            ("runs", _OLD_RUNS, 90),
+        ]
+        return [
+            (kind, what, (_TENANT, (now - timedelta(days=days)).isoformat()))
+            for kind, what, days in found
+        ]
+
+    def _strip_intents(self, now: datetime) -> int:
+        """Take the values out of changes whose outcome has not been known for a week; of how many windows."""
+        since = (now - timedelta(days=INTENTS)).isoformat()
+        rows = self._run(
+            "select job, plan, n, payload from writing cross join window using(tenant, job, plan, n) "
+            "where tenant=? and not stripped "
+            "and coalesce((select started from run where id=writing.run), '')<?",
+            (_TENANT, since),
+        ).fetchall()
+        for job, plan, n, sealed in rows:
+            rest = [c.stripped() for c in CHANGES.decode(self._opened(plan, n, sealed))]
             self._run(
-                f"delete from {table} where tenant=? and at<?",  # noqa: S608 - a constant
-                (_TENANT, (now - timedelta(days=age)).isoformat()),
+                "update window set payload=?, stripped=1 where tenant=? and job=? and plan=? and n=?",
+                (self._sealed(plan, n, rest), _TENANT, job, plan, n),
             )
-        self._run(
-            "delete from run where tenant=? and ended<? "
-            "and id not in (select max(id) from run group by tenant, job, kind)",
-            (_TENANT, (now - timedelta(days=90)).isoformat()),
-        )
+        return len(rows)
 
     def drop_windows(self, job: str, plan: str) -> None:
         """Take away what was staged and planned under an id and is not being written."""
         at = (_TENANT, job, plan)
-        self._run("delete from staged where tenant=? and job=? and plan=?", at)
-        self._run(
+        self._write("delete from staged where tenant=? and job=? and plan=?", at)
+        self._write(
             f"delete from window where tenant=? and job=? and plan=? and {_IDLE}",  # noqa: S608 - a constant
             (*at, _TENANT, job),
         )
@@ -1320,7 +1785,7 @@ class SqliteStore:
         self, job: str, plan: str, side: str, n: int, seen: Sequence[Seen]
     ) -> None:
         """Keep what was read of a side, sealed."""
-        self._run(
+        self._write(
             "insert or replace into staged values(?,?,?,?,?,?)",
             (_TENANT, job, plan, side, n, self._sealed(plan, n, seen)),
         )
@@ -1337,15 +1802,15 @@ class SqliteStore:
             if row is None:
                 return
             n, sealed = row
-            yield _SEEN.decode(self._opened(plan, n, sealed))
-            self._run(
+            yield SEEN.decode(self._opened(plan, n, sealed))
+            self._write(
                 "delete from staged where tenant=? and job=? and plan=? and side=? and n=?",
                 (*at, n),
             )
 
     def forget_claims(self) -> None:
         """A plan begins: no record has been given to another."""
-        self._run("delete from temp.claimed")
+        self._write("delete from temp.claimed")
 
     def claim(self, rows: Iterable[tuple[str, str, str]]) -> None:
         """Give records to those across that they were planned with: (side, record, owner)."""
@@ -1366,7 +1831,7 @@ class SqliteStore:
     ) -> None:
         """Keep a window of changes, sealed."""
         self._run(
-            "insert or replace into window values(?,?,?,?,?)",
+            "insert or replace into window values(?,?,?,?,?,0)",
             (_TENANT, job, plan, n, self._sealed(plan, n, changes)),
         )
 
@@ -1382,13 +1847,13 @@ class SqliteStore:
             if row is None:
                 return
             n = row[0]
-            yield n, _CHANGES.decode(self._opened(plan, n, row[1]))
+            yield n, CHANGES.decode(self._opened(plan, n, row[1]))
 
     def open_window(
         self, job: str, plan: str, n: int, seed: bytes, run: int = 0
     ) -> None:
         """Commit that a run is about to write a window: its changes are intents from here on."""
-        self._run(
+        self._write(
             "insert or replace into writing values(?,?,?,?,?,?)",
             (_TENANT, job, plan, n, seed, run),
         )
@@ -1406,7 +1871,7 @@ class SqliteStore:
     def open_windows(self, job: str) -> list[tuple[str, int, list[Change]]]:
         """(plan, number, changes) of windows whose writes were never settled."""
         return [
-            (plan, n, _CHANGES.decode(self._opened(plan, n, sealed)))
+            (plan, n, CHANGES.decode(self._opened(plan, n, sealed)))
             for plan, n, sealed in self._run(
                 "select plan, n, payload from writing cross join window using(tenant, job, plan, n) "
                 "where tenant=? and job=? order by plan, n",
@@ -1420,16 +1885,131 @@ class SqliteStore:
         """A window is settled but for the changes of ``rest``, whose outcome is not known."""
         at = (_TENANT, job, plan, n)
         if rest:
-            self._run(
+            self._write(
                 "update window set payload=? where tenant=? and job=? and plan=? and n=?",
                 (self._sealed(plan, n, rest), *at),
             )
         else:
             for table in ("window", "writing"):
-                self._run(
+                self._write(
                     f"delete from {table} where tenant=? and job=? and plan=? and n=?",  # noqa: S608 - a constant
                     at,
                 )
+
+    def bearers(self, digests: Collection[bytes]) -> set[Held]:
+        """Records whose identity has one of these hashes, of any job that ever was."""
+        return set(bearers(self._db, _TENANT, digests))
+
+    def marks(self, job: str, side: str, record: str) -> list[bytes]:
+        """A record's identity marks."""
+        rows = self._run(
+            "select mark from identity where side=? and record=? and mark>x''",
+            (self._side(job, side), record),
+        )
+        return [mark for (mark,) in rows]
+
+    def places(self, account: str, record: str) -> list[str]:
+        """The resources of an account where a record of this id is linked."""
+        rows = self._run(
+            "select resource from place join link on link.place=place.id and link.record=? "
+            "where tenant=? and account=?",
+            (record, _TENANT, account),
+        )
+        return [resource for (resource,) in rows]
+
+    def erase(
+        self,
+        person: Person,
+        knows: Recognises,
+        stones: Iterable[tuple[bytes, tuple[str, ...], bool]],
+        at: datetime,
+        *,
+        dry: bool = False,
+    ) -> tuple[list[Found], list[Unsettled]]:
+        """Take a person out, and leave hashes by which a record of theirs is known and left alone.
+
+        Args:
+            person: what they are known by.
+            knows: recognises them where no link leads.
+            stones: (hash, fields of the identity, whether it was asked for).
+            at: the instant.
+            dry: only count what would go.
+
+        Returns:
+            What was kept of them, and creates that were never settled: (job, side, hub id).
+        """
+        work = Erasing(
+            self._db,
+            vault=self.vault,
+            tenant=_TENANT,
+            person=person,
+            knows=knows,
+            spelled=self.spelled,
+        )
+        with contextlib.suppress(_NotMeant), self.transaction(), self._errors():
+            work.all()
+            if dry:
+                raise _NotMeant
+            made = self._run(
+                "insert into erasure values(null,?,?,?,?)",
+                (_TENANT, person.entity, at.isoformat(), self.vault.earlier),
+            )
+            self._many(
+                "insert or ignore into tombstone values(?,?,?,?)",
+                (
+                    (made.lastrowid, hashed, "\0".join(names), given)
+                    for hashed, names, given in stones
+                ),
+            )
+            self.remember(SCRUB, "erase")
+        return work.found, work.unsettled
+
+    def stones(self, entity: str) -> list[tuple[bytes, Stone]]:
+        """What is kept of people of an entity who were erased: (hash, stone)."""
+        rows = self._run(
+            "select hash, erasure, names, given, earlier from tombstone "
+            "join erasure on erasure.id=erasure "
+            "where tenant=? and entity=?",
+            (_TENANT, entity),
+        )
+        return [
+            (
+                hashed,
+                Stone(
+                    n,
+                    tuple(names.split("\0")) if names else (),
+                    bool(given),
+                    earlier,
+                ),
+            )
+            for hashed, n, names, given, earlier in rows
+        ]
+
+    def lift(
+        self, entity: str, hashes: Collection[bytes], jobs: Collection[str]
+    ) -> int:
+        """Forget erasures that one of these hashes belongs to; the jobs read everything anew.
+
+        Returns:
+            How many erasures.
+        """
+        with self.transaction():
+            found = {
+                stone.erasure
+                for hashed, stone in self.stones(entity)
+                if hashed in hashes
+            }
+            for table, name in (("tombstone", "erasure"), ("erasure", "id")):
+                self._many(
+                    f"delete from {table} where {name}=?",  # noqa: S608 - constants
+                    ((n,) for n in found),
+                )
+            if found:
+                self._many(
+                    "update cursor set spelling='' where tenant=? and job=?",
+                    ((_TENANT, job) for job in jobs),
+                )
+        return len(found)
 
     def keep(
         self,
@@ -1443,11 +2023,10 @@ class SqliteStore:
 
         ``layouts`` are the numbers that ``spelling`` gave to the sides' fields, left first.
         """
-        sealed = self.vault.seal(_ENCODER.encode(entries), f"journal/{run}".encode())
-        hubs = b"".join({e.hub[:_PREFIX] for e in entries})
+        sealed = self.vault.seal(ENCODER.encode(entries), f"journal/{run}".encode())
         self._run(
-            "insert into journal values(null,?,?,?,?,?,?,?,?)",
-            (_TENANT, job, run, at.isoformat(), *layouts, hubs, sealed),
+            "insert into journal values(null,?,?,?,?,?,?,?,?,0)",
+            (_TENANT, job, run, at.isoformat(), *layouts, prefixes(entries), sealed),
         )
 
     def journal(
@@ -1462,24 +2041,26 @@ class SqliteStore:
 
         With ``hub`` only pages that speak of it, along with others.
         """
-        mark = None if hub is None else hub[:_PREFIX]
+        mark = None if hub is None else hub[:PREFIX]
         last = None
         while True:
             row = self._one(
-                "select id, run, at, left, right, payload from journal where tenant=? and job=? "
+                "select id, run, at, left, right, payload, erased from journal where tenant=? and job=? "
                 "and (? is null or run=?) and run>? and (? is null or instr(hubs, ?)>0) "
                 "and (? is null or id<?) order by id desc limit 1",
                 (_TENANT, job, run, run, after, mark, mark, last, last),
             )
             if row is None:
                 return
-            last, number, at, left, right, sealed = row
+            last, number, at, left, right, sealed, erased = row
             clear = self.vault.open(sealed, f"journal/{number}".encode())
             sides = [tuple(self.spelled(n)) for n in (left, right)]
-            yield Page(job, number, at, sides[0], sides[1], _ENTRIES.decode(clear))
+            yield Page(
+                job, number, at, sides[0], sides[1], ENTRIES.decode(clear), erased
+            )
 
     def _sealed(self, plan: str, n: int, rows: Any) -> bytes:
-        return self.vault.seal(_ENCODER.encode(rows), f"{plan}/{n}".encode())
+        return self.vault.seal(ENCODER.encode(rows), f"{plan}/{n}".encode())
 
     def _opened(self, plan: str, n: int, sealed: bytes) -> bytes:
         return self.vault.open(sealed, f"{plan}/{n}".encode())

@@ -41,6 +41,11 @@ COMMANDS = {
         "dead-letters": ("lists:dead_letters", "What vendors refused, and replay."),
         "report": ("report:report", "What all jobs did; for a manager, too."),
     },
+    "Forget": {
+        "erase": ("personal:erase", "Forget a person, and leave them alone."),
+        "export": ("personal:export", "Show what is kept about a person."),
+        "key": ("key:key", "Give the state another key."),
+    },
     "Try out": {
         "sandbox": ("sandbox:sandbox", "A vendor in memory, on 127.0.0.1."),
     },

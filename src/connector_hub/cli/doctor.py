@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from connector_hub.model.standing import Rival
 
 State = Literal["ok", "warn", "error"]
+_PATIENCE = "wait: `connector-hub run` looks by itself whether it is back"
 _COLOURS = {"ok": "green", "warn": "yellow", "error": "red"}
 
 
@@ -64,7 +65,7 @@ def _parts(error: HubError) -> Iterable[tuple[str, str]]:
     diagnostics = getattr(error, "diagnostics", None)
     if diagnostics is None:
         where = f" ({error.where})" if error.where else ""
-        yield f"{error.message}{where}", error.hint
+        yield f"{error.told}{where}", error.hint
         return
     for d in diagnostics:
         at = f"{d.file}:{d.line}:{d.column}" if d.line else d.file
@@ -180,6 +181,13 @@ def _state(exam: _Examination, hub: Hub) -> None:
         name = path.name if path else "in memory"
         exam.add("ok", f"state {name}{size}, its key opens it")
         _key(exam, hub)
+        kept = ", ".join(f"{n:,} {kind}" for kind, n in hub.unforgotten().items())
+        if kept:
+            exam.add(
+                "warn",
+                f"state {name} keeps beyond their time: {kept}; any run forgets them",
+                "connector-hub sync, or connector-hub erase --expired",
+            )
 
 
 def _key(exam: _Examination, hub: Hub) -> None:
@@ -213,8 +221,7 @@ def _running(exam: _Examination, hub: Hub) -> None:
     if path is not None and not path.exists():
         return
     for s in hub.standings():
-        verb = "resume" if s.state == "paused" else "connect"
-        exam.add("warn", s.told(), f"connector-hub {verb} {s.name}")
+        exam.add("warn", s.told(), s.remedy() or _PATIENCE)
     for receiver, why, at in hub.untold():
         exam.add(
             "warn",

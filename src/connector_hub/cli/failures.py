@@ -10,6 +10,7 @@ import click
 from connector_hub.cli.session import Session
 from connector_hub.errors import HubError
 
+HIDDEN = "(its text may quote a record; --values shows it)"
 INTERRUPTED = 130
 USAGE = 2
 GRAVITY = (0, 10, 3, 6, 5, 1, 4, 7, 2, 8, 143, INTERRUPTED)
@@ -68,18 +69,42 @@ def show(session: Session, error: HubError, *, job: str = "") -> None:
         return
     session.errors.add(str(error))
     if getattr(error, "diagnostics", None) is not None:
-        session.note(error.message)
+        session.note(error.told)
     else:
-        session.note(f"error[{code_of(error)}]: {error.message}")
+        session.note(f"error[{code_of(error)}]: {error.told}")
         where = " ".join(filter(None, (error.where, f"(job {job})" if job else "")))
         if where:
             session.note(f"  --> {where}")
+        if error.said and session.shows_values:
+            session.note(f"  the vendor says: {error.said}")
         if error.hint:
             session.note(f"  help: {error.hint}")
     if session.debug:
-        import traceback  # noqa: PLC0415 - only on request
+        session.note(trace_of(error, values=session.values))
 
-        session.note("".join(traceback.format_exception(error)))
+
+def trace_of(error: BaseException, *, values: bool) -> str:
+    """A traceback. Errors that are not the hub's own may quote anything: their text goes with ``values``."""
+    import traceback  # noqa: PLC0415 - only on request
+
+    found = traceback.TracebackException.from_exception(error)
+    if not values:
+        _hide(found, error, set())
+    return "".join(found.format())
+
+
+def _hide(trace: Any, error: BaseException | None, seen: set[int]) -> None:
+    if trace is None or error is None or id(trace) in seen:
+        return
+    seen.add(id(trace))
+    if not isinstance(error, HubError):
+        trace._str = HIDDEN  # noqa: SLF001 - it has no other way to leave the text out
+        trace.__notes__ = None
+    _hide(trace.__cause__, error.__cause__, seen)
+    _hide(trace.__context__, error.__context__, seen)
+    group = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    for inner, one in zip(trace.exceptions or (), group, strict=False):
+        _hide(inner, one, seen)
 
 
 def tell(session: Session, error: BaseException) -> int:
@@ -114,9 +139,7 @@ def _bug(session: Session, error: BaseException) -> int:
     name = type(error).__name__
     message = f"an unexpected {name} stopped the command"
     if session.debug:
-        import traceback  # noqa: PLC0415 - only on request
-
-        session.note("".join(traceback.format_exception(error)))
+        session.note(trace_of(error, values=session.values))
     session.note(f"error[{name}]: {message}")
     session.note("  help: run with --debug for the traceback, and report it")
     session.document({"error": {"code": name, "message": message}})

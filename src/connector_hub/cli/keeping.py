@@ -24,18 +24,41 @@ if TYPE_CHECKING:
     from connector_hub.hub import Hub
     from connector_hub.sync.schedule import Event
 
+_BY_ITSELF = "goes on when the vendor is back: one call looks from time to time"
+_PORTS = 65_535
 _COUNTED = ("created", "updated", "deleted")
 
 
+class _Address(click.ParamType[tuple[str, int]]):
+    """HOST:PORT."""
+
+    name = "host:port"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        host, colon, port = str(value).rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
+        if not (colon and host and port.isdigit() and int(port) <= _PORTS):
+            self.fail("write HOST:PORT, such as 127.0.0.1:8787", param, ctx)
+        return host, int(port)
+
+
 @click.command()
+@click.option(
+    "--listen",
+    type=_Address(),
+    metavar="HOST:PORT",
+    help="Hear the vendors' webhooks there, and look at once at what they name.",
+)
 @with_session
-def run(session: Session) -> int:
+def run(session: Session, *, listen: tuple[str, int] | None) -> int:
     """Keep all jobs to their `every` in hub.yaml, until stopped by Ctrl-C or SIGTERM.
 
     One job runs at a time, those first that others link to. A job that fails is tried
     again later and holds no other up. hub.yaml is read once, at the start.
     """
-    keeping = _Keeping(session)
+    keeping = _Keeping(session, listen)
     try:
         finish(keeping.work(), on_stuck=keeping.stopped)
     except Interrupted as e:
@@ -48,6 +71,7 @@ class _Keeping:
     """Tells what happens while jobs are kept to their time, and counts it."""
 
     session: Session
+    listen: tuple[str, int] | None = None
     board: Board | None = None
     hub: Hub | None = None
     width: int = 0
@@ -67,7 +91,7 @@ class _Keeping:
             with shown(jobs, hub.clock) as self.board:
                 progress = self.board.progress if self.board else _unseen
                 try:
-                    await hub.run(self.hear, progress=progress)
+                    await hub.run(self.hear, progress=progress, listen=self.listen)
                 except asyncio.CancelledError as e:
                     self._broken_off(getattr(e, "receipt", None))
                     raise
@@ -78,12 +102,15 @@ class _Keeping:
             self.board.hear(event)
         match event.kind:
             case "held" if event.by is not None:
-                mend = f"connector-hub {_remedy(event.by.state)} {event.by.name}"
-                self.note(f"{event.job} waits: {event.by.told()}   help: {mend}")
+                mend = event.by.remedy()
+                help_ = f"   help: {mend}" if mend else ""
+                self.note(f"{event.job} waits: {event.by.told()}{help_}")
             case "freed":
                 self.note(f"{event.job} goes on")
             case "untold":
                 self.note(event.said, "yellow")
+            case "listening":
+                self.note(event.said)
             case "ended":
                 self._ended(event)
 
@@ -99,7 +126,7 @@ class _Keeping:
         text = line(receipt, self.width)
         if error is not None:
             where = f" ({error.where})" if error.where else ""
-            what = " ".join(error.message.split())
+            what = " ".join(error.told.split())
             text += f"   {failures.code_of(error)}{where}: {what}"
         self.say(f"{text}   {self._next(event)}", COLOURS.get(receipt.status, "red"))
         if error is not None and error.hint:
@@ -108,7 +135,8 @@ class _Keeping:
 
     def _next(self, event: Event) -> str:
         if event.by is not None:
-            return f"goes on after: connector-hub {_remedy(event.by.state)} {event.by.name}"
+            mend = event.by.remedy()
+            return f"goes on after: {mend}" if mend else _BY_ITSELF
         if event.again is None:
             return ""
         there, now = event.again.astimezone(), self._now().astimezone()
@@ -163,10 +191,6 @@ class _Keeping:
     def _now(self) -> datetime:
         assert self.hub is not None  # noqa: S101 - nothing is told before it is open
         return self.hub.clock.now()
-
-
-def _remedy(state: str) -> str:
-    return "resume" if state == "paused" else "connect"
 
 
 def _unseen(phase: str, done: int, total: int | None) -> None:

@@ -182,7 +182,18 @@ def _conflicts(session: Session, hub: Hub, found: Sequence[Conflict]) -> None:
     kinds = {c.kind for c in found}
     for kind in sorted(kinds & set(KINDS)):
         session.say(f"{kind}: {KINDS[kind]}")
+    for c in found:
+        if c.fights:
+            session.say(f"conflict {c.id}: {_fight(c)}")
     session.document({"conflicts": [_conflict_json(session, hub, c) for c in found]})
+
+
+def _fight(conflict: Conflict) -> str:
+    """What people are told of fields that are written to and fro."""
+    return (
+        f"{', '.join(conflict.fights)} was written to and fro within minutes: something on each side "
+        "sets it back; stop one of the two, then say which is right"
+    )
 
 
 def _at(hub: Hub, conflict: Conflict, side: str) -> str:
@@ -205,6 +216,8 @@ def _conflict_json(session: Session, hub: Hub, conflict: Conflict) -> dict[str, 
         "run": conflict.run,
         "opened": conflict.opened,
     }
+    if conflict.fights:
+        found["fights"] = conflict.fights
     if session.values:
         found["detail"] = dict(conflict.detail)
     return found
@@ -248,6 +261,8 @@ def _side_by_side(
     if asked:
         fields.sort(key=lambda f: f not in asked)
         session.say(f"fields that both sides changed: {', '.join(asked)}")
+    if conflict.fights:
+        session.say(_fight(conflict))
     rows = [
         (f, *(session.value(view[f]) if f in view else "" for _, _, view in members))
         for f in fields

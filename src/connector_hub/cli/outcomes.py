@@ -11,6 +11,7 @@ from connector_hub.cli import failures
 from connector_hub.cli.progress import watching
 from connector_hub.cli.running import Interrupted, finish
 from connector_hub.cli.session import Session
+from connector_hub.diagnostics import Outgrown
 from connector_hub.errors import ConfigError, HubError, Paused, StoreError
 from connector_hub.model.plan import Plan, Receipt
 
@@ -66,7 +67,7 @@ class Outcomes:
                 self._skipped(job, e)
             else:
                 self.failed(job, e)
-            return not isinstance(e, ConfigError | StoreError) and not cancelled()
+            return _goes_on(e) and not cancelled()
         self._add(Outcome(receipt, failures.status_code(receipt.status)))
         return not cancelled()
 
@@ -110,7 +111,7 @@ class Outcomes:
 
     def _skipped(self, job: str, error: Paused) -> None:
         """One of several jobs is paused: that is said, and is no failure."""
-        self.session.note(f"{job}: skipped, {error.message}")
+        self.session.note(f"{job}: skipped, {error.told}")
         self.session.note(f"  help: {error.hint}")
         receipt = Receipt(job, 0, "paused", error=failures.as_json(error))
         self._add(Outcome(receipt, failures.status_code(receipt.status)))
@@ -178,6 +179,13 @@ class Outcomes:
             for buckets in o.receipt.calls.values()
             for n in buckets.values()
         )
+
+
+def _goes_on(error: HubError) -> bool:
+    """Whether what stopped one job may leave others alone."""
+    if isinstance(error, Outgrown):
+        return True
+    return not isinstance(error, ConfigError | StoreError)
 
 
 def _job_of(hub: Hub, plan: str) -> str:

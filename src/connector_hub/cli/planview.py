@@ -189,6 +189,7 @@ def footnotes(plan: Plan, unread: str) -> Iterator[str]:
         yield f"New or edited rules, left alone: {backfill(plan)}"
     if plan.drift:
         yield f"{plan.drift:,} records were edited where that does not travel, and are left alone."
+    yield from plan.notes
     for name in plan.left_out:
         yield f"Field {name} is left out: no job syncs what it links to."
     if plan.count("conflicts"):

@@ -10,7 +10,7 @@ from connector_hub.cli.running import finish_command
 from connector_hub.cli.session import Session, with_session
 from connector_hub.errors import ConfigError
 
-_IGNORED = ("hub.key", "hub.db*")
+_IGNORED = ("hub.key*", "hub.db*")
 _PROJECT = """\
 # yaml-language-server: $schema=.connector-hub/schemas/hub.schema.json
 # What is kept in agreement. Secrets stand elsewhere; here are references to them:
@@ -118,7 +118,7 @@ def _key(home: Path, made: list[str], kept: list[str]) -> None:
     if path.exists():
         kept.append(path.name)
         return
-    if state.exists() and state.stat().st_size:
+    if state.exists():
         raise ConfigError(
             "the state hub.db is there, its key hub.key is not",
             where=str(home),

@@ -52,7 +52,7 @@ from connector_hub.sync.sides import fetch
 
 if TYPE_CHECKING:
     pass
-from connector_hub.hub.connections import ALL, plugin_errors, silent
+from connector_hub.hub.connections import ALL, silent
 from connector_hub.hub.planning import Planning
 
 
@@ -233,8 +233,7 @@ class Asking(Planning):
         want = end.spokes[resource].want
         try:
             live = await self.connect(end.at.connection)
-            with plugin_errors(live.connector, end.at.connection):
-                found = await live.connector.fetch(resource, [vendor_id], want)
+            found = await live.connector.fetch(resource, [vendor_id], want)
         except (AuthError, VendorError):
             return None
         return next(
@@ -321,9 +320,10 @@ class Asking(Planning):
                 )
         meant = tuple(n for n in asked if not fields or n in fields)
         now = self.clock.now()
+        hub = bytes.fromhex(str(conflict.detail["hub"]))
         with self.store.transaction():
+            self.store.forget_swings(conflict.job, [hub], meant)
             for name in meant:
-                hub = bytes.fromhex(str(conflict.detail["hub"]))
                 self.store.decide(
                     conflict.job, hub, name, winner, conflict.detail["seen"][name], now
                 )

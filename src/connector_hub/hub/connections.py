@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import re
+import sqlite3
 from collections.abc import (
     Mapping,
 )
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from connector_hub.adapters import files
+from connector_hub.adapters.breaker import Breaker
 from connector_hub.adapters.http import HttpClient, Ledger
+from connector_hub.adapters.locks import token_lock
 from connector_hub.adapters.plugins import Plugins
 from connector_hub.adapters.secrets import SecretsAdapter
 from connector_hub.adapters.sqlite import SqliteStore
-from connector_hub.adapters.vault import KEY_BYTES, Vault, new_key
+from connector_hub.adapters.tokens import PATIENCE, TokenKeeper
+from connector_hub.adapters.vault import Vault, new_key
+from connector_hub.adapters.watched import Watched, blaming
 from connector_hub.diagnostics import did_you_mean
 from connector_hub.errors import (
     AuthError,
     ConfigError,
     GuardTripped,
-    HubError,
     PluginError,
     StoreError,
 )
 from connector_hub.model.job import Job, SideName
+from connector_hub.model.keyed import KEY_BYTES
+from connector_hub.model.standing import Standing
 from connector_hub.ports import Clock
 from connector_hub.sdk.connector import Account, Can, Connector, Resource
 from connector_hub.sync import (
@@ -68,16 +74,21 @@ class Connections:
         environ: Mapping[str, str],
         clock: Clock,
         transports: Mapping[str, httpx.AsyncBaseTransport],
+        chance: Random,
+        database: type[sqlite3.Connection],
     ) -> None:
         self.project = project
         self.plugins = plugins
         self.clock = clock
+        self.chance = chance
         self.secrets = SecretsAdapter(project.folder, environ)
         self._transports = transports
+        self._database = database
         self._store: SqliteStore | None = None
         self._vault: Vault | None = None
         self._live: dict[str, Live] = {}
         self._ledgers: dict[str, Ledger] = {}
+        self._breakers: dict[str, Breaker] = {}
         self._used: dict[str, bytes] = {}
         """A keyed hash of the credentials that each connection was last made with."""
         self._tables: dict[str, Tables] = {}
@@ -109,16 +120,43 @@ class Connections:
 
     @property
     def store(self) -> SqliteStore:
-        """The state, opened when it is first needed.
+        """The state, opened when it is first needed, and anew once another process has rotated its key.
 
         Raises:
             StoreError, ConfigError: see ``SqliteStore``.
         """
+        if self._store is not None and self._store.is_outdated:
+            self._store.close()
+            self._store = None
+            self._used.clear()
         if self._store is None:
-            path = self.state_path
-            self._vault = Vault(self._key(path))
-            self._store = SqliteStore(path or ":memory:", self._vault)
+            try:
+                self._open_state()
+            except ConfigError:
+                if not self._end_rotation():
+                    raise
+                self._open_state()
+            assert self._store is not None  # noqa: S101 - it is open
         return self._store
+
+    def _open_state(self) -> None:
+        path = self.state_path
+        self._vault = Vault(self._key(path))
+        self._store = SqliteStore(path or ":memory:", self._vault, self._database)
+
+    def _end_rotation(self) -> bool:
+        """Whether a rotation was cut off when the state had its new key already; it is ended now."""
+        reference, path = self.project.key, self.state_path
+        there = path is not None and path.exists()
+        if not there or reference.startswith("env:"):
+            return False
+        try:
+            key = self._parsed_key(next_key(reference), path)
+            SqliteStore(path or "", Vault(key), self._database).close()
+        except ConfigError:
+            return False
+        self.secrets.move(next_key(reference), reference)
+        return True
 
     def _key(self, state: Path | None) -> bytes:
         """The master key; made here only when there is no state yet."""
@@ -126,20 +164,23 @@ class Connections:
         if reference.startswith("file:"):
             path = self.project.folder / reference.removeprefix("file:")
             if not path.exists():
-                if state is not None and state.exists() and state.stat().st_size:
+                if state is not None and state.exists():
                     raise ConfigError(
                         f"the state {state.name} is there, its key {path.name} is not",
                         where=self.project.key_at,
                         hint="give back the key file; without it the state cannot be read",
                     )
                 write_key(path)
+        return self._parsed_key(reference, state)
+
+    def _parsed_key(self, reference: str, state: Path | None) -> bytes:
         where = self.project.key_at
         try:
             text = self.secrets.read(reference).strip()
         except ConfigError as e:
             raise ConfigError(e.message, where=where, hint=e.hint) from None
         if not _KEY.fullmatch(text):
-            there = state is not None and state.exists() and state.stat().st_size
+            there = state is not None and state.exists()
             raise ConfigError(
                 f"key {reference} is not {2 * KEY_BYTES} hexadecimal digits",
                 where=where,
@@ -212,8 +253,7 @@ class Connections:
         if secrets is None:
             self._used[name] = self._credentials(name)
         try:
-            with plugin_errors(connector, name):
-                account = await connector.check()
+            account = await connector.check()
         except BaseException as e:
             await client.aclose()
             if isinstance(e, AuthError) and secrets is None:
@@ -252,7 +292,7 @@ class Connections:
     def _refused(self, name: str, error: AuthError) -> None:
         """Remember that a vendor refuses a connection's credentials."""
         if self._stateful and name in self.project.connections:
-            used = self._used.get(name, b"")
+            used = self._used.get(name) or self._credentials(name)
             standing.refused(self.store, name, error, used, self.clock.now())
 
     async def _drop_refused(self, error: BaseException) -> None:
@@ -273,25 +313,62 @@ class Connections:
             secrets=secrets,
             clock=self.clock,
             ledger=self._ledger(name),
+            breaker=self._breaker(name),
+            keeper=TokenKeeper(
+                name, lambda: self.store, lambda: self._refreshing(name), self.clock
+            ),
             transport=self._transports.get(name),
+            chance=self.chance,
         )
         key = kind.key_field if wanted.key_field == "default" else wanted.key_field
-        with plugin_errors(kind, name):
+        with blaming(kind.name, "its making", name):
             connector = kind(wanted.config, client, clock=self.clock, key_field=key)
-        client.attach(connector)
-        return connector, client
+            client.attach(connector)
+            return Watched(connector, name), client
+
+    def _breaker(self, name: str) -> Breaker:
+        """What a connection's calls have met, over all its clients."""
+        if name not in self._breakers:
+            self._breakers[name] = Breaker(name, self.clock)
+        return self._breakers[name]
+
+    def _failing(self, job: Job) -> Standing | None:
+        """The connection of a job whose vendor fails, until it is time to look whether it is back."""
+        for name in (job.left.connection, job.right.connection):
+            breaker = self._breakers.get(name)
+            if breaker is not None and breaker.since is not None and breaker.wait:
+                return Standing("connection", name, "failing", breaker.since)
+        return None
+
+    def _remember_circuits(self, job: Job, *, well: bool) -> None:
+        """What a run has found out about its vendors, for those who ask."""
+        for name in (job.left.connection, job.right.connection):
+            breaker = self._breakers.get(name)
+            if breaker is not None and breaker.since is not None:
+                standing.failing(self.store, name, breaker.since)
+            elif well:
+                standing.accepted(self.store, name)
+
+    def _refreshing(self, name: str) -> contextlib.AbstractAsyncContextManager[None]:
+        """Held by the one process that fetches a connection's token."""
+        return token_lock(self.state_path, name, self.clock, patience=PATIENCE)
 
     def _ledger(self, name: str) -> Ledger:
         if name not in self._ledgers:
-            self._ledgers[name] = Ledger()
+            self._ledgers[name] = Ledger(permit=self._check_fence)
         return self._ledgers[name]
+
+    def _check_fence(self) -> None:
+        """No request leaves for a run that is over."""
+        if self._store is not None:
+            self._store.check_fence()
 
     def _new_ledgers(self, max_calls: int | None) -> None:
         """A run begins: its calls are counted from here."""
         shared = Ledger(ceiling=max_calls) if max_calls is not None else None
         self._ledgers.clear()
         for name in self.project.connections:
-            self._ledgers[name] = Ledger(parent=shared) if shared else Ledger()
+            self._ledgers[name] = Ledger(parent=shared, permit=self._check_fence)
             if name in self._live:
                 self._live[name].client.ledger = self._ledgers[name]
 
@@ -332,8 +409,7 @@ class Connections:
     async def describe(self, connection: str, resource: str) -> Resource:
         """A resource with its fields, live from the vendor."""
         live = await self.connect(connection)
-        with plugin_errors(live.connector, connection):
-            return await live.connector.describe(resource)
+        return await live.connector.describe(resource)
 
     async def prepare(self, connection: str, *, make: bool) -> list[str]:
         """The record-key fields a connection still lacks; made when ``make`` is set."""
@@ -347,11 +423,15 @@ class Connections:
         } or {r.name for r in live.connector.resources if Can.CREATE in r.can}
         lines = []
         for resource in sorted(used):
-            with plugin_errors(live.connector, connection):
-                line = await live.connector.prepare(resource, make=make)
+            line = await live.connector.prepare(resource, make=make)
             if line:
                 lines.append(line)
         return lines
+
+
+def next_key(reference: str) -> str:
+    """Where a rotation keeps the new key until the state has it."""
+    return f"{reference}.next"
 
 
 def silent(phase: str, done: int, total: int | None) -> None:
@@ -361,19 +441,6 @@ def silent(phase: str, done: int, total: int | None) -> None:
 def home_of(live: Live) -> str:
     """The account as links know it: connector and the vendor's own account id."""
     return f"{live.connector.name}:{live.account.id}"
-
-
-@contextlib.contextmanager
-def plugin_errors(connector: Any, connection: str) -> Any:
-    """What a plugin raises besides the hub's errors is the plugin's mistake, and says so."""
-    try:
-        yield
-    except (HubError, asyncio.CancelledError):
-        raise
-    except Exception as e:
-        raise PluginError(
-            f"plugin {connector.name} raised {type(e).__name__}", where=connection
-        ) from e
 
 
 def write_key(path: Path) -> None:

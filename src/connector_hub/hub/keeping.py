@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 from collections.abc import (
+    Collection,
     Iterable,
+    Mapping,
     Sequence,
 )
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
+from connector_hub.adapters.listener import listening
 from connector_hub.adapters.notify import Message, Postman
+from connector_hub.adapters.webhooks import PATH, Ear, Hint, Listener, Together
 from connector_hub.errors import (
     ConfigError,
     StoreError,
 )
+from connector_hub.model.job import Side, SideName
 from connector_hub.model.notice import News, Receiver, facts
 from connector_hub.model.plan import (
     Receipt,
 )
 from connector_hub.model.standing import Held, Rival, Standing
 from connector_hub.ports import Progress
+from connector_hub.sdk.connector import Connector
+from connector_hub.sdk.hearing import Heard, Request
 from connector_hub.sync import (
     notices,
     rivals,
@@ -28,7 +38,7 @@ from connector_hub.sync import (
     standing,
 )
 from connector_hub.sync.base import change_hash
-from connector_hub.sync.schedule import Agenda, Keeper, Tell
+from connector_hub.sync.schedule import Agenda, Event, Keeper, Tell
 
 if TYPE_CHECKING:
     pass
@@ -38,14 +48,36 @@ from connector_hub.hub.planning import Planning
 KEY_SAVED = "key saved"
 
 
+def told_of(
+    side: Side, connection: str, look: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """The records of a job's side among those that a connection hints at, as the job calls them."""
+    if side.connection != connection:
+        return []
+    return [
+        f"{resource}/{record}" if side.one_of else record
+        for resource in side.resources
+        for record in look.get(resource, ())
+    ]
+
+
 class Keeping(Planning):
     """Jobs kept to their times, what is paused, and who is told."""
 
-    async def run(self, tell: Tell, *, progress: Progress = silent) -> None:
+    async def run(
+        self,
+        tell: Tell,
+        *,
+        progress: Progress = silent,
+        listen: tuple[str, int] | None = None,
+    ) -> None:
         """Keep all jobs to their ``every``, until cancelled; ``tell`` hears of every run.
 
+        With ``listen``, a host and a port, vendors' webhooks are heard there: what they name is looked at
+        soon, in the same way as when its time comes.
+
         Raises:
-            ConfigError: no job has an ``every``.
+            ConfigError: no job has an ``every``; or nobody can be listened for, or not there.
         """
         every = {n: self.job(n).every for n in self.jobs_in_order()}
         kept = {n: seconds for n, seconds in every.items() if seconds}
@@ -56,13 +88,112 @@ class Keeping(Planning):
                 hint="say how often a job is synced, as `every: 15m`",
             )
         agenda = Agenda.of(kept, self.store.last_syncs(), self.clock)
-        await Keeper(
+        keeper = Keeper(
             agenda,
             lambda name: self.sync(name, progress=progress),
-            lambda name: standing.holds(self.store, self.job(name), self._credentials),
+            self._holds,
             tell,
             lambda receipt: self.notify([receipt]),
-        ).keep()
+        )
+        async with contextlib.AsyncExitStack() as stack:
+            if listen is not None:
+                await self._listen(stack, agenda, *listen, tell)
+            await keeper.keep()
+
+    async def _listen(
+        self,
+        stack: contextlib.AsyncExitStack,
+        agenda: Agenda,
+        host: str,
+        port: int,
+        tell: Tell,
+    ) -> None:
+        """Hear webhooks until the stack is left."""
+
+        def say(line: str) -> None:
+            tell(Event("listening", "", said=line))
+
+        def made(url: str) -> Listener:
+            ears = self._ears(self.project.public_url or url, agenda, stack)
+            say(f"listening at {url}")
+            for name, ear in ears.items():
+                say(f"webhooks of {name} come to {ear.url}")
+            return Listener(ears, self.clock, say)
+
+        try:
+            await stack.enter_async_context(listening(made, host, port))
+        except OSError as e:
+            raise ConfigError(
+                f"{host}:{port} cannot be listened on ({e.strerror})",
+                hint="choose another host and port for --listen",
+            ) from None
+
+    def _ears(
+        self, base: str, agenda: Agenda, stack: contextlib.AsyncExitStack
+    ) -> dict[str, Ear]:
+        """The connections whose vendors sign what they send, and whose key is given.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        ears = {}
+        together = Together(partial(self._hinted, agenda))
+        for name, wanted in self.project.connections.items():
+            signed = self.plugins.connector(wanted.connector).signed
+            if signed is None:
+                continue
+            key = getattr(wanted.config, signed.secret, None)
+            if key is None:
+                continue
+            connector, client = self._make(name, self.secrets)
+            stack.push_async_callback(client.aclose)
+            secret = self.secrets.read(key.get_secret_value())
+            hear = partial(self._hear, name, connector, together)
+            ears[name] = Ear(f"{base}{PATH}{name}", signed, secret, hear)
+        if not ears:
+            raise ConfigError(
+                "no connection can be listened for",
+                where=str(self.project.file),
+                hint="give the app's secret, with which its webhooks are signed: client_secret: keyring:NAME",
+            )
+        return ears
+
+    async def _hear(
+        self, name: str, connector: Connector, together: Together, request: Request
+    ) -> Heard:
+        """Keep what a webhook hints at.
+
+        It needs no job's lock: a run under way takes only what was there when it began.
+        """
+        home = self.store.pinned(name)
+        if home is None:  # no job has read it yet: the first run looks at everything
+            return Heard()
+        account = home.removeprefix(f"{connector.name}:")
+        heard = connector.hear(replace(request, account=account))
+        await together.keep(
+            (job.name, side, record)
+            for job in self.project.jobs.values()
+            for side in job.read_from
+            for record in told_of(job.side(side), name, heard.look)
+        )
+        return heard
+
+    def _hinted(self, agenda: Agenda, hints: Collection[Hint]) -> None:
+        """Put hints on the disk, and wake the jobs they are about."""
+        if not hints:
+            return
+        by_side: dict[tuple[str, SideName], list[str]] = {}
+        for job, side, record in hints:
+            by_side.setdefault((job, side), []).append(record)
+        with self.store.transaction():
+            for (job, side), records in by_side.items():
+                self.store.hint(job, side, records)
+        agenda.hint({job for job, _ in by_side})
+
+    def _holds(self, name: str) -> Standing | None:
+        """What keeps ``run`` from a job."""
+        job = self.job(name)
+        return standing.holds(self.store, job, self._credentials) or self._failing(job)
 
     async def notify(self, receipts: Iterable[Receipt]) -> list[str]:
         """Tell those under ``notify:`` what these runs changed; a line for each that could not be told."""
@@ -148,7 +279,7 @@ class Keeping(Planning):
 
     def key_saved(self) -> str | None:
         """Since when a copy of the key is known to be kept elsewhere; None where it is not."""
-        return self.store.remembered(KEY_SAVED)
+        return self.store.remembered(KEY_SAVED) or None
 
     def confirm_key(self, copy: str) -> None:
         """Remember that the key is kept elsewhere, as whoever holds a copy of it shows.

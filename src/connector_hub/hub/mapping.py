@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from connector_hub.adapters import files, overlays
 from connector_hub.adapters.transforms import needs_region
+from connector_hub.diagnostics import Diagnostic, Diagnostics, Outgrown
 from connector_hub.errors import (
     ConfigError,
 )
 from connector_hub.model.entity import Kind
 from connector_hub.model.job import SIDES, Job, SideName, across
 from connector_hub.model.record import Want
+from connector_hub.sync import schema
 from connector_hub.sync.newfield import (
     described,
     lacking,
@@ -37,9 +39,8 @@ from connector_hub.sync.suggest import (
 
 if TYPE_CHECKING:
     pass
-from connector_hub.hub.connections import plugin_errors
 from connector_hub.hub.planning import Planning
-from connector_hub.hub.running import left_out
+from connector_hub.hub.running import left_out, written_to
 
 
 class Mappings(Planning):
@@ -49,7 +50,7 @@ class Mappings(Planning):
         """Look at everything that can be seen without writing; one line per thing that is well.
 
         Raises:
-            ConfigError: with every mistake found in the files.
+            ConfigError: with every mistake found in the files, and every field that a vendor has changed.
             PluginError: of the first connection whose plugin cannot be used.
             AuthError, VendorError: of the first connection that does not answer.
         """
@@ -57,6 +58,7 @@ class Mappings(Planning):
         for name in self.project.broken:
             self.connection(name)
         lines = [f"{len(self.project.jobs)} jobs, their mappings and tests"]
+        moved: list[Diagnostic] = []
         if live:
             for name in self.project.connections:
                 if name in self.project.elsewhere:
@@ -81,7 +83,41 @@ class Mappings(Planning):
                     f"left alone: {', '.join(u.options)}"
                     for u in await self._unknown(job)
                 ]
+                moved += await self._moved(job)
+        if moved:
+            raise Outgrown(Diagnostics(moved))
         return lines
+
+    async def _moved(self, job: Job) -> list[Diagnostic]:
+        """Vendors' fields that are not what a job's mappings say."""
+        found = []
+        _, left = self._routes(job)
+        spokes = {n: self._spokes(job, n, left) for n in SIDES}
+        ends = {n: spokes[n][job.side(n).resource] for n in SIDES}
+        policies = policies_between(job, ends["left"], ends["right"])
+        for name in SIDES:
+            at = job.side(name)
+            for resource, spoke in spokes[name].items():
+                told = await self.describe(at.connection, resource)
+                if not told.describes_all:
+                    continue
+                kept = self._fact(job.name, name, schema.fact(resource))
+                found += [
+                    self._finding(job, name, resource, m)
+                    for m in schema.moved(
+                        spoke.mapping,
+                        spoke.entity,
+                        told.fields,
+                        written_to(name, policies, spoke),
+                        schema.Before.of(kept),
+                        creates=job.creates_at(name),
+                    )
+                ]
+        return found
+
+    def _fact(self, job: str, side: SideName, name: str) -> str | None:
+        """What a side of a job remembers, where there is a state."""
+        return self.store.fact(job, side, name) if self._stateful else None
 
     def _regions(self, name: str, job: Job) -> Iterable[str]:
         """Where phone numbers without a country code are not read."""
@@ -155,10 +191,9 @@ class Mappings(Planning):
             at, other = j.side(name), across(name)
             live = await self.connect(at.connection)
             for resource, spoke in spokes[name].items():
-                with plugin_errors(live.connector, at.connection):
-                    some = await sample(
-                        live.connector, resource, spoke.want, records, record
-                    )
+                some = await sample(
+                    live.connector, resource, spoke.want, records, record
+                )
                 for r in some:
                     view = spoke.view(spoke.raws(r.fields, r.links))[0]
                     into = j.side(other).target(view) or j.side(other).resource
@@ -184,8 +219,7 @@ class Mappings(Planning):
             live = await self.connect(at.connection)
             want = Want(frozenset(s.end(name).info.path for s in first))
             if first:
-                with plugin_errors(live.connector, at.connection):
-                    rows = await sample(live.connector, at.resource, want, SAMPLE)
+                rows = await sample(live.connector, at.resource, want, SAMPLE)
                 sides[name] = replace(sides[name], records=rows)
         unknown = await self._unknown(j)
         return suggested(entity, sides["left"], sides["right"]), unknown

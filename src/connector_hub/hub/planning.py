@@ -238,12 +238,11 @@ class Planning(Running):
             Locked: it is being carried out.
         """
         row = self._row(plan)
-        with job_lock(self.state_path, row.job):
+        with job_lock(self.state_path, row.job), self.store.transaction():
             if self._row(plan).state not in OPEN:
                 raise refusal(self._stands(self._row(plan)))
-            with self.store.transaction():
-                self._decide(plan, "rejected")
-                self.store.drop_windows(row.job, plan)
+            self._decide(plan, "rejected")
+            self.store.drop_windows(row.job, plan)
         return self.kept(plan)
 
     def _decide(self, plan: str, state: PlanState) -> None:

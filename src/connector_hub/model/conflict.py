@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from connector_hub.model.job import SideName
@@ -38,12 +38,25 @@ class Conflict:
     members: tuple[tuple[SideName, str], ...]
     run: int
     opened: str
-    detail: Mapping[str, Any]
+    detail: Mapping[str, Any] = field(repr=False)
 
     @property
     def fields(self) -> list[str]:
         """The fields that it is about; none where it is about whole records."""
         return str(self.detail["fields"]).split(",") if self.kind == FIELDS else []
+
+    @property
+    def fights(self) -> list[str]:
+        """Those of its fields that were written to and fro: something on each side sets them back."""
+        return [n for n in str(self.detail.get("fights", "")).split(",") if n]
+
+
+@dataclass(frozen=True, slots=True)
+class Swing:
+    """A field's writes a moment ago, as hashes of the values; ``held`` until a person decides."""
+
+    values: tuple[bytes, ...] = ()
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +73,7 @@ class DeadLetter:
     fields: tuple[str, ...]
     run: int
     opened: str
-    message: str
+    message: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

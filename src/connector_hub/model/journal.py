@@ -34,6 +34,9 @@ class Entry(Struct, array_like=True, gc=False):
     """Written fields that somebody changed before they were read back: ``after`` is not what was written."""
     reason: str = ""
 
+    def __repr__(self) -> str:
+        return f"Entry({self.side!r}, {self.op!r}, record={self.record!r}, fields={self.fields})"
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -48,6 +51,8 @@ class Page:
     left: tuple[tuple[str, str], ...]
     right: tuple[tuple[str, str], ...]
     entries: list[Entry]
+    erased: int = 0
+    """Writes that were taken out because of who they were about."""
 
     def layout(self, side: SideName) -> tuple[tuple[str, str], ...]:
         """The layout of one side's records."""

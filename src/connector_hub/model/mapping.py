@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
+from functools import lru_cache
+from types import CodeType
 from typing import Any
 
 from msgspec import Struct, structs
@@ -143,7 +145,7 @@ def check(mapping: Mapping, entity: Entity, transforms: Transforms) -> list[Prob
     for name, rule in mapping.rules.items():
         spec = entity.fields.get(name)
         if spec is None:
-            near = get_close_matches(name, entity.fields, 1)
+            near = get_close_matches(name, entity.fields)
             found.append(
                 Problem(
                     ("fields", name),
@@ -197,7 +199,7 @@ def _check_other(
     """A field that another one depends on is read first, and depends on none."""
     other = mapping.rules.get(name)
     if other is None:
-        near = get_close_matches(name, mapping.rules, 1)
+        near = get_close_matches(name, mapping.rules)
         yield Problem(
             at,
             f"{rule.field!r} depends on {name!r}, which has no rule here",
@@ -332,7 +334,7 @@ def _check_via(
     try:
         transforms.make(spelled)
     except KeyError:
-        near = get_close_matches(spelled.partition("(")[0], transforms, 1)
+        near = get_close_matches(spelled.partition("(")[0], transforms)
         yield Problem(
             at,
             f"no transform is called {spelled!r}",
@@ -357,7 +359,7 @@ def _check_table(  # noqa: C901
     seen: dict[str, str] = {}
     for word, vendor in rule.table.items():
         if word not in words:
-            near = get_close_matches(word, words, 1)
+            near = get_close_matches(word, words)
             yield Problem(
                 (*at, "table", word),
                 f"{word!r} is not a word of {rule.field!r}",
@@ -389,12 +391,18 @@ class Bad:
     value: Any
     reject: bool = False
 
+    def __repr__(self) -> str:
+        return f"Bad({self.field!r})"
+
 
 class Patch(Struct, frozen=True, gc=False):
     """What to write: hub-typed values by path, and links by association."""
 
     fields: Map[str, Any]
     links: Map[str, LinkPatch]
+
+    def __repr__(self) -> str:
+        return f"Patch({[*self.fields]}, links={[*self.links]})"
 
 
 Raws = tuple[Any, ...]
@@ -464,11 +472,10 @@ class Spoke:
 
     def patch(self, view: Map[str, Any], was: Map[str, Any] = EMPTY) -> Patch:
         """What to write so that the record shows ``view``; links replace those of ``was``."""
-        links = {
-            association: _relink(link, view[name], was.get(name))
-            for name, association, link in self.associations
-            if name in view
-        }
+        links: dict[str, LinkPatch] = {}
+        for name, association, link in self.associations:
+            if name in view:
+                _add(links, association, _relink(link, view[name], was.get(name)))
         return Patch(self.put(view), links)
 
     def put_back(self, names: Container[str], raws: Raws, now: Raws) -> Patch:
@@ -480,7 +487,8 @@ class Spoke:
             if name not in names:
                 continue
             if rule.link and rule.link.association:
-                links[rule.link.association] = _relink(rule.link, ref(raw), ref(held))
+                patch = _relink(rule.link, ref(raw), ref(held))
+                _add(links, rule.link.association, patch)
             else:
                 fields[rule.path or (rule.link.path if rule.link else None) or ""] = raw
         return Patch(fields, links)
@@ -505,6 +513,12 @@ def _said(value: Any) -> str | None:
 def blank(value: Any) -> bool:
     """Whether a value in the hub's words says *empty*."""
     return value is None or value == ()
+
+
+def _add(links: dict[str, LinkPatch], association: str, patch: LinkPatch) -> None:
+    """Several fields may be kept as labels of one association."""
+    held = links.get(association, LinkPatch())
+    links[association] = LinkPatch(held.add + patch.add, held.remove + patch.remove)
 
 
 def _relink(rule: LinkRule, new: Ref | None, old: Ref | None) -> LinkPatch:
@@ -652,8 +666,14 @@ class _Source:
             f"    {x}" for x in self.lines
         )
         space = dict(self.names)
-        exec(compile(text, "<mapping>", "exec"), space)  # noqa: S102 - from this file's tables only
+        exec(_code(text), space)  # noqa: S102 - from this file's tables only
         return space["generated"]
+
+
+@lru_cache(maxsize=256)
+def _code(text: str) -> CodeType:
+    """A mapping is compiled for every run; its text is the same until somebody edits it."""
+    return compile(text, "<mapping>", "exec")
 
 
 def _compile_raws(rules: Sequence[Rule]) -> Callable[..., Raws]:
@@ -691,7 +711,7 @@ def _getting(
 
 
 def _picker(rule: LinkRule, absent: Absent) -> Callable[[Map[str, Sequence[Ref]]], Any]:
-    """The one link of an association as ``[resource, id]``: the labelled one, else the only one."""
+    """The one link of an association as ``[resource, id]``: the labelled one, else one that has no label."""
     name, label = rule.association or "", rule.label
 
     def pick(links: Map[str, Sequence[Ref]]) -> Any:
@@ -699,7 +719,8 @@ def _picker(rule: LinkRule, absent: Absent) -> Callable[[Map[str, Sequence[Ref]]
         if found is None:
             return absent
         labelled = [r for r in found if r.label == label] if label else found
-        if not labelled and label and len({r.id for r in found}) == 1:
+        alone = len({r.id for r in found}) == 1 and not any(r.label for r in found)
+        if not labelled and alone:
             labelled = found
         if not labelled:
             return None

@@ -62,7 +62,7 @@ def merge(
             continue
         said = mine is not _NOTHING and theirs is not _NOTHING
         if decided and name in decided and said:
-            found: str | None = across(decided[name])
+            found: str | None = _decided(policy, decided[name])
         elif policy.owner is not None:
             found = _owned(name, policy, mine, theirs, moved)
         elif said:
@@ -72,6 +72,11 @@ def merge(
         if found is not None:
             told[found].append(name)
     return Merged(**{k: tuple(v) for k, v in told.items()})
+
+
+def _decided(policy: Policy, winner: SideName) -> str:
+    """Where to write; an owned field is never written to its owner: there the sides agree to differ."""
+    return "agreed" if policy.owner == across(winner) else across(winner)
 
 
 def _owned(

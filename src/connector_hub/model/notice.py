@@ -150,7 +150,7 @@ def facts(
     held = {s.name: s.state for s in standings if s.what == "connection"}
     for name in connections:
         if held.get(name) != "paused":
-            found["reconnect", name] = (int(name in held), "")
+            found["reconnect", name] = (int(held.get(name) == "reconnect"), "")
     return found
 
 

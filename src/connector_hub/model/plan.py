@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from connector_hub.model.job import SIDES, SideName, across
 from connector_hub.model.mapping import Raws
@@ -54,6 +55,9 @@ class Seen(Struct, array_like=True, gc=False):
     by: str | None
     raws: Raws
 
+    def __repr__(self) -> str:
+        return f"Seen(id={self.id!r}, version={self.version!r}, raws of {len(self.raws)} fields)"
+
 
 class Change(Struct, array_like=True, gc=False):
     """What is to be done about a pair of records: writes to one side or both, or an agreement.
@@ -84,6 +88,13 @@ class Change(Struct, array_like=True, gc=False):
     """The job looks after neither record after this."""
     images: tuple[Raws, Raws] | None = None
     """What a left and a right record held before the run that is undone: absent what stays as it is."""
+    fights: tuple[str, ...] = ()
+    """Those it asks about because they were written to and fro."""
+
+    def __repr__(self) -> str:
+        seen = f"left={self.left!r}, right={self.right!r}"
+        written = f"to_left={self.to_left}, to_right={self.to_right}"
+        return f"Change({self.action!r}, here={self.here!r}, {seen}, {written})"
 
     @property
     def op(self) -> Op | None:
@@ -94,6 +105,20 @@ class Change(Struct, array_like=True, gc=False):
     def undoes(self) -> bool:
         """Whether it is part of an undo."""
         return self.action in UNDOING
+
+    @property
+    def is_stripped(self) -> bool:
+        """Whether it is a write whose values have been forgotten."""
+        return self.op in {"create", "update"} and not any(
+            s.raws for s in (self.left, self.right) if s
+        )
+
+    def stripped(self) -> Change:
+        """The change without a value: which records it is about, and which fields."""
+        left, right = (
+            structs.replace(s, raws=()) if s else None for s in (self.left, self.right)
+        )
+        return structs.replace(self, left=left, right=right, images=None)
 
     def image(self, side: SideName) -> Seen | None:
         """What a side's record held before the run that is undone."""
@@ -130,8 +155,8 @@ class FieldChange:
     """A field's old and new value in the hub's words."""
 
     field: str
-    old: Any
-    new: Any
+    old: Any = dataclasses.field(repr=False)
+    new: Any = dataclasses.field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +195,7 @@ class Plan:
     by_field: dict[str, int] = field(default_factory=dict)
     by_reason: dict[str, int] = field(default_factory=dict)
     unreadable: dict[str, int] = field(default_factory=dict)
-    samples: dict[str, list[Any]] = field(default_factory=dict)
+    samples: dict[str, list[Any]] = field(default_factory=dict, repr=False)
     """A few of the values that could not be read: a person's eyes only, in no document."""
     unbased: dict[str, int] = field(default_factory=dict)
     """Records that differ in a field whose rule is new or was edited: left alone until back-filled."""
@@ -184,6 +209,8 @@ class Plan:
     automations: list[dict[str, Any]] = field(default_factory=list)
     undoes: int = 0
     """The run that it undoes; 0 for a plan of what is to do."""
+    notes: list[str] = field(default_factory=list)
+    """What people should know about the reading it was made from."""
 
     def count(self, kind: str) -> int:
         """How many records of a kind: create, update, delete, clear, unchanged, conflicts, kept ..."""
@@ -233,6 +260,7 @@ class Plan:
             "seconds": round(self.seconds, 1),
             "billed": self.billed,
             "automations": self.automations,
+            **({"notes": self.notes} if self.notes else {}),
             **(more if self.undoes else {}),
         }
 
@@ -269,7 +297,7 @@ class Receipt:
     new: dict[str, int] = field(default_factory=dict)
     """What this run itself left behind: conflicts, dead_letters, stale. Not in the document."""
     unreadable: dict[str, int] = field(default_factory=dict)
-    samples: dict[str, list[Any]] = field(default_factory=dict)
+    samples: dict[str, list[Any]] = field(default_factory=dict, repr=False)
     """A few of the values that could not be read: a person's eyes only, in no document."""
     unbased: dict[str, int] = field(default_factory=dict)
     """Records that differ in a field whose rule is new or was edited: left alone until back-filled."""
@@ -289,6 +317,8 @@ class Receipt:
             found["plan"] = self.plan
         if self.exposed is not None:
             found["exposed"] = round(self.exposed, 1)
+        if self.notes:
+            found["notes"] = list(self.notes)
         if self.error is not None:
             found["error"] = self.error
         return found

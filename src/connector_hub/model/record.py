@@ -1,6 +1,7 @@
 """A vendor's record as last seen, and what a write to one looks like.
 
-These are the values that cross the plugin border: plain, frozen, without behaviour. Structs of msgspec,
+These are the values that cross the plugin border: plain, frozen, without behaviour. What they hold of a
+record is in no ``repr``: that ends in logs and tracebacks. Structs of msgspec,
 because one is made for every record: a frozen dataclass costs eight times as much to make.
 """
 
@@ -41,6 +42,11 @@ class Record(Struct, frozen=True, gc=False):
     key: str | None = None
     changed: datetime | None = None
     by: str | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"Record(id={self.id!r}, fields={[*self.fields]}, version={self.version!r})"
+        )
 
 
 class Gone(Struct, frozen=True, gc=False):
@@ -109,6 +115,9 @@ class Write(Struct, frozen=True, gc=False):
     links: Mapping[str, LinkPatch] = _NONE
     version: str | None = None
 
+    def __repr__(self) -> str:
+        return f"Write({self.op!r}, trace={self.trace!r}, id={self.id!r}, fields={[*self.fields]})"
+
 
 class Done(Struct, frozen=True, gc=False):
     """A write the vendor confirmed.
@@ -122,6 +131,9 @@ class Done(Struct, frozen=True, gc=False):
     fields: Mapping[str, Any] | None = None
     links: Mapping[str, Sequence[Ref]] | None = None
     created: bool | None = None
+
+    def __repr__(self) -> str:
+        return f"Done(id={self.id!r}, version={self.version!r}, fields={[*(self.fields or ())]})"
 
 
 class Pending(Struct, frozen=True, gc=False):

@@ -39,6 +39,7 @@ from connector_hub.sdk.auth import (
     Bearer,
     ClientCredentials,
     FirstOf,
+    OAuth2,
 )
 from connector_hub.sdk.connector import (
     Account,
@@ -52,6 +53,7 @@ from connector_hub.sdk.connector import (
     Resource,
     Way,
 )
+from connector_hub.sdk.hearing import Heard, Request, Signed
 from connector_hub.sdk.hooks import hookimpl
 
 __all__ = [
@@ -76,6 +78,7 @@ __all__ = [
     "FieldInfo",
     "FirstOf",
     "Gone",
+    "Heard",
     "Http",
     "HubError",
     "InDoubt",
@@ -84,6 +87,7 @@ __all__ = [
     "LinkPatch",
     "MarkLost",
     "Missing",
+    "OAuth2",
     "Outcome",
     "Page",
     "Pending",
@@ -92,8 +96,10 @@ __all__ = [
     "Record",
     "Ref",
     "Rejected",
+    "Request",
     "Resource",
     "SecretStr",
+    "Signed",
     "Stale",
     "StoreError",
     "Unavailable",

@@ -29,6 +29,7 @@ from connector_hub.model.record import (
     Write,
 )
 from connector_hub.sdk.auth import Auth
+from connector_hub.sdk.hearing import Heard, Request, Signed
 
 if TYPE_CHECKING:
     from connector_hub.ports import Answer, Clock, Http
@@ -102,9 +103,12 @@ class Resource:
 
     ``feeds`` names what ``read`` can answer besides the full listing; ``lag`` is how many seconds the
     changed feed may be behind: the next pull starts so much before the last mark.
+    ``indexed`` says that this feed shows what an index has, which is behind the records themselves: what
+    seems to have changed is read by id before anything is made of it.
     ``needs`` are links the vendor requires before a record may be created.
     ``clock`` says that ``edited`` can tell when fields were edited.
     ``billed`` is what a new record counts for at the vendor, in words that go on after "counts for".
+    ``describes_all`` says that ``describe`` names every field there is: one that it leaves out is gone.
     ``sets_off`` are the vendor's automations that a write may start, ``kept_still`` those that this
     connector's writes do not; people read both before they say yes to a plan.
     """
@@ -116,12 +120,14 @@ class Resource:
     links: tuple[str, ...] = ()
     ways: tuple[Way, ...] = ()
     lag: int = 120
+    indexed: bool = False
     needs: tuple[str, ...] = ()
     fields: tuple[FieldInfo, ...] = ()
     clock: bool = False
     billed: str = ""
     sets_off: tuple[str, ...] = ()
     kept_still: tuple[str, ...] = ()
+    describes_all: bool = False
 
     def way(self, op: str) -> Way:
         """The way for an operation; one record a call where the connector declares none."""
@@ -168,6 +174,8 @@ class Kind(enum.Enum):
     """Not applied; try again."""
     AMBIGUOUS = "ambiguous"
     """It may have been applied."""
+    EXPIRED = "expired"
+    """The vendor says that the access token has died of age: with another one the same call is good."""
     AUTH = "auth"
     """The access token is not accepted (any more)."""
     DENIED = "denied"
@@ -207,8 +215,12 @@ class Connector:
     """Where the vendor lives; a connection's ``base_url`` overrides it."""
     origins: ClassVar[tuple[str, ...]] = ()
     """Host suffixes besides the base URL's own host that credentials may be sent to."""
+    signed: ClassVar[Signed | None] = None
+    """How the vendor signs what it sends to ``hear``; None where it sends nothing."""
     key_field: ClassVar[str | None] = None
     """The vendor's name of the field that holds the record key, unless the connection says another."""
+    call_seconds: ClassVar[float] = 900.0
+    """Seconds after which a call of this connector that has not come back is given up, its waits included."""
 
     class Config(BaseModel):
         """A connection's own keys. ``SecretStr`` fields take references only."""
@@ -245,6 +257,8 @@ class Connector:
 
         ``feed`` is ``changed`` or ``deleted``. ``at`` is None (from the beginning: of ``changed`` that
         means a listing of every live record), a ``next`` or a ``mark`` this connector gave.
+        One row that cannot be read must not spoil its page: leave out the fields that cannot, which then have
+        no opinion; a page that raises is read again by every run, and nothing after it is ever reached.
 
         Raises:
             MarkLost: ``at`` has expired.
@@ -318,6 +332,17 @@ class Connector:
     async def prepare(self, resource: str, *, make: bool) -> str | None:
         """The key field a resource still lacks, in one line, or None; made when ``make`` is set."""
         return None
+
+    def hear(self, request: Request) -> Heard:
+        """What a request of the vendor hints at. Its signature is good; its words are hints, no more.
+
+        Records that it names are read again before anything is done, so it may come late, twice, in any
+        order or not at all. What it says of another account is left out.
+
+        Raises:
+            ValueError: it is not what the vendor documents.
+        """
+        return Heard()
 
     def limits(self) -> Sequence[Limit]:
         """The vendor's limits for this account."""

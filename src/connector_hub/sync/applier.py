@@ -7,7 +7,6 @@ of the window are one transaction after them. Whatever dies in between is known 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Sequence
 
 from connector_hub.errors import HubError
@@ -29,7 +28,7 @@ async def apply_window(run: JobRun, n: int, changes: Sequence[Change]) -> None:
     Raises:
         Unavailable, AuthError: the vendor is not there; the intents stay and are looked up next time.
     """
-    seed = os.urandom(_SEED)
+    seed = run.chance.randbytes(_SEED)
     items = make_items(run, changes, seed)
     run.window_read_at = run.read_at.get(n)
     if items:
@@ -51,9 +50,12 @@ def _written(run: JobRun) -> int:
 
 
 async def _save_what_is_known(run: JobRun, n: int, items: Sequence[Item]) -> None:
-    """A run is going down: settle what the vendor has confirmed, as far as a moment allows."""
+    """A run is going down: settle what the vendor has confirmed, as far as a moment allows.
+
+    What was never sent needs no looking up: it is planned again, as if this run had not been.
+    """
     done = [i for i in items if isinstance(i.outcome, Done)]
-    if not done:
+    if not done and all(i.sent for i in items):
         return
     try:
         async with asyncio.timeout(_LAST_LOOK):
@@ -67,7 +69,7 @@ async def _save_what_is_known(run: JobRun, n: int, items: Sequence[Item]) -> Non
     rest = [
         without(i.change, [k.side.name for k in settled.get(id(i.change), [])])
         for i in items
-        if i not in known
+        if i.sent and i not in known
     ]
     with run.store.transaction():
         settle(run, {id(i.change): i.change for i in known}.values(), known)

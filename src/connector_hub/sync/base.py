@@ -7,30 +7,35 @@ One packed row per (job, side) and hub id::
 The layout is a number the store gives to a list of (field, rule fingerprint).  A field hash of zeros
 means *never agreed*: it reads as changed.  All ones mean *no base*: the rule is new or was edited.
 All ones but the last mean that the field was outside its condition: it begins when it is inside.
+All zeros but the last mean that both sides changed it: two things that were agreed on have become one.
+A record hash of ones says that the record is gone and that what follows from it is done.
 The hashes of fields are fast ones (XXH3), hence they are encrypted, bound to job, side and hub id.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import Any
 
 import orjson
 from msgspec import Struct
 from xxhash import xxh3_64_digest
 
+from connector_hub.errors import PluginError
+from connector_hub.model.keyed import DIGEST, keyed
 from connector_hub.model.mapping import ABSENT, Raws, Spoke
 from connector_hub.ports import Sealer, Store
 
 _LAYOUT = 4
-_RECORD = 16
+_RECORD = DIGEST
 _FIELD = 8
 _HEAD = _LAYOUT + _RECORD
 NEVER = bytes(_FIELD)
 UNBASED = b"\xff" * _FIELD
 OUTSIDE = b"\xff" * (_FIELD - 1) + b"\xfe"
+CONTESTED = bytes(_FIELD - 1) + b"\x01"
+_DONE_WITH = b"\xff" * _RECORD
 _BLANK = xxh3_64_digest(b"")
 
 
@@ -63,9 +68,30 @@ class Bases:
         self._bound = f"base\0{self.job}\0{self.side}\0".encode()
 
     def record_hash(self, raws: Raws) -> bytes:
-        """A keyed hash over all mapped values; a blank is a blank, however it is spelled."""
+        """A keyed hash over all mapped values; a blank is a blank, however it is spelled.
+
+        Raises:
+            PluginError: a value is none that JSON has.
+        """
         plain = [None if r is ABSENT or r == "" else r for r in raws]
-        return blake2b(orjson.dumps(plain), key=self.key, digest_size=_RECORD).digest()
+        try:
+            text = orjson.dumps(plain)
+        except TypeError:
+            raise self._unheard_of(plain) from None
+        return keyed(self.key, text)
+
+    def _unheard_of(self, plain: Sequence[Any]) -> PluginError:
+        """Which fields hold what no vendor's JSON can: their connector made it."""
+        found = []
+        for name, value in zip(self.spoke.kept, plain, strict=True):
+            try:
+                orjson.dumps(value)
+            except TypeError:
+                found.append(name)
+        return PluginError(
+            f"a value of {', '.join(found)} is of a kind that JSON does not have",
+            where=f"job {self.job}, {self.side}",
+        )
 
     def unchanged(self, packed: bytes | None, raws: Raws) -> bool:
         """Whether the vendor moved nothing since this row was written, under the same rules."""
@@ -123,6 +149,21 @@ class Bases:
         record = bytes(_RECORD) if stale else self.record_hash(raws)
         return self._head + record + sealed
 
+    def contested(self, hub: bytes) -> bytes:
+        """A row by which every field has changed, for a thing that is made of two."""
+        fields = CONTESTED * len(self.spoke.kept)
+        return self._head + bytes(_RECORD) + self.sealer.seal(fields, self._bound + hub)
+
+    @staticmethod
+    def done_with(packed: bytes) -> bytes:
+        """The row of a record that is gone, once what follows from that is done."""
+        return packed[:_LAYOUT] + _DONE_WITH + packed[_HEAD:]
+
+    @staticmethod
+    def is_done_with(packed: bytes) -> bool:
+        """Whether nothing more follows from this record being gone."""
+        return packed[_LAYOUT:_HEAD] == _DONE_WITH
+
     def unpack(self, packed: bytes, hub: bytes) -> Base:
         """A row under today's rules; a field whose rule changed since has no base."""
         layout = int.from_bytes(packed[:_LAYOUT], "big")
@@ -163,6 +204,14 @@ class Bases:
             n for n, f in zip(self.spoke.kept, base.fields, strict=True) if f == NEVER
         }
 
+    def disputed(self, base: Base) -> set[str]:
+        """Fields that differ since two things became one."""
+        return {
+            n
+            for n, f in zip(self.spoke.kept, base.fields, strict=True)
+            if f == CONTESTED
+        }
+
     def moved(self, base: Base, raws: Raws) -> set[str]:
         """Fields the vendor changed since the base; one it said nothing about did not move."""
         return {
@@ -188,6 +237,4 @@ def hashes(raws: Raws) -> list[bytes]:
 
 def change_hash(key: bytes, what: Any) -> bytes:
     """A keyed hash of a change, so that the same refused change is known again."""
-    return blake2b(
-        orjson.dumps(what, default=str), key=key, digest_size=_RECORD
-    ).digest()
+    return keyed(key, orjson.dumps(what, default=str))

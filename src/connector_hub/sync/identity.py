@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from itertools import product
 from typing import Any
 
 from msgspec import Struct
 
+from connector_hub.model.keyed import keyed
 from connector_hub.model.link import spelled
 from connector_hub.model.mapping import Raws, Spoke
 from connector_hub.model.record import EMPTY
 
 KEY_SLOT = 255
 """The record key's own set: stronger than any identity."""
-_DIGEST = 16
 
 
 class Marks(Struct, frozen=True, gc=False):
@@ -30,7 +29,7 @@ class Marks(Struct, frozen=True, gc=False):
 class Identities:
     """Makes the marks of one side's records. Both sides' sets are numbered alike.
 
-    A mark is the set's number and a keyed hash of its values.
+    A mark is the set's number and a keyed hash of its fields and their values.
     """
 
     sets: tuple[tuple[str, ...], ...]
@@ -53,7 +52,7 @@ class Identities:
         for slot, names in enumerate(self.sets):
             values = [view.get(n) for n in names]
             if all(values):
-                marks.append(self._mark(slot, _text(values)))
+                marks.append(self._mark(slot, text_of(values)))
                 filled |= self._bit(slot)
         if record_key:
             marks.append(self._mark(KEY_SLOT, record_key.lower()))
@@ -69,7 +68,7 @@ class Identities:
         defaults = self.spoke.of(raws).defaults
         for slot, names in enumerate(self.sets):
             choices = [_choices(n, view, further, defaults) for n in names]
-            texts = {_text(values) for values in product(*choices)}
+            texts = {text_of(values) for values in product(*choices)}
             marks += [self._mark(slot, text) for text in sorted(texts)]
             if texts:
                 filled |= self._bit(slot)
@@ -93,9 +92,14 @@ class Identities:
         return self._mark(KEY_SLOT, spelled(hub))
 
     def _mark(self, slot: int, text: str) -> bytes:
-        data = f"{slot}\0{text}".encode("utf-8", "surrogatepass")
-        digest = blake2b(data, key=self.key, digest_size=_DIGEST).digest()
-        return slot.to_bytes(1, "big") + digest
+        names = self.sets[slot] if slot != KEY_SLOT else ()
+        return slot.to_bytes(1, "big") + digest(self.key, names, text)
+
+
+def digest(key: bytes, names: Sequence[str], text: str) -> bytes:
+    """What a mark says of a set of fields and their values, whatever number the set has."""
+    data = f"{chr(1).join(names)}\0{text}".encode("utf-8", "surrogatepass")
+    return keyed(key, data)
 
 
 def _choices(
@@ -109,5 +113,6 @@ def _choices(
     return [*mine, *further.get(name, ())]
 
 
-def _text(values: Iterable[Any]) -> str:
+def text_of(values: Iterable[Any]) -> str:
+    """The values of a set as one text; upper and lower case are alike."""
     return "\0".join([str(v).casefold() for v in values])

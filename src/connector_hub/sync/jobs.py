@@ -9,6 +9,7 @@ from typing import Any
 from connector_hub.errors import GuardTripped, PlanStale
 from connector_hub.model.plan import Change, Seen
 from connector_hub.sync.applier import apply_window
+from connector_hub.sync.counting import balance, balance_plan
 from connector_hub.sync.overtaken import (
     moved_since,
     overtaken,
@@ -17,7 +18,14 @@ from connector_hub.sync.overtaken import (
     still_true,
 )
 from connector_hub.sync.planner import plan_seen, plan_windows
-from connector_hub.sync.plans import must_wait, over, prints, told, what_it_does
+from connector_hub.sync.plans import (
+    must_wait,
+    over,
+    planned_writes,
+    prints,
+    told,
+    what_it_does,
+)
 from connector_hub.sync.reading import read_index, read_sides, store_marks
 from connector_hub.sync.reconcile import reconcile
 from connector_hub.sync.run import Held, JobRun, hold
@@ -34,6 +42,7 @@ async def plan(run: JobRun) -> None:
     await reconcile(run)
     await read_sides(run)
     await plan_windows(run)
+    balance_plan(run)
     _fill(run)
 
 
@@ -53,6 +62,7 @@ def _fill(run: JobRun) -> None:
     p.by_field, p.by_reason = dict(t.by_field), dict(t.by_reason)
     p.unreadable, p.drift = dict(t.unreadable), t.drift
     p.samples, p.unbased = dict(t.samples), dict(t.unbased)
+    p.notes = list(run.notes)
 
 
 async def sync(run: JobRun) -> bool:
@@ -67,7 +77,10 @@ async def sync(run: JobRun) -> bool:
     await plan(run)
     guard(run)
     if must_wait(run):
+        balance(run)
         return False
+    if planned_writes(run.plan):
+        await run.look()
     for n, planned in run.store.windows(run.job.name, run.plan.id):
         changes = planned
         if run.clock.monotonic() - run.read_at.get(n, -_FRESH) > _FRESH:
@@ -102,7 +115,12 @@ def guard(run: JobRun) -> None:
 
 
 def finish(run: JobRun) -> None:
-    """The run is through: cursors move, what was staged goes."""
+    """The run is through: cursors move, what was staged goes.
+
+    Raises:
+        Unaccounted: the outcomes do not add up; what was read is read again by the next run.
+    """
+    balance(run)
     with run.store.transaction():
         store_marks(run)
         run.store.drop_windows(run.job.name, run.plan.id)
@@ -185,6 +203,8 @@ async def apply(
             await read_index(run, side)
     run.marks.clear()
     run.marks.update({} if overtaken(run, needs) else marks)
+    if planned_writes(run.plan):
+        await run.look()
     begin()
     for n, planned in run.store.windows(run.job.name, run.plan.id):
         run.tally.read += len(planned)

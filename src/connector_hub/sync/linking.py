@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from connector_hub.model.conflict import Swing
 from connector_hub.model.job import across
 from connector_hub.model.link import Kin, Match, alike, match
 from connector_hub.model.plan import Seen, Wait
@@ -30,6 +31,8 @@ class Subject(Struct, eq=False, gc=False):
     """Its base, None at the first link of the two."""
     there_id: str | None = None
     """The counterpart: None where none is known, empty where it is gone."""
+    lost: str = ""
+    """The counterpart that is gone."""
     there: Seen | None = None
     there_base: Base | None = None
     view: dict[str, Any] = {}
@@ -39,6 +42,10 @@ class Subject(Struct, eq=False, gc=False):
     """Fields outside their conditions."""
     waits: tuple[Wait, ...] = ()
     rejects: tuple[str, ...] = ()
+    swings: Mapping[str, Swing] = {}
+    """What was written to its fields a moment ago."""
+    fights: tuple[str, ...] = ()
+    """Fields that are written to and fro."""
 
 
 def view_subjects(run: JobRun, side: LiveSide, subjects: Sequence[Subject]) -> None:
@@ -72,7 +79,7 @@ def find_links(run: JobRun, side: LiveSide, subjects: Sequence[Subject]) -> None
     for s in subjects:
         if s.hub in there:
             record, gone = there[s.hub]
-            s.there_id = "" if gone else record
+            s.there_id, s.lost = ("", record) if gone else (record, "")
 
 
 def _own_keys(
@@ -103,7 +110,7 @@ def match_unlinked(
     """
     by_key = _by_key(run, run.other(side), unknown)
     same, other = kin
-    taken = _taken(run.other(side), other)
+    taken = _taken(side, run.other(side), other)
     known = _split(run, same), _split(run, other)
     _add_rivals(run, side, same, other)
     spoken_for = taken | _spoken_for(run, side, other)
@@ -237,7 +244,14 @@ def relatives(run: JobRun, side: LiveSide, unknown: Sequence[Subject]) -> Relati
     return same, other
 
 
-def _taken(other: LiveSide, found: Mapping[str, list[Kin]]) -> frozenset[str]:
-    """Those of the other side's kin that are linked already."""
-    records = {k.record for kin in found.values() for k in kin}
-    return frozenset(other.links(records))
+def _taken(
+    side: LiveSide, other: LiveSide, found: Mapping[str, list[Kin]]
+) -> frozenset[str]:
+    """Those of the other side's kin that are linked already; one whose counterpart is gone is free again."""
+    links = other.links({k.record for kin in found.values() for k in kin})
+    held = side.records({k.hub for k in links.values()})
+    return frozenset(
+        record
+        for record, link in links.items()
+        if link.hub not in held or not held[link.hub][1]
+    )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from connector_hub.errors import PluginError
 from connector_hub.model.mapping import Lookup, Rows
 from connector_hub.model.mapping import Mapping as Spec
 from connector_hub.model.record import Record, Want
 from connector_hub.sdk.connector import Connector
+from connector_hub.sync.paging import Pull
 
 Tables = dict[Lookup, Rows]
 
@@ -34,16 +34,14 @@ async def read_tables(connector: Connector, mappings: Iterable[Spec]) -> Tables:
 
 async def _all(connector: Connector, resource: str, paths: set[str]) -> list[Record]:
     at, want = None, Want(frozenset(paths))
+    pull = Pull(resource, connector.name, at)
     found: list[Record] = []
-    asked: set[str | None] = set()
-    while at not in asked:
-        asked.add(at)
+    while True:
         page = await connector.read(resource, "changed", at, want)
         found += [r for r in page.records if isinstance(r, Record)]
-        if page.next is None:
+        at = pull.follow(page)
+        if at is None:
             return found
-        at = page.next
-    raise PluginError(f"the pages of {resource} run in a circle", where=connector.name)
 
 
 def _at(row: Mapping[str, Any], path: str) -> Any:

@@ -6,7 +6,6 @@ sync takes it along as any edit, and the value that stood there is in the journa
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +27,7 @@ from connector_hub.model.plan import Change, Seen
 from connector_hub.model.record import Done, Write
 from connector_hub.sdk.connector import Can
 from connector_hub.sync.base import change_hash
+from connector_hub.sync.counting import balance
 from connector_hub.sync.journal import Differs, keep
 from connector_hub.sync.planner import unreadable
 from connector_hub.sync.reconcile import reconcile
@@ -68,6 +68,7 @@ async def mend(
         if not place.spoke.can_say(name, value):
             raise ConfigError(f"{side.connection} has nothing like that for {name}")
     await reconcile(run)
+    await run.look()
     now = await _now(run, side, letter)
     item = _item(run, side, letter, now, values)
     await write_all(run, [item], 0)
@@ -81,6 +82,7 @@ async def mend(
     run.tally.writes[side.connection] += 1
     run.tally.read += 1
     run.tally.add("not_taken" if left else "updated")
+    balance(run)
     return left
 
 
@@ -166,7 +168,7 @@ def _item(
     patch = side.place(resource).spoke.patch(values)
     write = Write(
         "update",
-        trace(os.urandom(_SEED), 0),
+        trace(run.chance.randbytes(_SEED), 0),
         spelled(hub),
         now.id,
         patch.fields,

@@ -12,7 +12,7 @@ from connector_hub.model.mapping import Bad, Spoke, blank
 from connector_hub.model.merge import Merged
 from connector_hub.model.plan import Seen
 from connector_hub.model.record import EMPTY
-from connector_hub.sync import rivals
+from connector_hub.sync import fights, rivals
 from connector_hub.sync.base import change_hash
 from connector_hub.sync.linking import Subject
 from connector_hub.sync.merging import Pair, merge_pair
@@ -36,6 +36,7 @@ def merge_subject(
     if pair.moved is not None:
         _notice_rivals(run, side, s, pair.moved)
     merged = merge_pair(policies, spokes, pair, decided, run.options.backfill)
+    merged = fights.held_back(run, s, merged, pair.views)
     if pair.moved is not None and not policies.keys() <= pair.based:
         _count_unbased(run, policies, pair)
     if not (spokes[0].known or spokes[1].known):
@@ -162,7 +163,13 @@ def _pair(
         out = side.bases.outside(s.base), other.bases.outside(s.there_base)
         outside = (out[0] | out[1]) & (here | out[0]) & (there | out[1])
     anew = set(run.options.backfill) - mine - theirs
-    anew |= side.bases.never(s.base) & other.bases.never(s.there_base)
+    waited = side.bases.never(s.base), other.bases.never(s.there_base)
+    anew |= waited[0] & waited[1]
+    for never, view in zip(waited, (s.view, s.there_view), strict=True):
+        # A link that has waited for its record was never agreed on: that it is blank ends nothing across.
+        anew |= {n for n in run.routes if n in never and blank(view.get(n))}
+    disputed = side.bases.disputed(s.base) & other.bases.disputed(s.there_base)
+    anew |= {n for n in disputed if any(blank(v.get(n)) for v in views)}
     if (side.name, s.seen.id) in run.replayed:
         anew |= policies.keys() - based
     ends = tuple(zip(SIDES, ids, strict=True))

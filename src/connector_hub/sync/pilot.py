@@ -147,20 +147,28 @@ async def _first(
     run: JobRun, most: int, known: set[Member]
 ) -> list[tuple[LiveSide, Sequence[Seen]]]:
     found: list[tuple[LiveSide, Sequence[Seen]]] = []
+    met: set[bytes] = set()
     wanted = 0 if _whole(run, most) else most - len(known)
     for side in run.sources:
         if wanted <= 0:
             break
         chosen: list[Seen] = []
         async for part in portions(side, None, 1):
-            chosen += [s for s in part.seen if _fit(run, side, s, known)]
+            fit = [s for s in part.seen if _fit(run, side, s, known)]
+            chosen += [s for s in fit if met.isdisjoint(_marks(side, s))]
             if len(chosen) >= wanted:
                 break
         found.append((side, chosen[:wanted]))
+        met.update(m for s in chosen[:wanted] for m in _marks(side, s))
         wanted -= len(chosen)
     if wanted > 0:
         run.store.set_fact(run.job.name, "left", _ALL, str(most))
     return found
+
+
+def _marks(side: LiveSide, seen: Seen) -> Sequence[bytes]:
+    """Who a record is: the counterpart of a member needs no place of its own."""
+    return side.identities.of(seen.raws, None).marks
 
 
 def _fit(run: JobRun, side: LiveSide, seen: Seen, known: set[Member]) -> bool:

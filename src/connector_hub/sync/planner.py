@@ -6,7 +6,7 @@ A window is planned as a whole: one look-up of links, one of identity, one read 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,8 +19,8 @@ from connector_hub.model.mapping import blank
 from connector_hub.model.merge import Merged
 from connector_hub.model.plan import Change, Seen, Wait
 from connector_hub.model.record import EMPTY, Gone
-from connector_hub.sync import pilot, rivals
-from connector_hub.sync.archiving import plan_archives, told_as_deleted
+from connector_hub.sync import fights, pilot, rivals, targets
+from connector_hub.sync.archiving import edited, plan_archives, told_as_deleted
 from connector_hub.sync.base import change_hash
 from connector_hub.sync.linking import (
     Relatives,
@@ -67,7 +67,10 @@ async def plan_windows(run: JobRun) -> int:
             n = keep_window(run, n, await plan_seen(run, side, buffer), at)
     if run.job.deletes_follow and not run.options.inbox_only:
         for side in run.sources:
-            n = await _plan_deletes(run, side, n)
+            if side.name in run.thin and run.options.allow_deletes is None:
+                run.held_marks.add(f"{side.name}/deleted")
+            else:
+                n = await _plan_deletes(run, side, n)
     return n
 
 
@@ -140,7 +143,7 @@ def put_off(run: JobRun, changes: Iterable[Change], why: str) -> None:
     """Changes that are not made now are looked at again; for an archive its feed is read again."""
     for c in changes:
         if c.action == "archive":
-            run.held_marks.add(f"{c.here}/deleted")
+            run.held_marks.add(f"{c.here}/{run.side(c.here).gone_by}")
         else:
             run.look_again([(c.here, c.record)], why)
 
@@ -154,7 +157,9 @@ async def plan_seen(run: JobRun, side: LiveSide, seen: Sequence[Seen]) -> list[C
     kin = await _look_at_kin(run, side, subjects)
     subjects = _decide(run, side, subjects, kin)
     await _read_counterparts(run, side, subjects)
+    await targets.look_at(run, side, subjects)
     decided = decisions(run, side, subjects)
+    fights.look_up(run, subjects)
     for hub, told in (await by_time(run, contested(run, side, subjects))).items():
         decided[hub] = told | decided.get(hub, {})
     changes = []
@@ -195,11 +200,14 @@ async def _look_at_kin(
 
     Returns the relatives of those that have no counterpart, as they are now.
     """
-    unknown = [s for s in subjects if s.there_id is None]
+    unknown = [s for s in subjects if _is_unknown(run, side, s)]
     same, other = relatives(run, side, unknown)
     moved = False
     doubted = {
-        side.name: {k.record for kin in same.values() for k in kin},
+        side.name: {
+            *(k.record for kin in same.values() for k in kin),
+            *_holders(run, side, {k.record for kin in other.values() for k in kin}),
+        },
         across(side.name): {
             k.record for kin in other.values() if len(kin) > 1 for k in kin
         },
@@ -215,23 +223,41 @@ async def _look_at_kin(
     return relatives(run, side, unknown) if moved else (same, other)
 
 
+def _holders(run: JobRun, side: LiveSide, records: Collection[str]) -> list[str]:
+    """Whose counterparts these records of the other side are."""
+    links = run.other(side).links(records)
+    found = side.records({k.hub for k in links.values() if not k.gone})
+    return [record for record, gone in found.values() if not gone]
+
+
+def _is_unknown(run: JobRun, side: LiveSide, s: Subject) -> bool:
+    """Whether it is to be asked who a record is; one that is back alone may have been replaced."""
+    alone = s.there_id == "" and (side.name, s.seen.id) in run.back
+    return s.there_id is None or alone
+
+
 def _decide(
     run: JobRun, side: LiveSide, subjects: list[Subject], kin: Relatives
 ) -> list[Subject]:
     """Who the unlinked are; those the hub may not decide become conflicts and leave the window."""
-    unknown = [s for s in subjects if s.there_id is None]
+    unknown = [s for s in subjects if _is_unknown(run, side, s)]
     if not unknown:
         return subjects
     held: set[int] = set()
     found = match_unlinked(run, side, unknown, kin)
+    partners = [m.records[0] for m in found.values() if m.kind == "one"]
+    free = run.other(side).links(partners)
     candidates = [s for s in unknown if found[s.seen.id].kind == "candidates"]
     _, there = relatives(run, side, candidates)
     ids = [s.seen.id for s in unknown]
     doubtful = run.store.doubtful(run.job.name, side.name, ids)
     for s in unknown:
         decided = found[s.seen.id]
-        if decided.kind == "one":
+        if s.there_id == "" and decided.kind in {"one", "new", "unknown"}:
+            _stays_alone(run, side, s, decided)
+        elif decided.kind == "one":
             s.there_id = decided.records[0]
+            s.hub = free[s.there_id].hub if s.there_id in free else s.hub
         elif s.seen.id in doubtful:
             run.tally.add("conflicts")
             held.add(id(s))
@@ -245,6 +271,15 @@ def _decide(
             _conflict(run, side, s, decided, there.get(s.seen.id, ()))
             held.add(id(s))
     return [s for s in subjects if id(s) not in held]
+
+
+def _stays_alone(run: JobRun, side: LiveSide, s: Subject, found: Match) -> None:
+    """A record that is back and whose counterpart is not: nothing is made anew; told once."""
+    other = run.other(side)
+    run.look_again([(other.name, r) for r in found.records], "freed")
+    if not run.planning:
+        lost = f"{other.connection}: {s.lost} is not"
+        run.note(f"{side.connection}: {s.seen.id} is back, {lost}")
 
 
 def _may_create(run: JobRun, side: LiveSide, found: Match) -> bool:
@@ -285,15 +320,18 @@ async def _read_counterparts(
 ) -> None:
     """Read those across whose records are linked or matched."""
     other = run.other(side)
-    ids = [s.there_id for s in subjects if s.there_id]
+    ids = [known for s in subjects if (known := s.there_id or s.lost)]
     if not ids:
         return
     here, gone = await fetch(other, ids)
     bury(run, other, list(gone.values()))
     for s in subjects:
+        if s.there_id == "" and s.lost in here:
+            run.store.link([other.link_row(s.lost, s.hub)])
+            s.there_id = s.lost
         if s.there_id:
             s.there = here.get(s.there_id)
-            if s.there_id in gone:
+            if s.there_id in gone or s.there_id in other.left_alone:
                 s.there_id = ""
     found = [s for s in subjects if s.there is not None]
     read = read_views(run, other, [s.there for s in found if s.there])
@@ -379,7 +417,7 @@ def _withdraw(run: JobRun, side: LiveSide, s: Subject) -> Change | None:
     """Archive the copy of a record that has left; one that was edited since stays."""
     other = run.other(side)
     assert s.there is not None  # noqa: S101 - decided by the caller
-    if s.there_base and other.bases.moved(s.there_base, s.there.raws):
+    if s.there_base and edited(other, s.there_base, s.there):
         run.note(f"{other.connection}: {s.there.id} was edited, and stays")
         _leave(run, side, s)
         return None
@@ -499,6 +537,8 @@ def _update(
     else:
         reason = "linked by identity" if s.base is None else "changed at the source"
         made = _made(run, side, "update", s, fields, reason, merged)
+    if s.fights and not leaves:
+        made = structs.replace(made, fights=s.fights)
     return structs.replace(made, leaves=True) if leaves else made
 
 
@@ -530,10 +570,16 @@ def _suppress(run: JobRun, changes: list[Change]) -> list[Change]:
         elif len(left_out) == len(change.writes()):
             run.tally.add("dead_letters")
             if change.asks and not run.planning:
-                hold(run, asked(run, change))
+                ask(run, change)
         else:
             kept.append(without(change, left_out))
     return kept
+
+
+def ask(run: JobRun, c: Change) -> None:
+    """Open the conflict about a pair's fields; what is fought over stays held until a person decides."""
+    hold(run, asked(run, c))
+    run.store.hold_swings(run.job.name, c.hub, c.fights)
 
 
 def asked(run: JobRun, c: Change) -> Held:
@@ -541,6 +587,8 @@ def asked(run: JobRun, c: Change) -> Held:
     pair: list[Member] = [(name, x.id) for name in SIDES if (x := c.seen(name))]
     subject = change_hash(run.key, ["conflict", FIELDS, c.hub.hex()])
     detail: dict[str, Any] = {"hub": c.hub.hex(), "fields": ",".join(c.asks)}
+    if c.fights:
+        detail["fights"] = ",".join(c.fights)
     if c.left is not None and c.right is not None:
         detail["seen"] = held(run, c.left, c.right, c.asks)
     return Held(FIELDS, subject, tuple(pair), detail)
@@ -588,21 +636,29 @@ def wait_for_links(
 
 
 async def _plan_deletes(run: JobRun, side: LiveSide, n: int) -> int:
-    """Archive across what a side says is gone; only on the vendor's own word."""
-    if "deleted" not in side.resource.feeds:
-        return n
-    kept = run.store.cursor(run.job.name, side.name, "deleted")
+    """Archive across what a side says is gone: on the vendor's own word, or on a listing of all there is."""
     at = run.clock.monotonic()
     changes: list[Change] = []
-    async for page in told_as_deleted(run, side, kept[0] if kept else None):
-        if page.mark is not None:
-            run.marks.setdefault(f"{side.name}/deleted", page.mark)
-        gone = [
-            g.id for g in page.records if isinstance(g, Gone) and g.why == "deleted"
-        ]
+    if side.gone_by == "deleted":
+        async for page in told_as_deleted(run, side, _deleted_mark(run, side)):
+            if page.mark is not None:
+                run.marks.setdefault(f"{side.name}/deleted", page.mark)
+            told = [g for g in page.records if isinstance(g, Gone)]
+            bury(run, side, [g for g in told if g.why != "deleted"])
+            deleted = [g for g in told if g.why == "deleted"]
+            changes += await plan_archives(run, side, [g.id for g in deleted])
+            bury(run, side, deleted)
+    elif side.name in run.listed:
+        gone = side.unlisted(run.job.name)
         changes += await plan_archives(run, side, gone)
-        bury(run, side, [g for g in page.records if isinstance(g, Gone)])
+        side.lose(gone)
     run.tally.read += len(changes)
     for i in range(0, len(changes), WINDOW):
         n = keep_window(run, n, changes[i : i + WINDOW], at)
     return n
+
+
+def _deleted_mark(run: JobRun, side: LiveSide) -> str | None:
+    """Where the deleted feed is read from; None for everything it still knows."""
+    kept = run.store.cursor(run.job.name, side.name, "deleted")
+    return None if run.options.full or kept is None else kept[0]

@@ -10,6 +10,7 @@ from connector_hub.model.job import Policy, SideName
 from connector_hub.model.mapping import ABSENT, Spoke, blank
 from connector_hub.model.record import Record, Want
 from connector_hub.sdk.connector import Connector
+from connector_hub.sync.paging import Pull
 
 State = Literal["read", "absent", "unreadable", "outside"]
 """What became of a value: read, not told by the vendor, not understood, or outside its condition."""
@@ -53,10 +54,11 @@ async def sample(
         return [r for r in answer if isinstance(r, Record)]
     found: list[Record] = []
     at = None
+    pull = Pull(resource, connector.name, at)
     while len(found) < most:
         page = await connector.read(resource, "changed", at, want)
         found += [r for r in page.records if isinstance(r, Record)]
-        at = page.next
+        at = pull.follow(page)
         if at is None:
             break
     return found[:most]

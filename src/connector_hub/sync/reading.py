@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from connector_hub.errors import MarkLost, PluginError
 from connector_hub.model.conflict import MERGED
+from connector_hub.model.link import Link
 from connector_hub.model.plan import Seen
 from connector_hub.model.record import Gone, Ref
 from connector_hub.sdk.connector import Can
@@ -25,6 +26,10 @@ HEIR_ACROSS = "heir across"
 """Why a record waits whose counterpart is such a one, where only its own side travels."""
 FIRST = "first"
 """The fact whether a side was empty when the job first read it."""
+_THIN = 0.5
+"""The share of the linked records below which a whole pass is not believed to be whole."""
+_HANDFUL = 10
+"""Fewer linked records than this may well be gone all at once."""
 
 
 async def read_sides(run: JobRun) -> None:
@@ -72,6 +77,7 @@ async def _read(run: JobRun, side: LiveSide, *, staged: bool, n: int = 0) -> Non
     try:
         async for part in portions(side, mark):
             n += 1
+            await _look_twice(run, side, part, all_of_it=mark is None)
             _first_mark(run, side, part.mark)
             whole = whole or part.whole
             count += len(part.seen)
@@ -80,12 +86,74 @@ async def _read(run: JobRun, side: LiveSide, *, staged: bool, n: int = 0) -> Non
     except MarkLost:
         _lose_mark(run, side)
         return await _read(run, side, staged=staged, n=n)
-    if mark is None and whole:
+    if whole and not _is_thin(run, side, count):
+        run.listed.add(side.name)
         free(run, side, run.store.sweep(run.job.name, side.name, run.number))
-        if run.store.fact(run.job.name, side.name, FIRST) is None:
-            word = "filled" if count else "empty"
-            run.store.set_fact(run.job.name, side.name, FIRST, word)
+    first = run.store.fact(run.job.name, side.name, FIRST) is None
+    if mark is None and whole and first:
+        word = "filled" if count else "empty"
+        run.store.set_fact(run.job.name, side.name, FIRST, word)
     return None
+
+
+async def _look_twice(
+    run: JobRun, side: LiveSide, part: Portion, *, all_of_it: bool
+) -> None:
+    """What a feed shows may be behind: it may be dismissed, and is acted on only as the record itself says.
+
+    That goes for a record that was gone and is back, and where a feed is made from an index for whatever
+    seems to have moved. An id that is not answered now is asked for once more by the next run.
+    """
+    back = side.known_as_gone([s.id for s in part.seen])
+    moved = set() if all_of_it else _moved_in_the_index(run, side, part)
+    asked = back | moved
+    if not asked:
+        return
+    here, gone = await fetch(side, sorted(asked))
+    part.seen = [
+        here.get(s.id, s) for s in part.seen if s.id not in asked - here.keys()
+    ]
+    part.gone += gone.values()
+    missing = [(side.name, r) for r in moved - here.keys() - gone.keys()]
+    run.look_again(missing, "not read")
+
+
+def _moved_in_the_index(run: JobRun, side: LiveSide, part: Portion) -> set[str]:
+    """Records of a feed that is made from an index, which are not what both sides agreed on last."""
+    shown = {
+        s.id: s for s in part.seen if side.place(side.at(s.id)[0]).resource.indexed
+    }
+    bases = _linked_bases(run, side, list(shown.values()))
+    return {
+        i
+        for i, s in shown.items()
+        if not side.bases.unchanged(bases.get(i, (b"", None))[1], s.raws)
+    }
+
+
+def _is_thin(run: JobRun, side: LiveSide, count: int) -> bool:
+    """Whether a whole pass showed far fewer records than are linked: told, and nothing is concluded from it.
+
+    A lost permission or a filter at the vendor looks like that. Where nothing came the mark stays, too: what
+    was edited meanwhile is still to be read.
+    """
+    linked = side.linked()
+    if count >= linked * _THIN:
+        return False
+    came = f"only {count:,} records" if count else "no record"
+    told = (
+        f"{side.connection}: all was read, and {came} came where {linked:,} are linked"
+    )
+    if linked < _HANDFUL:
+        run.note(told)
+        return False
+    run.thin.add(side.name)
+    if not count:
+        run.held_marks.add(f"{side.name}/changed")
+    run.note(
+        f"{told}; nothing is taken as deleted from that: see what the hub's user may read there"
+    )
+    return True
 
 
 def _mark(run: JobRun, side: LiveSide) -> str | None:
@@ -126,6 +194,7 @@ def _index(run: JobRun, side: LiveSide, part: Portion, _n: int) -> None:
     """Records of a side that only receives: known to the index; their edits are drift."""
     with run.store.transaction():
         bury(run, side, part.gone)
+        run.store.forget(run.job.name, side.name, part.left_alone)
         bases = _linked_bases(run, side, part.seen)
         same, moved = [], []
         for s in part.seen:
@@ -168,12 +237,35 @@ def _linked_bases(
     run: JobRun, side: LiveSide, seen: Sequence[Seen]
 ) -> dict[str, tuple[bytes, bytes]]:
     """Hub id and base of those records that are linked and agreed on, by record."""
+    _bring_back(run, side, side.known_as_gone([s.id for s in seen]))
     links = side.links([s.id for s in seen])
     if not links:
         return {}
     live = {i: k.hub for i, k in links.items() if not k.gone}
     bases = run.store.bases(run.job.name, side.name, list(live.values()))
     return {i: (hub, bases[hub]) for i, hub in live.items() if hub in bases}
+
+
+def _bring_back(run: JobRun, side: LiveSide, records: Collection[str]) -> None:
+    """Records that had been gone are what they were, unless another one is that by now.
+
+    Where only the other side travels, their counterparts are looked at again.
+    """
+    if not records:
+        return
+    was = {i: k.hub for i, k in side.links(records).items()}
+    holders = side.records(was.values())
+    back: dict[bytes, str] = {}
+    for record, hub in was.items():
+        if holders[hub][1]:
+            back.setdefault(hub, record)
+    side.unlink(set(was) - set(back.values()))
+    run.store.link(side.link_row(record, hub) for hub, record in back.items())
+    run.back |= {(side.name, record) for record in back.values()}
+    if side.name not in run.job.read_from:
+        other = run.other(side)
+        rows = [(r, "back") for r, gone in other.records(back).values() if not gone]
+        run.store.look_again(run.job.name, other.name, rows)
 
 
 def index(
@@ -187,7 +279,8 @@ def index(
     """Write records into a side's identity index.
 
     Those the hub has made need no record key there, because their link says the same; and they have not been
-    met: what people do to them before they are read is yet to be seen.
+    met: what people do to them before they are read is yet to be seen. Other jobs over the same records know
+    them at once: a feed that lags would let each of them make its own.
     """
     rows = []
     for s in seen:
@@ -197,6 +290,9 @@ def index(
     run.store.index(
         run.job.name, side.name, rows, run.number if met and not made else 0
     )
+    if made:
+        for job, name in run.neighbours.get(side.name, ()):
+            run.store.index(job, name, rows, 0)
 
 
 def bury(run: JobRun, side: LiveSide, gone: Sequence[Gone]) -> None:
@@ -219,21 +315,59 @@ def bury(run: JobRun, side: LiveSide, gone: Sequence[Gone]) -> None:
 
 def _hand_on(run: JobRun, side: LiveSide, record: str, hub: bytes, into: Ref) -> None:
     """What a record was, the last one it was merged or converted into is from now on."""
-    met = {record}
-    heir = side.known_as(into.resource, into.id)
-    while (side.name, heir) in run.into and heir not in met:
-        met.add(heir)
-        into = run.into[side.name, heir]
-        heir = side.known_as(into.resource, into.id)
+    heir = _last(run, side, side.known_as(into.resource, into.id))
+    resource, vendor_id = side.at(heir)
     if run.pilot is not None and (side.name, record) in run.pilot:
         run.pilot.add((side.name, heir))
         run.store.enlist(run.job.name, [(side.name, heir)], by=HEIR)
-    there = run.store.links(side.home, into.resource, [into.id]).get(into.id)
+    there = run.store.links(side.home, resource, [vendor_id]).get(vendor_id)
     if there is None:
-        run.store.link([(side.home, into.resource, into.id, hub)])
+        run.store.link([(side.home, resource, vendor_id, hub)])
         _inherit(run, side, heir, hub)
-    elif there.hub != hub and not there.gone:
-        _left_behind(run, side, hub, there.hub)
+    elif there.hub != hub:
+        _two_are_one(run, side, heir, hub, there)
+
+
+def _last(run: JobRun, side: LiveSide, record: str) -> str:
+    """What a record has become by the merges and conversions this run has read of."""
+    met: set[str] = set()
+    while (side.name, record) in run.into and record not in met:
+        met.add(record)
+        into = run.into[side.name, record]
+        record = side.known_as(into.resource, into.id)
+    return record
+
+
+def _two_are_one(
+    run: JobRun, side: LiveSide, heir: str, hub: bytes, there: Link
+) -> None:
+    """Both were linked. Two across are for a person to merge; one that is left there is the heir's.
+
+    They have never agreed: what differs is decided as if both had just been edited.
+    """
+    other = run.other(side)
+    found = other.records([hub, there.hub])
+    live = {h: record for h, (record, gone) in found.items() if not gone}
+    if live.keys() == {hub, there.hub}:
+        if not there.gone:
+            _left_behind(run, side, hub, sorted(live.values()))
+    elif hub in live:
+        run.store.link([side.link_row(heir, hub)])
+        _contest(run, hub)
+        _inherit(run, side, heir, hub)
+    elif there.hub in live and hub in found:
+        lost, _ = found[hub]
+        if _last(run, other, lost) == live[there.hub]:
+            _contest(run, there.hub)
+            _inherit(run, side, heir, there.hub)
+
+
+def _contest(run: JobRun, hub: bytes) -> None:
+    """Both sides have made one of two, each in its own way: no field counts as agreed."""
+    for at in run.sides:
+        if run.store.bases(run.job.name, at.name, [hub]):
+            row = (hub, at.bases.contested(hub))
+            run.store.set_bases(run.job.name, at.name, [row])
 
 
 def _inherit(run: JobRun, side: LiveSide, heir: str, hub: bytes) -> None:
@@ -248,19 +382,28 @@ def _inherit(run: JobRun, side: LiveSide, heir: str, hub: bytes) -> None:
             run.store.look_again(run.job.name, other.name, [(record, HEIR_ACROSS)])
 
 
-def _left_behind(run: JobRun, side: LiveSide, hub: bytes, heirs: bytes) -> None:
+def _left_behind(
+    run: JobRun, side: LiveSide, hub: bytes, records: Sequence[str]
+) -> None:
     """Two things became one on a side and are two across: a person merges them there, too."""
     other = run.other(side)
-    found = other.records([hub, heirs])
-    records = sorted(record for record, gone in found.values() if not gone)
-    if len(records) != len({hub, heirs}):
-        return
+    done_with(run, side, [hub])
     subject = change_hash(run.key, ["conflict", MERGED, other.name, records])
     held = Held(MERGED, subject, tuple((other.name, r) for r in records), {})
-    if run.planning:
-        run.held.append(held)
-    else:
+    if not run.planning:
         hold(run, held)
+    elif held not in run.held:
+        run.held.append(held)
+
+
+def done_with(run: JobRun, side: LiveSide, hubs: Collection[bytes]) -> None:
+    """Nothing more follows from these records of a side being gone, whoever tells of it again."""
+    rows = run.store.bases(run.job.name, side.name, hubs)
+    run.store.set_bases(
+        run.job.name,
+        side.name,
+        [(hub, side.bases.done_with(packed)) for hub, packed in rows.items()],
+    )
 
 
 def free(run: JobRun, side: LiveSide, records: Sequence[str]) -> None:
@@ -298,6 +441,7 @@ def _stage(
     store, job = run.store, run.job.name
     with store.transaction():
         bury(run, side, part.gone)
+        _leave_alone(run, side, part.left_alone)
         found = {s.id: s for s in part.seen}
         for met in store.passed(job, side.name, list(found), run.number):
             del found[met]
@@ -305,9 +449,8 @@ def _stage(
         same, rest = [], []
         for s in found.values():
             _, packed = bases.get(s.id, (b"", None))
-            if not (forced or run.options.backfill) and side.bases.unchanged(
-                packed, s.raws
-            ):
+            looked_at = forced or run.options.backfill or (side.name, s.id) in run.back
+            if not looked_at and side.bases.unchanged(packed, s.raws):
                 same.append(s)
             else:
                 rest.append(s)
@@ -317,6 +460,15 @@ def _stage(
         index(run, side, rest)
         if rest:
             store.stage(job, run.plan.id, side.name, n, rest)
+
+
+def _leave_alone(run: JobRun, side: LiveSide, records: Sequence[str]) -> None:
+    """Records of people who were erased: counted once each, and in no index."""
+    run.store.forget(run.job.name, side.name, records)
+    new = {(side.name, r) for r in records} - run.left_alone
+    run.left_alone |= new
+    run.tally.read += len(new)
+    run.tally.add("unchanged", len(new))
 
 
 def _count_unmoved(run: JobRun, side: LiveSide, same: Sequence[str]) -> None:

@@ -31,7 +31,8 @@ async def reconcile(run: JobRun) -> int:
     windows = run.store.open_windows(run.job.name)
     if not windows:
         return 0
-    changes = [c for *_, kept in windows for c in kept if c.writes()]
+    found = [c for *_, kept in windows for c in kept if c.writes()]
+    changes = [c for c in found if not c.is_stripped]
     items = make_items(run, changes, _NO_SEED)
     sent_by = run.store.writers(run.job.name)
     writers = {id(c): sent_by[plan, n] for plan, n, kept in windows for c in kept}
@@ -49,11 +50,21 @@ async def reconcile(run: JobRun) -> int:
             {(i.change.here, i.change.record) for i in items if i.outcome is None},
             "unsettled",
         )
+        _forgotten(run, [c for c in found if c.is_stripped])
         run.again.clear()
         for plan, n, _ in windows:
             run.store.close_window(run.job.name, plan, n)
     _uncount(run)
     return len(items)
+
+
+def _forgotten(run: JobRun, changes: Sequence[Change]) -> None:
+    """Writes of which the values are not kept any more: both sides tell, but for a create without a key."""
+    for c in changes:
+        keyless = [n for n in c.writes() if run.side(n).connector.key is None]
+        if keyless and c.op == "create":
+            hold(run, unknown_outcome(run, c))
+    run.look_again({(c.here, c.record) for c in changes}, "unsettled")
 
 
 def _changes(items: Sequence[Item]) -> list[Change]:
@@ -66,7 +77,7 @@ async def _creates(run: JobRun, side: LiveSide, items: Sequence[Item]) -> None:
     if side.connector.key is None:
         for i in items:
             i.outcome = InDoubt()
-            hold(run, unknown_outcome(run, i))
+            hold(run, unknown_outcome(run, i.change))
         return
     there = await by_key(side, [i.write.key for i in items])
     for i in items:

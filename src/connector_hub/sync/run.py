@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from random import Random, SystemRandom
 from typing import Any
 
 from connector_hub.model.job import SIDES, Job, Policy, SideName
@@ -18,6 +19,10 @@ from connector_hub.sync.sides import LiveSide
 
 def _unwatched(_phase: str, _done: int, _total: int | None) -> None:
     """Progress that nobody watches."""
+
+
+async def _unlooked() -> None:
+    """Nobody looks before the first write."""
 
 
 _SAMPLES = 3
@@ -65,7 +70,7 @@ class Tally:
     by_field: Counter[str] = field(default_factory=Counter)
     by_reason: Counter[str] = field(default_factory=Counter)
     unreadable: Counter[str] = field(default_factory=Counter)
-    samples: dict[str, list[Any]] = field(default_factory=dict)
+    samples: dict[str, list[Any]] = field(default_factory=dict, repr=False)
     """A few values of each field that could not be read: for eyes that may see them, never kept."""
     unbased: Counter[str] = field(default_factory=Counter)
     """Records that differ in a field whose rule is new or was edited, by field."""
@@ -161,6 +166,10 @@ class JobRun:
     routes: Mapping[str, Route]
     options: Options = Options()
     progress: Progress = _unwatched
+    chance: Random = field(default_factory=SystemRandom)
+    """Where ids come from that nobody shall guess."""
+    look: Callable[[], Awaitable[None]] = _unlooked
+    """Asked before the first write: whether the vendors' fields are still what the mappings say."""
     tally: Tally = field(default_factory=Tally)
     marks: dict[str, Any] = field(default_factory=dict)
     """Where each feed was read to: {side/feed: mark}; stored when the run is through."""
@@ -179,6 +188,10 @@ class JobRun:
     """Records that others were merged or converted into: what these held, a blank does not erase."""
     across_heirs: set[Member] = field(default_factory=set)
     """Records whose counterparts are such ones."""
+    back: set[Member] = field(default_factory=set)
+    """Records that had been gone and are there again."""
+    listed: set[SideName] = field(default_factory=set)
+    """Sides of which this run has seen every record there is."""
     taken: set[Member] = field(default_factory=set)
     """Records that came from the inbox."""
     taken_to: dict[str, int] = field(default_factory=dict)
@@ -203,12 +216,20 @@ class JobRun:
     """The longest time in seconds between a record being read and being overwritten unconditionally."""
     respelled: set[str] = field(default_factory=set)
     """Sides whose identity index was made under other rules: all they hold is indexed anew."""
+    thin: set[SideName] = field(default_factory=set)
+    """Sides that, read wholly, showed far fewer records than are linked: nothing follows from that."""
     held_marks: set[str] = field(default_factory=set)
     """Feeds (side/feed) that must be read again from where they were read last."""
+    left_alone: set[Member] = field(default_factory=set)
+    """Records of people who were erased, as far as they have been counted."""
     notes: list[str] = field(default_factory=list)
     """What people should know about this run."""
     pilot: set[Member] | None = None
     """The records the run is held to; None for all."""
+    neighbours: Mapping[SideName, Sequence[tuple[str, SideName]]] = field(
+        default_factory=dict
+    )
+    """Sides of other jobs over the same records, by side: (job, its side)."""
     policies: Mapping[str, Policy] = field(default_factory=dict)
     """The fields that travel, and how."""
 
@@ -274,6 +295,14 @@ class JobRun:
     def looks_after(self, *members: Member) -> bool:
         """Whether a pilot, where there is one, is about one of these records."""
         return self.pilot is None or not self.pilot.isdisjoint(members)
+
+    def told(self) -> list[str]:
+        """What people should know about this run; how many records are of people who were erased, too."""
+        n = sum(len(side.left_alone) for side in self.sides)
+        if not n:
+            return self.notes
+        words = "record carries" if n == 1 else "records carry"
+        return [*self.notes, f"{n:,} {words} an identity that was erased: left alone"]
 
     def note(self, text: str) -> None:
         """Tell people about this run."""

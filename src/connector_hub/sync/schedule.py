@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -18,6 +18,7 @@ from connector_hub.errors import (
     QuotaSpent,
     StoreError,
     Unavailable,
+    VendorError,
 )
 from connector_hub.model.job import Job
 from connector_hub.model.plan import Receipt
@@ -30,6 +31,10 @@ SOON = 60.0
 """Seconds after which what failed for the moment is tried again, at first."""
 QUOTA = 900.0
 """The same for a spent quota."""
+SETTLE = 2.0
+"""Seconds from a hint to the run that looks: hints come in swarms, and an index may be late."""
+REST = 10.0
+"""Seconds between a job's runs that hints have asked for, so that a busy day does not spend the quota."""
 LONGEST = 3600.0
 """Seconds a failing job waits at the most, unless its own ``every`` is longer."""
 _WELL = frozenset({"done", "partial", "waiting"})
@@ -43,10 +48,10 @@ class Event:
 
     *started*; *ended* with its receipt, or with the error that stopped it, and when it runs again;
     *held* by a pause or a connection, *freed* when that is over; *untold* when a notice could not be
-    delivered. ``by`` is what holds it from here on.
+    delivered; *listening* with what there is to say of webhooks. ``by`` is what holds it from here on.
     """
 
-    kind: Literal["started", "ended", "held", "freed", "untold"]
+    kind: Literal["started", "ended", "held", "freed", "untold", "listening"]
     job: str
     receipt: Receipt | None = None
     error: HubError | None = None
@@ -71,6 +76,18 @@ class Turn:
     due: float
     failures: int = 0
     held: bool = False
+    hinted: float = math.inf
+    """When it is to run because a vendor hinted at something."""
+    ended: float = -math.inf
+
+    @property
+    def next(self) -> float:
+        """When it runs next. A hint hurries no job that has failed: its time may be the vendor's own."""
+        return self.due if self.failures or self.held else min(self.due, self.hinted)
+
+    def hint(self, now: float) -> None:
+        """There is something to look at."""
+        self.hinted = min(self.hinted, max(now + SETTLE, self.ended + REST))
 
     def after_success(self, now: float) -> None:
         """The next time on the grid: times that went by meanwhile are not made up for."""
@@ -97,6 +114,7 @@ class Agenda:
 
     clock: Clock
     turns: list[Turn] = field(default_factory=list)
+    hinted: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
     def of(
@@ -122,11 +140,31 @@ class Agenda:
 
     def first(self) -> Turn:
         """The one that is due first; of several at once, the parent."""
-        return min(self.turns, key=lambda t: t.due)
+        return min(self.turns, key=lambda t: t.next)
+
+    def hint(self, jobs: Collection[str]) -> None:
+        """A vendor has hinted at records of these jobs."""
+        for turn in self.turns:
+            if turn.job in jobs:
+                turn.hint(self.clock.monotonic())
+        self.hinted.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Let time pass, until a hint comes."""
+        self.hinted.clear()
+        waits = {
+            asyncio.ensure_future(self.clock.sleep(seconds)),
+            asyncio.ensure_future(self.hinted.wait()),
+        }
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     def at(self, turn: Turn) -> datetime:
         """When a turn comes, as clocks on walls say it."""
-        left = max(turn.due - self.clock.monotonic(), 0.0)
+        left = max(turn.next - self.clock.monotonic(), 0.0)
         return self.clock.now() + timedelta(seconds=left)
 
 
@@ -137,7 +175,7 @@ def overdue(
     now: datetime,
 ) -> list[tuple[str, datetime | None, str]]:
     """Scheduled jobs that nobody runs, though nothing holds them: (job, its last run, how that ended)."""
-    names = {(s.what, s.name) for s in held}
+    names = {(s.what, s.name) for s in held if s.state != "failing"}
     found = []
     for job in jobs:
         began, status = last.get(job.name, (None, ""))
@@ -181,9 +219,9 @@ class Keeper:
         clock = self.agenda.clock
         while True:
             turn = self.agenda.first()
-            wait = turn.due - clock.monotonic()
+            wait = turn.next - clock.monotonic()
             if wait > 0:
-                await clock.sleep(wait)
+                await self.agenda.wait(wait)
             else:
                 await self._take(turn)
 
@@ -194,6 +232,7 @@ class Keeper:
             if self._held(turn, self.holds(turn.job)):
                 return
             self.tell(Event("started", turn.job))
+            turn.hinted = math.inf
             receipt = await self.attempt(turn.job)
         except Paused:  # a moment ago: the next look says by whom
             turn.due = self._now() + LOOK_AGAIN
@@ -206,6 +245,7 @@ class Keeper:
             turn.after_success(self._now())
             again = self.agenda.at(turn)
             self.tell(Event("ended", turn.job, receipt, again=again))
+        turn.ended = self._now()
         if receipt is not None:
             for line in await self.notify(receipt):
                 self.tell(Event("untold", turn.job, said=line))
@@ -229,7 +269,7 @@ class Keeper:
         receipt = error.receipt if isinstance(error.receipt, Receipt) else None
         turn.after_failure(self._now(), error)
         by: Standing | None = None
-        if isinstance(error, AuthError):
+        if isinstance(error, AuthError | VendorError):
             with contextlib.suppress(StoreError):
                 by = self.holds(turn.job)
         if by is not None:

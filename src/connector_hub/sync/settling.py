@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct, structs
@@ -22,11 +22,11 @@ from connector_hub.model.job import SIDES, SideName, across
 from connector_hub.model.mapping import Raws
 from connector_hub.model.plan import OUTCOMES, Change, Seen
 from connector_hub.model.record import Done, Outcome
-from connector_hub.sync import rivals
+from connector_hub.sync import fights, rivals
 from connector_hub.sync.base import Base, change_hash
 from connector_hub.sync.journal import Differs, keep
-from connector_hub.sync.planner import asked, part, refused, wait_for_links
-from connector_hub.sync.reading import free, index
+from connector_hub.sync.planner import ask, part, refused, wait_for_links
+from connector_hub.sync.reading import done_with, free, index
 from connector_hub.sync.run import Held, JobRun, Member, hold
 from connector_hub.sync.sides import LiveSide
 from connector_hub.sync.views import read_views
@@ -77,6 +77,7 @@ def settle(run: JobRun, changes: Iterable[Change], items: Sequence[Item]) -> Non
             for n, x in s.taken.items()
         ],
     )
+    fights.remember(run, _written(updated))
     if run.job.leaving == "unlink":
         for s in linked:
             if s.change.leaves:
@@ -84,6 +85,16 @@ def settle(run: JobRun, changes: Iterable[Change], items: Sequence[Item]) -> Non
     keep(run, items, _differing(settling))
     for outcome, n in Counter(_gravest(s) for s in settling).items():
         run.tally.add(outcome, n if outcome else 0)
+
+
+def _written(
+    settling: Iterable[_Settling],
+) -> Iterator[tuple[bytes, Mapping[str, Any]]]:
+    """The values that were written and confirmed, by hub id."""
+    for s in settling:
+        for i in s.items:
+            if i.side.name in s.taken:
+                yield s.change.hub, i.wanted
 
 
 def _differing(settling: Iterable[_Settling]) -> dict[int, Differs]:
@@ -242,7 +253,7 @@ def _now(s: _Settling, side: SideName) -> Seen | None:
 def _old_bases(
     run: JobRun, side: LiveSide, changes: Iterable[Change]
 ) -> dict[bytes, Base]:
-    hubs = [c.hub for c in changes if not (c.first and c.action == "create")]
+    hubs = [c.hub for c in changes if not c.first]
     if not hubs:
         return {}
     packed = run.store.bases(run.job.name, side.name, hubs)
@@ -317,12 +328,14 @@ def _decided(
             kept = (MERGED, FIELDS) if asks else (MERGED,)
             others = store.close_conflicts(job, side.name, records, now, kept=kept)
             run.look_again(others, "twin resolved")
-    store.forget_decisions(job, [s.change.hub for s in settling if not s.change.asks])
+    agreed = [s.change.hub for s in settling if not s.change.asks]
+    store.forget_decisions(job, agreed)
+    store.forget_swings(job, agreed)
     for s in settling:
         if s.change.asks:
             done = {*s.change.to_left, *s.change.to_right, *s.change.agreed}
             store.forget_decisions(job, [s.change.hub], done)
-            hold(run, asked(run, s.change))
+            ask(run, s.change)
 
 
 def _cured(
@@ -372,6 +385,8 @@ def _archived(run: JobRun, i: Item) -> str:
         if side is i.side or not i.change.leaves:
             run.store.forget(run.job.name, side.name, [record])
         free(run, side, [record])
+    for side in run.sides:
+        done_with(run, side, [i.change.hub])
     run.tally.writes[i.side.connection] += 1
     return "deleted"
 
@@ -380,7 +395,7 @@ def _refused(run: JobRun, i: Item) -> str:
     """A write the vendor did not carry out: sorted by who has to act."""
     outcome = i.outcome
     if i.write.op == "archive" and not isinstance(outcome, Missing):
-        run.held_marks.add(f"{i.change.here}/deleted")
+        run.held_marks.add(f"{i.change.here}/{run.side(i.change.here).gone_by}")
     if isinstance(outcome, Exists):
         return _exists(run, i, outcome)
     if isinstance(outcome, Stale | Unavailable):
@@ -388,12 +403,14 @@ def _refused(run: JobRun, i: Item) -> str:
         run.look_again([(i.change.here, i.change.record)], "stale")
         return "stale"
     if isinstance(outcome, InDoubt):
-        hold(run, unknown_outcome(run, i))
+        hold(run, unknown_outcome(run, i.change))
         return "conflicts"
     if isinstance(outcome, Missing) and i.write.op == "create":
         return _buried(run, i, Rejected(outcome.message, reason="MISSING"))
     if isinstance(outcome, Missing):
         i.side.lose([i.write.id or ""])
+        if i.write.op == "archive":
+            done_with(run, run.other(i.side), [i.change.hub])
         return "unchanged"
     if isinstance(outcome, Rejected):
         return _buried(run, i, outcome)
@@ -417,9 +434,9 @@ def _not_put_back(run: JobRun, i: Item) -> str:
     raise _unsorted(i, outcome)
 
 
-def unknown_outcome(run: JobRun, i: Item) -> Held:
+def unknown_outcome(run: JobRun, c: Change) -> Held:
     """Without a record key nobody can tell what became of a create: a person decides."""
-    member: Member = (i.change.here, i.change.record)
+    member: Member = (c.here, c.record)
     return Held(UNKNOWN, change_hash(run.key, ["unknown", *member]), (member,), {})
 
 

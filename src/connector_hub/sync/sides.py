@@ -36,11 +36,19 @@ from connector_hub.model.record import (
 from connector_hub.ports import Store
 from connector_hub.sdk.connector import Account, Connector, Resource, Way
 from connector_hub.sync.base import Bases
+from connector_hub.sync.erased import NOBODY, Erased
 from connector_hub.sync.identity import Identities
+from connector_hub.sync.paging import Pull
 
 T = TypeVar("T")
+PENDING_SECONDS = 6 * 3600.0
+"""How long a vendor may work on writes that it has taken before the run gives up waiting."""
 PORTION = 1000
 """Records that are looked up and staged together while a feed is read."""
+
+
+def _open() -> None:
+    """A gate that stops nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +76,13 @@ class LiveSide:
     want: Want
     bases: Bases
     identities: Identities
+    gate: Callable[[], None] = _open
+    """Asked before writes are handed to the connector; raises where the vendor is not to be called."""
     places: Mapping[str, Place] = field(default_factory=dict)
     """Where its records may be when that is one of several resources; these are ``resource`` united."""
+    erased: Erased = NOBODY
+    left_alone: set[str] = field(default_factory=set)
+    """Records that were met and carry an identity that was erased: to the hub they are not there."""
     home: str = field(init=False)
     """The account as links know it: connector and the vendor's own account id."""
     _whole: Place = field(init=False)
@@ -115,12 +128,30 @@ class LiveSide:
             self.spoke.raws(fields, record.links),
         )
 
+    def leaves_alone(self, seen: Seen) -> bool:
+        """Whether a record is of somebody who was erased: the hub does nothing with it."""
+        if not self.erased.stones:
+            return False
+        place = (self.home, *self.at(seen.id))
+        if self.erased.bears(self.identities, seen, place):
+            self.left_alone.add(seen.id)
+            return True
+        return False
+
     def links(self, records: Iterable[str]) -> dict[str, Link]:
         """The links of its records."""
         found: dict[str, Link] = {}
         for resource, ids in self.by_resource(records):
             for vendor_id, link in self.store.links(self.home, resource, ids).items():
                 found[self.known_as(resource, vendor_id)] = link
+        return found
+
+    def known_as_gone(self, records: Iterable[str]) -> set[str]:
+        """Those of its records that are known as gone."""
+        found: set[str] = set()
+        for resource, ids in self.by_resource(records):
+            known = self.store.tombstones(self.home, resource, ids)
+            found |= {self.known_as(resource, i) for i in known}
         return found
 
     def records(self, hubs: Collection[bytes]) -> dict[bytes, tuple[str, bool]]:
@@ -146,6 +177,21 @@ class LiveSide:
     def link_row(self, record: str, hub: bytes) -> tuple[str, str, str, bytes]:
         """A link as the store takes it."""
         return (self.home, *self.at(record), hub)
+
+    def unlisted(self, job: str) -> list[str]:
+        """Its linked records that a listing of all there are did not show."""
+        return [
+            self.known_as(resource, record)
+            for resource in self.names
+            for record in self.store.unlisted(
+                job, self.name, self.home, resource, several=bool(self.places)
+            )
+        ]
+
+    @property
+    def gone_by(self) -> str:
+        """The feed that tells what is gone; where there is none, what the listing does not show is."""
+        return "deleted" if "deleted" in self.resource.feeds else "changed"
 
     def linked(self) -> int:
         """How many of its records are linked."""
@@ -179,16 +225,37 @@ class LiveSide:
     async def write(
         self, resource: str, writes: Sequence[Write], way: Way
     ) -> Sequence[Outcome]:
-        """Writes of one op to one resource; one outcome each, under the ids the job knows."""
+        """Writes of one op to one resource; one outcome each, under the ids the job knows.
+
+        Raises:
+            Locked: the job is another run's by now; nothing is sent.
+        """
+        self.store.check_fence()
         plain = [
             structs.replace(w, id=self.at(w.id)[1]) if self.places and w.id else w
             for w in writes
         ]
         found = await self.connector.write(resource, plain, way=way)
-        while isinstance(found, Pending):
-            await self.connector.clock.sleep(found.again_in)
-            found = await self.connector.outcomes(resource, plain, found.ticket)
+        if isinstance(found, Pending):
+            found = await self._awaited(resource, plain, found)
         return [self._told(resource, o) for o in found] if self.places else found
+
+    async def _awaited(
+        self, resource: str, writes: Sequence[Write], told: Sequence[Outcome] | Pending
+    ) -> Sequence[Outcome]:
+        """What becomes of writes that a vendor has taken and works on."""
+        clock = self.connector.clock
+        until = clock.monotonic() + PENDING_SECONDS
+        while isinstance(told, Pending):
+            if clock.monotonic() >= until:
+                raise PluginError(
+                    f"{len(writes):,} writes are pending for {PENDING_SECONDS:,.0f} s",
+                    where=self.connection,
+                    hint="run again later: what became of them is looked up first",
+                )
+            await clock.sleep(told.again_in)
+            told = await self.connector.outcomes(resource, writes, told.ticket)
+        return told
 
     def _told(self, resource: str, outcome: Outcome) -> Outcome:
         if isinstance(outcome, Done):
@@ -210,6 +277,8 @@ class Portion:
     gone: list[Gone] = field(default_factory=list)
     mark: str | None = None
     whole: bool = False
+    left_alone: list[str] = field(default_factory=list)
+    """Ids of records that carry an erased identity; they are in ``seen`` of no portion."""
 
     def add(self, side: LiveSide, page: Page) -> None:
         """Take a page in."""
@@ -218,31 +287,28 @@ class Portion:
         for r in page.records:
             if isinstance(r, Gone):
                 self.gone.append(r)
+            elif side.leaves_alone(seen := side.seen(r)):
+                self.left_alone.append(seen.id)
             else:
-                self.seen.append(side.seen(r))
+                self.seen.append(seen)
 
 
 async def pages(side: LiveSide, feed: str, at: str | None) -> AsyncIterator[Page]:
     """A whole pull, the next page being fetched while the last is worked on.
 
     Raises:
-        PluginError: the vendor's pages run in a circle.
+        PluginError: the vendor's pages do not end.
     """
     ahead = asyncio.ensure_future(side.read(feed, at))
-    asked = {at}
+    pull = Pull(side.resource.name, side.connection, at)
     try:
         while True:
             page = await ahead
-            if page.next is not None:
-                if page.next in asked:
-                    raise PluginError(
-                        f"the pages of {side.resource.name} run in a circle",
-                        where=side.connection,
-                    )
-                asked.add(page.next)
-                ahead = asyncio.ensure_future(side.read(feed, page.next))
+            following = pull.follow(page)
+            if following is not None:
+                ahead = asyncio.ensure_future(side.read(feed, following))
             yield page
-            if page.next is None:
+            if following is None:
                 return
     finally:
         if not ahead.done():
@@ -336,7 +402,10 @@ def is_strangers(side: LiveSide, seen: Seen) -> bool:
 async def fetch(
     side: LiveSide, ids: Sequence[str]
 ) -> tuple[dict[str, Seen], dict[str, Gone]]:
-    """Records by id in the vendor's largest batches; ids that are not answered are in neither."""
+    """Records by id in the vendor's largest batches; ids that are not answered are in neither.
+
+    Nor are those of people who were erased.
+    """
     here: dict[str, Seen] = {}
     gone: dict[str, Gone] = {}
 
@@ -348,7 +417,8 @@ async def fetch(
                 gone[side.known_as(resource, found.id)] = side.gone(resource, found)
             else:
                 seen = side.seen(found, resource)
-                here[seen.id] = seen
+                if not side.leaves_alone(seen):
+                    here[seen.id] = seen
 
     parts = [
         (resource, part)

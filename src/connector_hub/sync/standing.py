@@ -1,4 +1,4 @@
-"""Who may not run now: what a person paused, and connections that must be reconnected."""
+"""Who may not run now: what a person paused, connections that must be reconnected, vendors that fail."""
 
 from __future__ import annotations
 
@@ -62,8 +62,13 @@ def refuse_paused(store: Store, job: Job) -> None:
 def holds(
     store: Store, job: Job, credentials: Callable[[str], bytes]
 ) -> Standing | None:
-    """What keeps ``run`` from a job: a pause, or credentials that were refused and have not changed since."""
+    """What keeps ``run`` from a job: a pause, or credentials that were refused and have not changed since.
+
+    That a vendor was failing is for people to know; whether it still is, only a call can tell.
+    """
     for s in of_job(store, job):
+        if s.state == "failing":
+            continue
         if s.state == "paused" or credentials(s.name) == s.credentials:
             return s
     return None
@@ -89,8 +94,17 @@ def refused(
         store.set_standing(replace(found, since=before.since))
 
 
+def failing(store: Store, connection: str, since: datetime) -> None:
+    """A vendor fails too often to be called; what else is known of the connection stays."""
+    if not any(
+        (s.what, s.name) == ("connection", connection) for s in store.standings()
+    ):
+        store.set_standing(Standing("connection", connection, "failing", since))
+
+
 def accepted(store: Store, connection: str) -> None:
     """A vendor has answered: the connection is good again."""
     for s in store.standings():
-        if (s.what, s.name, s.state) == ("connection", connection, "reconnect"):
+        mine = (s.what, s.name) == ("connection", connection)
+        if mine and s.state != "paused":
             store.clear_standing(s.what, s.name)

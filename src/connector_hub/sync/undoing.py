@@ -24,6 +24,7 @@ from connector_hub.sync.jobs import finish, guard
 from connector_hub.sync.journal import layout
 from connector_hub.sync.overtaken import moved_since
 from connector_hub.sync.planner import keep_window
+from connector_hub.sync.plans import planned_writes
 from connector_hub.sync.reconcile import reconcile
 from connector_hub.sync.run import JobRun
 from connector_hub.sync.sides import LiveSide, fetch, is_strangers
@@ -34,6 +35,7 @@ ARCHIVED = "was archived: no call of the vendor brings it back"
 ELSEWHERE = "the mapping keeps it elsewhere now"
 UNKNOWN = "what it held is not known"
 EDITED = "edited since it was created"
+ERASED = "was about people who have been erased since"
 _SEEN = "seen"
 
 
@@ -80,10 +82,11 @@ async def plan_undo(run: JobRun, number: int, pointing: Sequence[Pointing]) -> i
     """
     await reconcile(run)
     run.plan.undoes = number
-    n = found = 0
+    n = found = erased = 0
     _claim_targets(run, number, pointing)
     for page in run.store.journal(run.job.name, run=number):
-        found += len(page.entries)
+        found += len(page.entries) + page.erased
+        erased += page.erased
         run.tally.read += len(page.entries)
         at = run.clock.monotonic()
         n = keep_window(run, n, await _undone(run, page), at)
@@ -95,11 +98,13 @@ async def plan_undo(run: JobRun, number: int, pointing: Sequence[Pointing]) -> i
         "delete": counts.get("remove", 0),
         "clear": t.clears,
         "unchanged": t.outcomes["unchanged"],
-        "kept": counts.get("keep", 0),
+        "kept": counts.get("keep", 0) + erased,
     }
     run.plan.by_field = dict(t.by_field)
     told = {_put_back_by(number), _made_by(number)}
     run.plan.by_reason = {r: c for r, c in t.by_reason.items() if r not in told}
+    if erased:
+        run.plan.by_reason[ERASED] = erased
     return found
 
 
@@ -119,6 +124,8 @@ async def apply_undo(
     run.plan.counts = dict(document["needs"]["counts"])
     guard(run)
     await reconcile(run)
+    if planned_writes(run.plan):
+        await run.look()
     begin()
     for n, planned in run.store.windows(run.job.name, run.plan.id):
         asked = [c for c in planned if c.writes()]

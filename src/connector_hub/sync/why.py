@@ -34,7 +34,7 @@ class Standing:
     record: str | None
     rule: str
     gone: bool = False
-    value: Any = None
+    value: Any = field(default=None, repr=False)
     known: bool = False
     state: State = ""
 
@@ -52,8 +52,8 @@ class Written:
     to: str
     source: str
     reason: str
-    before: Any
-    after: Any
+    before: Any = field(repr=False)
+    after: Any = field(repr=False)
     taken: bool
 
 
@@ -308,7 +308,8 @@ def _questions(store: Store, job: Job, subject: Subject, name: str) -> Iterator[
     mine = {(s, r) for s, (r, _) in subject.records.items()}
     for c in store.conflicts(job.name):
         if mine & set(c.members) and name in (c.fields or [name]):
-            yield f"conflict {c.id} ({c.kind})"
+            why = "written to and fro" if name in c.fights else c.kind
+            yield f"conflict {c.id} ({why})"
     for d in store.letters(job.name):
         if (d.side, d.record) in mine:
             fields = f" {', '.join(d.fields)}" if d.fields else ""

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from connector_hub.errors import (
+    CircuitOpen,
     Exists,
     InDoubt,
     Missing,
@@ -47,6 +48,8 @@ class Item(Struct, eq=False, gc=False):
     """What the written fields shall be, in the hub's words."""
     write: Write
     resource: str
+    sent: bool = False
+    """It was handed to the connector: only time tells what became of it, where no outcome does."""
     outcome: Outcome | None = None
     now: Seen | None = None
     """The record as it is after the write."""
@@ -141,7 +144,8 @@ def _write(
 ) -> Write:
     key, there = spelled(c.hub), c.seen(side.name)
     if c.op == "archive":
-        return Write("archive", trace_id, key, there.id if there else None)
+        record, at = (there.id, there.version) if there else (None, None)
+        return Write("archive", trace_id, key, record, version=at)
     image = c.image(side.name)
     if there is not None and image is not None:
         was, now = (_own(side, spoke, raws) for raws in (image.raws, there.raws))
@@ -205,6 +209,7 @@ async def _write_batch(run: JobRun, items: Sequence[Item], way: Way) -> None:
     for attempt in range(1, _TRIES + 1):
         for i, outcome in zip(todo, await _send(run, todo, way), strict=True):
             i.outcome = outcome
+        _stop_when_down(todo)
         doubtful = [i for i in todo if isinstance(i.outcome, InDoubt)]
         if doubtful:
             await _look_up(run, doubtful)
@@ -228,27 +233,51 @@ async def _write_batch(run: JobRun, items: Sequence[Item], way: Way) -> None:
         )
 
 
+def _stop_when_down(items: Sequence[Item]) -> None:
+    """A vendor that is not called any more refuses no record: the run stops, and its writes wait."""
+    down: CircuitOpen | None = None
+    for i in items:
+        if isinstance(i.outcome, CircuitOpen):
+            down, i.outcome = i.outcome, None
+    if down is not None:
+        raise down
+
+
 async def _send(run: JobRun, items: Sequence[Item], way: Way) -> Sequence[Outcome]:
-    """One call. A refusal of the whole call is narrowed down to the rows it is about."""
+    """One call. One that is refused whole is narrowed down to the rows it is refused for."""
     side = items[0].side
     writes = [i.write for i in items]
+    side.gate()
+    for i in items:
+        i.sent = True
     try:
         found = await side.write(items[0].resource, writes, way)
         _expose(run, writes[0], way)
     except InDoubt as e:
         return [e] * len(items)
     except (Rejected, Exists, Missing, Stale) as e:
-        if len(items) == 1:
-            return [e]
-        half = len(items) // 2
-        first = await _send(run, items[:half], way)
-        return [*first, *await _send(run, items[half:], way)]
+        return [e] if len(items) == 1 else await _narrow(run, items, way)
     if len(found) != len(items):
         raise PluginError(
             f"{side.connector.name}.write answered {len(found)} outcomes for {len(items)} writes",
             where=side.connection,
         )
     return found
+
+
+async def _narrow(run: JobRun, items: Sequence[Item], way: Way) -> Sequence[Outcome]:
+    """Rows of which at least one is refused: halved until it stands alone.
+
+    Where nothing of the first half was refused it is in the second, which is not sent whole: so one of n rows
+    is found in at most 2 log2 n calls, and the others are written on the way.
+    """
+    if len(items) == 1:
+        return await _send(run, items, way)
+    half = len(items) // 2
+    first = await _send(run, items[:half], way)
+    found = any(isinstance(o, Rejected | Exists | Missing | Stale) for o in first)
+    rest = _send if found else _narrow
+    return [*first, *await rest(run, items[half:], way)]
 
 
 def _expose(run: JobRun, write: Write, way: Way) -> None:

@@ -10,7 +10,8 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -20,6 +21,9 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
+
+from connector_hub.adapters.http import post
+from connector_hub.errors import Unavailable
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -88,6 +92,7 @@ class Sandbox:
         prepared: whether the record-key fields are there.
         messy: as real accounts are: twins, blanks, people with one name.
         url: where it is served.
+        clock: its time; the machine's unless said.
     """
 
     name: ClassVar[str]
@@ -102,6 +107,7 @@ class Sandbox:
         prepared: bool = True,
         messy: bool = False,
         url: str = "http://127.0.0.1",
+        clock: SandboxClock | None = None,
     ) -> None:
         self.records = records
         self.companies = records // 7 if companies is None else companies
@@ -109,7 +115,7 @@ class Sandbox:
         self.prepared = prepared
         self.messy = messy
         self.url = url
-        self.clock = SandboxClock()
+        self.clock = clock or SandboxClock()
         self.calls: Counter[str] = Counter()
         self.faults: list[Fault] = []
         self._router = Router([*self._admin(), *self.routes()], default=self.missing)
@@ -145,6 +151,59 @@ class Sandbox:
         Raises:
             KeyError: there is no such resource or record.
             ValueError: the vendor would refuse it.
+        """
+        raise NotImplementedError
+
+    async def send_webhooks(
+        self,
+        url: str,
+        *,
+        double: bool = False,
+        shuffle: bool = False,
+        late_s: float = 0.0,
+    ) -> list[int]:
+        """Tell an address what has happened since the last time; the statuses it answered with."""
+        raise NotImplementedError
+
+    @staticmethod
+    async def deliver(url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Send a message as vendors do: over the network, for five seconds at the most; 0 for no answer."""
+        try:
+            return await post(url, body, headers, seconds=5)
+        except Unavailable:
+            return 0
+
+    def normal(self, resource: str, name: str, value: Any) -> Any:
+        """What the vendor makes of a value that is written to a field, where that is not the same."""
+        return value
+
+    def tick(self) -> None:
+        """What happens by itself as time goes on; called before every call."""
+
+    def save(self) -> dict[str, Any]:
+        """Its state as it is now, for ``restore``; the clock's is not part of it."""
+        return self._copied(
+            {k: v for k, v in vars(self).items() if k not in {"clock", "_router"}}
+        )
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Be as one was when that was saved."""
+        vars(self).update(self._copied(saved))
+
+    def _copied(self, state: dict[str, Any]) -> dict[str, Any]:
+        mine = (self, self.clock, self._router)
+        return deepcopy(state, {id(x): x for x in mine})
+
+    def alter(self, resource: str, field: str, change: dict[str, Any]) -> None:
+        """Change a field's definition as an administrator would.
+
+        Args:
+            resource: the vendor's own word.
+            field: its name.
+            change: what shall be otherwise: ``gone``, ``type``, ``read_only``, ``required``, ``options``.
+
+        Raises:
+            KeyError: there is no such resource or field.
         """
         raise NotImplementedError
 
@@ -214,7 +273,11 @@ class Sandbox:
             Route(
                 f"{_ADMIN}records/{{resource}}", self._records, methods=["GET", "POST"]
             ),
+            Route(
+                f"{_ADMIN}fields/{{resource}}/{{field}}", self._field, methods=["POST"]
+            ),
             Route(f"{_ADMIN}faults", self._faults, methods=["POST"]),
+            Route(f"{_ADMIN}webhooks", self._webhooks, methods=["POST"]),
             Route(f"{_ADMIN}clock", self._clock, methods=["POST"]),
             Route(f"{_ADMIN}reset", self._reset, methods=["POST"]),
         ]
@@ -238,6 +301,15 @@ class Sandbox:
         except ValueError as e:
             return answer({"error": str(e)}, 400)
 
+    async def _field(self, request: Request) -> Response:
+        at = request.path_params
+        try:
+            change = orjson.loads(await request.body())
+            self.alter(at["resource"], at["field"], change)
+        except KeyError as e:
+            return answer({"error": f"there is no {e.args[0]}"}, 404)
+        return answer(change)
+
     async def _faults(self, request: Request) -> Response:
         body = orjson.loads(await request.body() or b"{}")
         known = {k: v for k, v in body.items() if k in Fault.__slots__}
@@ -249,6 +321,10 @@ class Sandbox:
         else:
             self.faults.append(fault)
         return answer({"faults": len(self.faults)})
+
+    async def _webhooks(self, request: Request) -> Response:
+        body = orjson.loads(await request.body())
+        return answer({"statuses": await self.send_webhooks(**body)})
 
     async def _clock(self, request: Request) -> Response:
         body = orjson.loads(await request.body() or b"{}")

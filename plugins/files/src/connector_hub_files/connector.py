@@ -98,22 +98,26 @@ class Files(Connector):
     async def read(self, resource: str, feed: str, at: str | None, want: Want) -> Page:
         """A page of rows. A file whose bytes did not change since the mark has none.
 
+        All rows were listed where nobody has written to the file meanwhile: the last page says so.
+
         Raises:
             MarkLost: the mark is not one of ours.
         """
         table = self._table(resource)
         stamp = table.stamp()
         place = _place(at)
-        if place.get("stamp") == stamp and "skip" not in place:
-            return Page([], mark=json.dumps({"stamp": stamp}))
         skip = place.get("skip", 0)
+        if place.get("stamp") == stamp and not skip:
+            return Page([], mark=json.dumps({"stamp": stamp}))
         rows = list(islice(table.rows(), skip, skip + _PAGE + 1))
-        following = {"stamp": place.get("stamp"), "skip": skip + _PAGE}
+        began = place["stamp"] if skip else stamp
+        more = len(rows) > _PAGE
+        following = {"stamp": began, "skip": skip + _PAGE}
         return Page(
             [self._record(r) for r in rows[:_PAGE]],
-            next=json.dumps(following) if len(rows) > _PAGE else None,
+            next=json.dumps(following) if more else None,
             mark=None if skip else json.dumps({"stamp": stamp}),
-            whole=at is None or "stamp" not in place or place["stamp"] is None,
+            whole=not more and began == stamp == table.stamp(),
         )
 
     def _record(self, row: Row) -> Record:

@@ -30,19 +30,24 @@ from connector_hub.sdk import (
     Exists,
     Fault,
     FieldInfo,
+    FirstOf,
     Gone,
+    Heard,
     InDoubt,
     Kind,
     Limit,
     MarkLost,
     Missing,
+    OAuth2,
     Outcome,
     Page,
     Record,
     Ref,
     Rejected,
+    Request,
     Resource,
     SecretStr,
+    Signed,
     VendorError,
     Want,
     Way,
@@ -51,13 +56,15 @@ from connector_hub.sdk import (
 
 PREFIX = "properties."
 _LIST, _SEARCH, _BATCH, _ASSOCIATIONS = 100, 200, 100, 1000
-_SEARCH_CAP = 10_000
 _SEARCH_BODY = 3_000
 _URL = 6_000
 _STAMP = {"contacts": "lastmodifieddate"}
 _GROUP = {"contacts": "contactinformation", "companies": "companyinformation"}
 _PRIMARY = {("contacts", "companies"): 1, ("companies", "contacts"): 2}
 """Association type ids of the primary label, by direction."""
+_PLAIN = {("contacts", "companies"): 279, ("companies", "contacts"): 280}
+"""The same for associations without a label; there is one wherever there is one with a label."""
+_ARCHIVED_EVERY = timedelta(days=1)
 _WINDOWS = {"SECONDLY": 1.0, "TEN_SECONDLY_ROLLING": 10.0}
 """Seconds after which a spent window is surely free; HubSpot sends no Retry-After."""
 _EXISTING = re.compile(r"Existing ID: (\d+)")
@@ -80,6 +87,14 @@ _OWNER_FIELDS = tuple(
         ("lastName", "Last Name"),
     )
 )
+_NAMES = {
+    "contact": "contacts",
+    "company": "companies",
+    "0-1": "contacts",
+    "0-2": "companies",
+}
+"""Resources by the words that webhooks have for them."""
+_MENTIONED = ("objectId", "primaryObjectId", "newObjectId")
 _READABLE = Can.READ | Can.CREATE | Can.UPDATE | Can.ARCHIVE | Can.FIND
 _WAYS = (
     Way("list", _LIST),
@@ -88,7 +103,7 @@ _WAYS = (
     Way("fetch", _BATCH, per_link=1),
     Way("find", _BATCH, per_link=1),
     Way("create", _BATCH, per_link=1),
-    Way("update", _BATCH, per_link=2),
+    Way("update", _BATCH, per_link=4),
     Way("archive", _BATCH),
 )
 
@@ -97,9 +112,32 @@ class HubSpot(Connector):
     """HubSpot CRM (https://developers.hubspot.com/docs/reference/api/crm/objects)."""
 
     name = "hubspot"
-    auth: ClassVar[Auth] = Bearer("token")
+    auth: ClassVar[Auth] = FirstOf(
+        (
+            Bearer("token"),
+            OAuth2(
+                "/oauth/2026-03/token",
+                authorize_url="https://app.hubspot.com/oauth/authorize",
+                scopes=(
+                    "oauth",
+                    *(
+                        f"crm.{kind}.{name}.{right}"
+                        for kind in ("objects", "schemas")
+                        for name in ("contacts", "companies")
+                        for right in ("read", "write")
+                    ),
+                ),
+            ),
+        )
+    )
     base_url = "https://api.hubapi.com"
     key_field = "connector_hub_id"
+    signed = Signed(
+        "client_secret",
+        "x-hubspot-signature-v3",
+        lambda request: signed_text(request),  # noqa: PLW0108 - it stands below
+        stamp="x-hubspot-request-timestamp",
+    )
     resources = (
         *(
             Resource(
@@ -110,19 +148,34 @@ class HubSpot(Connector):
                 links=links,
                 ways=_WAYS,
                 lag=120,
+                indexed=True,
                 clock=True,
                 billed=_BILLED.get(name, ""),
                 sets_off=("workflows that enrol on these changes",),
+                describes_all=True,
             )
             for name, links in (("contacts", ("companies",)), ("companies", ()))
         ),
         Resource(_OWNERS, Can.READ, ways=(Way("list", _LIST),), fields=_OWNER_FIELDS),
     )
 
-    class Config(Connector.Config):
-        """``burst``: calls per 10 s (100 on Free and Starter, 190 above). ``daily``: calls a day."""
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._labels: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
 
-        token: SecretStr
+    class Config(Connector.Config):
+        """Either ``token``, of a private app, or what a public app has: ``client_id`` with the others.
+
+        With ``client_secret`` the webhooks of either are heard.
+
+        ``burst``: calls per 10 s (100 on Free and Starter, 190 above). ``daily``: calls a day of a private
+        app; public ones have no such limit.
+        """
+
+        token: SecretStr | None = None
+        client_id: str | None = None
+        client_secret: SecretStr | None = None
+        refresh_token: SecretStr | None = None
         burst: int = 100
         daily: int = 250_000
 
@@ -149,6 +202,7 @@ class HubSpot(Connector):
     async def read(self, resource: str, feed: str, at: str | None, want: Want) -> Page:
         """Everything by the listing; what changed by the search; what is archived by its listing.
 
+        The archive has no filter by date: from a mark it is read when that is a day old, else nothing is.
         Owners are listed whole, those who have left not among them.
         """
         place = _place(at)
@@ -182,11 +236,11 @@ class HubSpot(Connector):
         if len(params["properties"]) > _URL:
             params["properties"] = "hs_object_id"
         answer = await self.http.send(
-            "GET", f"/crm/v3/objects/{resource}", params=params
+            "GET", f"/crm/v3/objects/{resource}", params=params, want_json=True
         )
         body = answer.json()
         records: Sequence[Record | Gone] = [
-            self._record(resource, row, _listed_links(row, want))
+            self._record(resource, row, _listed_links(resource, row, want))
             for row in body["results"]
         ]
         if params["properties"] == "hs_object_id":
@@ -210,11 +264,15 @@ class HubSpot(Connector):
         records: Sequence[Record | Gone],
         want: Want,
     ) -> Sequence[Record | Gone]:
-        """A row with more associations than the listing shows has them read apart."""
+        """Rows with more associations than are listed, or with labels of the account's own, are read apart.
+
+        The listing names a label otherwise than it is written.
+        """
         long = [
             r["id"]
             for r in rows
             if any("paging" in a for a in r.get("associations", {}).values())
+            or any(_is_labelled(resource, to, a) for to, a in _listed(r))
         ]
         if not long:
             return records
@@ -227,30 +285,40 @@ class HubSpot(Connector):
         ]
 
     async def _archived(self, resource: str, place: dict[str, Any]) -> Page:
-        params = {"limit": str(_LIST), "archived": "true", "properties": "hs_object_id"}
+        now = self.clock.now()
+        read = place.get("read")
+        if read and now - datetime.fromisoformat(read) < _ARCHIVED_EVERY:
+            return Page([], mark=json.dumps(place))
+        params = {"limit": str(_LIST), "archived": "true", "properties": _MERGED}
         if place.get("list"):
             params["after"] = place["list"]
         answer = await self.http.send(
-            "GET", f"/crm/v3/objects/{resource}", params=params
+            "GET", f"/crm/v3/objects/{resource}", params=params, want_json=True
         )
         body = answer.json()
         after = _after(body)
         return Page(
-            [Gone(row["id"]) for row in body["results"]],
+            [
+                g
+                for r in body["results"]
+                for g in (*_merged(resource, r), Gone(r["id"]))
+            ],
             next=json.dumps({"list": after}) if after else None,
-            mark=None if place.get("list") else json.dumps({}),
+            mark=None
+            if place.get("list")
+            else json.dumps({"read": now.astimezone(UTC).isoformat()}),
         )
 
     async def _search(self, resource: str, place: dict[str, Any], want: Want) -> Page:
-        """A page of a search ordered by the stamp; windows restart before the cap of 10,000 rows.
+        """A page of a search in the order of the stamp, each beginning with the last one's last stamp.
 
-        Where more rows than that share one stamp they are read in the order of their ids.
+        Where a whole page shares one stamp, its rows are read in the order of their ids.
         """
         stamp = _STAMP.get(resource, "hs_lastmodifieddate")
         fresh = "op" not in place
         if fresh:
             since = place["ms"] - self.resource(resource).lag * 1000
-            place = {"op": "GTE", "ms": since, "after": 0, "id": None}
+            place = {"op": "GTE", "ms": since, "id": None}
         wanted = [stamp, *self._properties(resource, want)]
         body = _query(stamp, place, wanted)
         apart = len(json.dumps(body)) > _SEARCH_BODY
@@ -262,6 +330,7 @@ class HubSpot(Connector):
             json=body,
             bucket="search",
             repeatable=True,
+            want_json=True,
         )
         found = answer.json()
         rows = found["results"]
@@ -375,6 +444,7 @@ class HubSpot(Connector):
                 "inputs": [{"id": v} for v in values],
             },
             repeatable=True,
+            want_json=True,
         )
         rows = answer.json()["results"]
         links = await self._links(resource, [r["id"] for r in rows], want)
@@ -399,6 +469,7 @@ class HubSpot(Connector):
                 repeatable=True,
             )
             return [Done(w.id or "") for w in writes]
+        await self._know_labels(resource, writes)
         inputs = [self._input(w) for w in writes]
         body = await self.http.post(
             f"/crm/v3/objects/{resource}/batch/{self._verb(op)}",
@@ -471,24 +542,90 @@ class HubSpot(Connector):
         """
         unsure: set[str] = set()
         add: dict[str, list[dict[str, Any]]] = {}
-        remove: dict[str, list[dict[str, Any]]] = {}
+        end: dict[str, list[tuple[str, Ref]]] = {}
         for w, outcome in zip(writes, outcomes, strict=True):
             if not isinstance(outcome, Done):
                 continue
             for to, patch in w.links.items():
                 for ref in patch.add:
                     add.setdefault(to, []).append(
-                        _association(resource, to, outcome.id, ref)
+                        self._association(resource, to, outcome.id, ref)
                     )
-                for ref in patch.remove:
-                    remove.setdefault(to, []).append(
-                        {"from": {"id": outcome.id}, "to": [{"id": ref.id}]}
-                    )
+                end.setdefault(to, []).extend((outcome.id, r) for r in patch.remove)
         for to, inputs in add.items():
             unsure |= await self._associations(resource, to, "create", inputs)
-        for to, inputs in remove.items():
-            unsure |= await self._associations(resource, to, "archive", inputs)
+        for to, ended in end.items():
+            if ended:
+                unsure |= await self._end(resource, to, ended)
         return unsure
+
+    async def _end(
+        self, resource: str, to: str, ended: Sequence[tuple[str, Ref]]
+    ) -> set[str]:
+        """End associations; one that has other labels besides keeps those, and loses ours only."""
+        there: dict[tuple[str, str], set[int]] = {}
+        ids = list(dict.fromkeys(i for i, _ in ended))
+        for i in range(0, len(ids), _ASSOCIATIONS):
+            told, _ = await self._associated(resource, to, ids[i : i + _ASSOCIATIONS])
+            for record, listed in told.items():
+                for a in listed:
+                    kinds = {int(t["typeId"]) for t in a["associationTypes"]}
+                    there[record, str(a["toObjectId"])] = kinds
+        whole, labels = [], []
+        for record, ref in ended:
+            association = self._association(resource, to, record, ref)
+            ours = {t["associationTypeId"] for t in association["types"]}
+            plain = {_PLAIN[resource, to]}
+            if there.get((record, ref.id), set()) - ours - plain and ref.label:
+                labels.append(association)
+            else:
+                whole.append({"from": {"id": record}, "to": [{"id": ref.id}]})
+        unsure: set[str] = set()
+        if labels:
+            unsure |= await self._associations(resource, to, "labels/archive", labels)
+        if whole:
+            unsure |= await self._associations(resource, to, "archive", whole)
+        return unsure
+
+    async def _know_labels(self, resource: str, writes: Sequence[Write]) -> None:
+        """Read once what labels the account has, where one of its own is to be written.
+
+        Raises:
+            ConfigError: there is no such label.
+        """
+        wanted = {
+            (to, ref.label)
+            for w in writes
+            for to, patch in w.links.items()
+            for ref in (*patch.add, *patch.remove)
+            if ref.label and ref.label != "Primary"
+        }
+        for to, label in sorted(wanted):
+            if (resource, to) not in self._labels:
+                body = await self.http.get(
+                    f"/crm/v4/associations/{resource}/{to}/labels"
+                )
+                self._labels[resource, to] = {
+                    row["label"]: row for row in body["results"] if row.get("label")
+                }
+            if label not in self._labels[resource, to]:
+                raise ConfigError(
+                    f"HubSpot has no association label {label!r} from {resource} to {to}",
+                    where=self.http.connection,
+                    hint="make it in HubSpot's settings, or mend `label:` in the mapping",
+                )
+
+    def _association(
+        self, resource: str, to: str, record: str, ref: Ref
+    ) -> dict[str, Any]:
+        """An association as HubSpot takes it, of its label's type."""
+        known = self._labels.get((resource, to), {}).get(ref.label or "")
+        number = _PRIMARY if ref.label == "Primary" else _PLAIN
+        kind = {
+            "associationCategory": known["category"] if known else "HUBSPOT_DEFINED",
+            "associationTypeId": known["typeId"] if known else number[resource, to],
+        }
+        return {"from": {"id": record}, "to": {"id": ref.id}, "types": [kind]}
 
     async def _associations(
         self, resource: str, to: str, verb: str, inputs: Sequence[dict[str, Any]]
@@ -519,19 +656,26 @@ class HubSpot(Connector):
         found: dict[str, dict[str, Sequence[Ref]]] = {i: {} for i in ids}
         for to in sorted(want.links):
             for i in range(0, len(ids), _ASSOCIATIONS):
-                body = await self.http.post(
-                    f"/crm/v4/associations/{resource}/{to}/batch/read",
-                    json={"inputs": [{"id": x} for x in ids[i : i + _ASSOCIATIONS]]},
-                    repeatable=True,
-                )
-                told = {str(r["from"]["id"]): r["to"] for r in body["results"]}
-                none = _unassociated(body.get("errors", ()))
-                for record in ids[i : i + _ASSOCIATIONS]:
+                part = ids[i : i + _ASSOCIATIONS]
+                told, none = await self._associated(resource, to, part)
+                for record in part:
                     if record in told:
                         found[record][to] = _labelled(to, told[record])
                     elif none is None or record in none:
                         found[record][to] = ()
         return found
+
+    async def _associated(
+        self, resource: str, to: str, ids: Sequence[str]
+    ) -> tuple[dict[str, Sequence[Any]], set[str] | None]:
+        """Associations of records, and which have none; None where all that are not told of have none."""
+        body = await self.http.post(
+            f"/crm/v4/associations/{resource}/{to}/batch/read",
+            json={"inputs": [{"id": x} for x in ids]},
+            repeatable=True,
+        )
+        told = {str(r["from"]["id"]): r["to"] for r in body["results"]}
+        return told, _unassociated(body.get("errors", ()))
 
     async def prepare(self, resource: str, *, make: bool) -> str | None:
         """The property of the record key: a text with ``hasUniqueValue``."""
@@ -562,16 +706,30 @@ class HubSpot(Connector):
             )
         return f"{resource}.{self.key}: text, unique, group {_GROUP[resource]}"
 
+    def hear(self, request: Request) -> Heard:
+        """The records of a batch of events; what is of another account or resource is left out.
+
+        https://developers.hubspot.com/docs/api-reference/webhooks-webhooks-v3/guide
+        """
+        events = json.loads(request.body)
+        if not isinstance(events, list):
+            raise TypeError("a batch of events is a list")
+        look: dict[str, dict[str, None]] = {}
+        for event in events:
+            if str(event["portalId"]) == request.account:
+                for resource, record in _mentioned(event):
+                    look.setdefault(resource, {})[record] = None
+        return Heard({resource: tuple(ids) for resource, ids in look.items()})
+
     def limits(self) -> Sequence[Limit]:
         """Limits of the account.
 
         https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines
         """
-        return (
-            Limit("calls", self.config.burst, 10),
-            Limit("search", 5, 1),
-            Limit("calls", self.config.daily, 86_400, "daily"),
-        )
+        rolling = (Limit("calls", self.config.burst, 10), Limit("search", 5, 1))
+        if self.config.token is None:
+            return rolling
+        return (*rolling, Limit("calls", self.config.daily, 86_400, "daily"))
 
     def heed(self, answer: Answer) -> Mapping[str, float]:
         """What is left of the day; private apps only."""
@@ -600,7 +758,9 @@ class HubSpot(Connector):
                     kind, message, wait=_WINDOWS.get(str(body.get("policyName")))
                 )
             case 401:
-                return Fault(Kind.AUTH, "HubSpot does not accept the token", category)
+                old = category == "EXPIRED_AUTHENTICATION"
+                kind = Kind.EXPIRED if old else Kind.AUTH
+                return Fault(kind, "HubSpot does not accept the token", category)
             case 403:
                 return Fault(Kind.DENIED, _scopes(body) or message, category)
             case 409:
@@ -695,6 +855,36 @@ def _mark(answer: Answer, clock: Clock) -> str:
     return json.dumps({"ms": int(now.timestamp() * 1000)})
 
 
+_ESCAPED = re.compile("%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
+
+
+def signed_text(request: Request) -> bytes:
+    """What HubSpot hashes: method, address, body, time of sending; some escapes of the address are undone.
+
+    https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/request-validation
+    """
+    url = _ESCAPED.sub(lambda m: chr(int(m.group(1), 16)), request.url)
+    stamp = request.headers.get("x-hubspot-request-timestamp", "")
+    head = f"{request.method}{url}".encode()
+    return head + request.body + stamp.encode()
+
+
+def _mentioned(event: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """The records that an event is about: one, those of a merge, both ends of an association."""
+    word, _, what = str(event["subscriptionType"]).partition(".")
+    if what == "associationChange":
+        words = str(event["associationType"]).lower().split("_to_")
+        ids = [event["fromObjectId"], event["toObjectId"]]
+    else:
+        ids = [event[n] for n in _MENTIONED if event.get(n) is not None]
+        ids += event.get("mergedObjectIds") or ()
+        word = str(event.get("objectTypeId", word)) if word == "object" else word
+        words = [word] * len(ids)
+    for name, record in zip(words, ids, strict=False):
+        if name in _NAMES:
+            yield _NAMES[name], str(record)
+
+
 def _after(body: Mapping[str, Any]) -> str | None:
     found = body.get("paging", {}).get("next", {}).get("after")
     return str(found) if found else None
@@ -716,45 +906,61 @@ def _query(
                 "value": place["id"] or "0",
             }
         )
-    body: dict[str, Any] = {
+    return {
         "filterGroups": [{"filters": filters}],
         "sorts": [{"propertyName": sort, "direction": "ASCENDING"}],
         "properties": list(properties),
         "limit": _SEARCH,
     }
-    if place["after"]:
-        body["after"] = str(place["after"])
-    return body
 
 
 def _following(
     place: Mapping[str, Any], rows: Sequence[Any], stamp: str, *, more: bool
 ) -> dict[str, Any] | None:
-    """Where a search goes on: the next offset, a new window, or by id through one stamp."""
+    """Where a search goes on: behind the last row, never at an offset.
+
+    Rows that are edited move to the end: at an offset, those that were behind them would be passed over.
+    """
     if not rows or not more:
         if place["op"] == "EQ":
-            return {"op": "GT", "ms": place["ms"], "after": 0, "id": None}
+            return {"op": "GT", "ms": place["ms"], "id": None}
         return None
-    after = place["after"] + len(rows)
-    if after + _SEARCH <= _SEARCH_CAP:
-        return {**place, "after": after}
     last = rows[-1]
     if place["op"] == "EQ":
-        return {**place, "after": 0, "id": last["id"]}
+        return {**place, "id": last["id"]}
     at = int(datetime.fromisoformat(last["properties"][stamp]).timestamp() * 1000 + 0.5)
-    if at > place["ms"]:
-        return {"op": "GTE", "ms": at, "after": 0, "id": None}
-    return {"op": "EQ", "ms": at, "after": 0, "id": None}
+    return {"op": "GTE" if at > place["ms"] else "EQ", "ms": at, "id": None}
 
 
-def _listed_links(row: Mapping[str, Any], want: Want) -> dict[str, Sequence[Ref]]:
-    """Associations of a listed row; the type without ``_unlabeled`` between these is the primary."""
-    found: dict[str, Sequence[Ref]] = {}
-    for to in want.links:
-        listed = row.get("associations", {}).get(to, {}).get("results", ())
-        refs: dict[str, Ref] = {}
+def _listed(row: Mapping[str, Any]) -> Iterable[tuple[str, Sequence[Any]]]:
+    """A listed row's associations by what they lead to."""
+    for to, found in row.get("associations", {}).items():
+        yield to, found.get("results", ())
+
+
+def _word(resource: str, to: str) -> str:
+    """What the listing calls the primary association."""
+    names = {"contacts": "contact", "companies": "company"}
+    return f"{names.get(resource, resource)}_to_{names.get(to, to)}"
+
+
+def _is_labelled(resource: str, to: str, listed: Sequence[Any]) -> bool:
+    """Whether there is a label of the account's own among these."""
+    word = _word(resource, to)
+    return any(a["type"] not in {word, f"{word}_unlabeled"} for a in listed)
+
+
+def _listed_links(
+    resource: str, row: Mapping[str, Any], want: Want
+) -> dict[str, Sequence[Ref]]:
+    """Associations of a listed row: the primary one, and those without a label."""
+    found: dict[str, Sequence[Ref]] = dict.fromkeys(want.links, ())
+    for to, listed in _listed(row):
+        if to not in want.links:
+            continue
+        word, refs = _word(resource, to), dict[str, Ref]()
         for a in listed:
-            primary = not a["type"].endswith("_unlabeled")
+            primary = a["type"] == word
             if primary or a["id"] not in refs:
                 refs[a["id"]] = Ref(to, a["id"], "Primary" if primary else None)
         found[to] = tuple(refs.values())
@@ -762,8 +968,8 @@ def _listed_links(row: Mapping[str, Any], want: Want) -> dict[str, Sequence[Ref]
 
 
 def _unread(outcome: Done) -> Done:
-    """An outcome whose values the hub has to read back."""
-    return Done(outcome.id, outcome.version, created=outcome.created)
+    """An outcome whose values the hub has to read back; associations move the record's version."""
+    return Done(outcome.id, created=outcome.created)
 
 
 def _unassociated(errors: Iterable[Mapping[str, Any]]) -> set[str] | None:
@@ -786,32 +992,12 @@ def _unassociated(errors: Iterable[Mapping[str, Any]]) -> set[str] | None:
 
 
 def _labelled(to: str, listed: Sequence[Any]) -> tuple[Ref, ...]:
+    """One reference for each label of an association; one without a label where it has none."""
     found = []
     for a in listed:
-        labels = [t.get("label") for t in a["associationTypes"]]
-        label = (
-            "Primary" if "Primary" in labels else next((x for x in labels if x), None)
-        )
-        found.append(Ref(to, str(a["toObjectId"]), label))
+        labels = [t["label"] for t in a["associationTypes"] if t.get("label")]
+        found += [Ref(to, str(a["toObjectId"]), label) for label in labels or [None]]
     return tuple(found)
-
-
-def _association(resource: str, to: str, record: str, ref: Ref) -> dict[str, Any]:
-    kinds = []
-    number = _PRIMARY.get((resource, to))
-    if ref.label == "Primary" and number:
-        kinds.append(
-            {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": number}
-        )
-    else:
-        plain = {("contacts", "companies"): 279, ("companies", "contacts"): 280}
-        kinds.append(
-            {
-                "associationCategory": "HUBSPOT_DEFINED",
-                "associationTypeId": plain[(resource, to)],
-            }
-        )
-    return {"from": {"id": record}, "to": {"id": ref.id}, "types": kinds}
 
 
 def _done(sent: Mapping[str, str], row: Mapping[str, Any]) -> Done:
@@ -830,7 +1016,7 @@ def _refusal(error: Mapping[str, Any]) -> VendorError:
         found = _EXISTING.search(message)
         return Exists(_first_message(message), there=found.group(1) if found else None)
     if category == "OBJECT_NOT_FOUND":
-        return Missing(_first_message(message))
+        return Missing("HubSpot has no such record")
     body = dict(error)
     return Rejected(
         _first_message(message),

@@ -139,6 +139,13 @@ def contacts(extra_stages: tuple[str, ...] = ()) -> dict[str, Property]:
             ),
         ),
         Property("annualrevenue", "Annual Revenue"),
+        Property(
+            "associatedcompanyid",
+            "Primary Associated Company ID",
+            "number",
+            "number",
+            read_only=True,
+        ),
         *_system("lastmodifieddate"),
     ]
     for p in found:

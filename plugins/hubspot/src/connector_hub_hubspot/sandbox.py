@@ -5,6 +5,10 @@ What it does it does as the vendor's documents say; doubts stand in the plugin's
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import hashlib
+import hmac
 import json
 import random
 import re
@@ -14,6 +18,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
+from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -27,6 +32,12 @@ from connector_hub_hubspot import properties as born
 from connector_hub_hubspot.properties import STAGES, Property
 
 PORTAL = 4211337
+CLIENT_ID = "0b7c2a51-9f3d-4e8a-8c1e-sandbox"
+CLIENT_SECRET = "6d1f7f0e-sandbox-4c1b-app"  # noqa: S105 - of the sandbox
+REFRESH_TOKEN = "na1-4f1e-sandbox-refresh"  # noqa: S105 - of the sandbox
+_LIFE = 1_800
+"""Seconds that an access token of a public app lives."""
+_PUBLIC_BURST = 110
 _BURST, _BURST_SECONDS = 100, 10.0
 _DAILY = 250_000
 _ZONE = ZoneInfo("Asia/Jakarta")
@@ -45,6 +56,7 @@ _NAMES = {
 _SINGULAR = {"contacts": "contact", "companies": "company"}
 _PLAIN = {("contacts", "companies"): 279, ("companies", "contacts"): 280}
 _PRIMARY = {("contacts", "companies"): 1, ("companies", "contacts"): 2}
+_MIRRORED = {279: 280, 280: 279, 1: 2, 2: 1}
 _DEFAULTS = {
     "contacts": (
         "createdate",
@@ -63,6 +75,9 @@ _DEFAULTS = {
     ),
 }
 _STAMP = {"contacts": "lastmodifieddate", "companies": "hs_lastmodifieddate"}
+
+_ESCAPED = re.compile("%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
+"""The escapes of an address that are undone before it is signed."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -145,16 +160,22 @@ class HubSpotSandbox(Sandbox):
     """HubSpot's CRM v3 objects, v4 associations, properties and account details.
 
     ``search_lag`` is how many seconds the search index is behind, ``daily`` how many calls a day there are.
+    ``merges_anew``: the survivor of a merge gets an id of its own, as HubSpot's may.
     """
 
     name: ClassVar[str] = "hubspot"
     access_token = "pat-na1-0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"  # noqa: S105 - of the sandbox
     search_lag = 0.2
     daily = _DAILY
+    merges_anew = False
 
     def routes(self) -> Sequence[Route]:
         """The vendor's paths, under ``/crm/v3/objects`` and the dated ``/crm/objects/2026-03``."""
         found: list[Route] = [
+            *(
+                Route(f"/oauth/{version}/token", self._token, methods=["POST"])
+                for version in ("v1", "v3", "2026-03")
+            ),
             Route("/account-info/v3/details", self._do(self._account), methods=["GET"]),
             Route("/crm/v3/owners", self._do(self._owner_list), methods=["GET"]),
             Route("/crm/v3/owners/{id}", self._do(self._owner), methods=["GET"]),
@@ -194,9 +215,19 @@ class HubSpotSandbox(Sandbox):
                 methods=["POST"],
             ),
             Route(
+                f"{v4}/associations/{{type}}/{{to}}/batch/labels/archive",
+                self._do(self._end_labels),
+                methods=["POST"],
+            ),
+            Route(
                 f"{v4}/associations/{{type}}/{{to}}/batch/{{verb}}",
                 self._do(self._associations),
                 methods=["POST"],
+            ),
+            Route(
+                f"{v4}/associations/{{type}}/{{to}}/labels",
+                self._do(self._label_list),
+                methods=["GET", "POST"],
             ),
             Route(
                 f"{v4}/objects/{{type}}/{{id}}/associations/default/{{to}}/{{other}}",
@@ -218,10 +249,14 @@ class HubSpotSandbox(Sandbox):
             "companies": Objects("companies", born.companies(extra)),
         }
         self._windows = Windows(self.clock)
+        self._deaths: dict[str, float] = {}
+        self._events: list[dict[str, Any]] | None = None
+        self._happened = 0
         self._links: dict[tuple[str, str], dict[str, dict[str, set[int]]]] = {
             ("contacts", "companies"): {},
             ("companies", "contacts"): {},
         }
+        self._labels: dict[tuple[str, str], dict[int, str]] = {k: {} for k in _PLAIN}
         self._next = {"contacts": 50_001, "companies": 90_001}
         self._shuffle = random.Random(self.seed)  # noqa: S311 - an order, not a secret
         self._today = 0
@@ -269,7 +304,8 @@ class HubSpotSandbox(Sandbox):
                 stamp,
             )
             if p.company is not None:
-                self._link("contacts", row.id, "companies", ids[p.company], {1, 279})
+                at, kinds = ids[p.company], {1, 279}
+                self._link("contacts", row.id, "companies", at, kinds, stamp)
         for objects in self._objects.values():
             objects.lagging.clear()
             for row in objects.rows.values():
@@ -287,6 +323,19 @@ class HubSpotSandbox(Sandbox):
         """The token's variable."""
         return {"HUBSPOT_TOKEN": self.access_token}
 
+    def alter(self, resource: str, field: str, change: dict[str, Any]) -> None:
+        """Archive a property, its values with it, or change its definition. None is ever required."""
+        objects = self._objects[resource]
+        known = objects.properties[field]
+        if change.get("gone"):
+            del objects.properties[field]
+            for row in objects.rows.values():
+                row.properties = {n: v for n, v in row.properties.items() if n != field}
+            return
+        known.type = change.get("type", known.type)
+        known.read_only = change.get("read_only", known.read_only)
+        known.options = tuple(change.get("options", known.options))
+
     def live(self, resource: str) -> list[dict[str, Any]]:
         """Records with every property that has a value, and their associations."""
         objects = self._objects[resource]
@@ -300,14 +349,26 @@ class HubSpotSandbox(Sandbox):
         return found
 
     def edit(self, resource: str, body: dict[str, Any]) -> dict[str, Any]:
-        """A person's edit in HubSpot's own pages: forward and backward, but not past the rules of a field."""
+        """A person's edit in HubSpot's own pages: forward and backward, but not past the rules of a field.
+
+        ``archived`` archives, or restores where it is false. ``associations`` are made as
+        ``{"to": "companies", "id": ..., "labels": ["Primary"]}``, and ended with ``"ended": True``.
+        """
         objects = self._objects[resource]
         record = body.get("id")
+        if body.get("archived") is False:
+            return self._restore(objects, str(record))
         if record is not None and str(record) not in objects.rows:
             raise KeyError(f"{resource} {record}")
         if body.get("archived"):
             self._archive_row(objects, str(record))
             return {"id": str(record), "archived": True}
+        if "associations" in body:
+            for a in body["associations"]:
+                self._edit_association(resource, str(record), a)
+            if "properties" not in body:
+                row = objects.rows[str(record)]
+                return self._row(objects, row, list(objects.properties))
         fields = {
             k: v
             for k, v in body.get("properties", {}).items()
@@ -322,13 +383,56 @@ class HubSpotSandbox(Sandbox):
         )
         return self._row(objects, row, list(objects.properties))
 
+    def _restore(self, objects: Objects, record: str) -> dict[str, Any]:
+        """Out of the archive, with its associations; not while another contact has its e-mail.
+
+        https://knowledge.hubspot.com/records/restore-deleted-records
+        """
+        row = objects.gone.get(record)
+        if row is None:
+            raise KeyError(f"{objects.type} {record}")
+        try:
+            for name in objects.uniques():
+                if name in row.properties:
+                    self._check_unique(objects, name, row.properties[name], record)
+        except Refused as e:
+            raise ValueError(e.body["message"]) from None
+        del objects.gone[record]
+        row.archived = None
+        objects.rows[record] = row
+        objects.order = []
+        for name, values in objects.unique.items():
+            if name in row.properties:
+                values[_unique(name, row.properties[name])] = record
+        now = self._now()
+        row = self._put(objects, record, {}, now)
+        self._primaries(objects.type, record, now)
+        return self._row(objects, row, list(objects.properties))
+
+    def _edit_association(self, of: str, record: str, a: Mapping[str, Any]) -> None:
+        to, other = a["to"], str(a["id"])
+        if a.get("ended"):
+            self._unlink(of, record, to, other)
+            return
+        words = {"Primary": _PRIMARY[(of, to)]}
+        words |= {label: kind for kind, label in self._labels[(of, to)].items()}
+        kinds = {words[label] for label in a.get("labels", ())}
+        self._link(of, record, to, other, kinds)
+
+    def label(self, of: str, to: str, name: str) -> int:
+        """A label of the account's own for associations, both ways; its type id from ``of`` to ``to``."""
+        number = 1_000 + 2 * len(self._labels[(of, to)])
+        self._labels[(of, to)][number] = name
+        self._labels[(to, of)][number + 1] = name
+        return number
+
     def _do(self, handler: Handler, *, search: bool = False) -> Handler:
         """Token, limits, refusals: what every call meets."""
 
         async def call(request: Request) -> Response:
             try:
-                self._authorize(request)
-                headers = self._limit(search=search)
+                public = self._authorize(request)
+                headers = self._limit(search=search, public=public)
                 response = await handler(request)
             except Refused as e:
                 return answer(e.body, e.status)
@@ -344,39 +448,84 @@ class HubSpotSandbox(Sandbox):
 
         return call
 
-    def _authorize(self, request: Request) -> None:
-        if request.headers.get("authorization") != f"Bearer {self.access_token}":
+    async def _token(self, request: Request) -> Response:
+        """The refresh token stays; parameters are in the form, for v1 in the query, too."""
+        form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
+        if request.url.path.startswith("/oauth/v1/"):
+            form = {**dict(request.query_params), **form}
+        if form.get("grant_type") != "refresh_token":
+            return _no_token(
+                "unsupported_grant_type", "BAD_GRANT_TYPE", "unknown grant type"
+            )
+        app = (form.get("client_id"), form.get("client_secret"))
+        if app != (CLIENT_ID, CLIENT_SECRET):
+            return _no_token(
+                "invalid_client", "BAD_CLIENT_ID", "missing or invalid client id"
+            )
+        if form.get("refresh_token") != REFRESH_TOKEN:
+            said = "refresh token is invalid, expired or revoked"
+            return _no_token("invalid_grant", "BAD_REFRESH_TOKEN", said)
+        token = f"CK{uuid.uuid4().hex}"
+        self._deaths[token] = self.clock.time() + _LIFE
+        return answer(
+            {
+                "token_type": "bearer",
+                "refresh_token": REFRESH_TOKEN,
+                "access_token": token,
+                "hub_id": PORTAL,
+                "scopes": ["oauth", "crm.objects.contacts.read"],
+                "expires_in": _LIFE,
+                "token_use": "access_token",
+            }
+        )
+
+    def _authorize(self, request: Request) -> bool:
+        """Whether the token is a public app's; it may have died."""
+        _, _, token = request.headers.get("authorization", "").partition("Bearer ")
+        if token == self.access_token:
+            return False
+        if token not in self._deaths:
             raise Refused(
                 401,
                 "INVALID_AUTHENTICATION",
                 "Authentication credentials not found. This API supports OAuth 2.0 authentication and "
                 "you can find more details at https://developers.hubspot.com/docs/methods/auth/oauth-overview",
             )
+        late = self.clock.time() - self._deaths[token]
+        if late >= 0:
+            said = f"The OAuth token used to make this call expired {int(late)} second(s) ago."
+            raise Refused(401, "EXPIRED_AUTHENTICATION", said)
+        return True
 
-    def _limit(self, *, search: bool) -> dict[str, str]:
+    def _limit(self, *, search: bool, public: bool) -> dict[str, str]:
         """Ten seconds and a day for all calls but the search, which has a second of its own.
 
-        The day is that of the account's zone.
+        The day is that of the account's zone; a public app has none.
         """
         if search:
             if self._windows.admit("search", _SEARCHES, _SEARCH_SECONDS) < 0:
                 raise self._throttled("secondly", "SECONDLY")
             return {}
-        left = self._windows.admit("burst", _BURST, _BURST_SECONDS)
+        most = _PUBLIC_BURST if public else _BURST
+        left = self._windows.admit("burst", most, _BURST_SECONDS)
         if left < 0:
             raise self._throttled("ten_secondly_rolling", "TEN_SECONDLY_ROLLING")
+        told = {
+            "X-HubSpot-RateLimit-Interval-Milliseconds": str(
+                int(_BURST_SECONDS * 1000)
+            ),
+            "X-HubSpot-RateLimit-Max": str(most),
+            "X-HubSpot-RateLimit-Remaining": str(left),
+        }
+        if public:
+            return told
         day = self.clock.now().astimezone(_ZONE).date()
         if day != self._day:
             self._day, self._today = day, 0
         if self._today >= self.daily:
             raise self._throttled("daily", "DAILY")
         self._today += 1
-        return {
-            "X-HubSpot-RateLimit-Interval-Milliseconds": str(
-                int(_BURST_SECONDS * 1000)
-            ),
-            "X-HubSpot-RateLimit-Max": str(_BURST),
-            "X-HubSpot-RateLimit-Remaining": str(left),
+        return told | {
             "X-HubSpot-RateLimit-Daily": str(self.daily),
             "X-HubSpot-RateLimit-Daily-Remaining": str(self.daily - self._today),
         }
@@ -541,17 +690,28 @@ class HubSpotSandbox(Sandbox):
     def _listed(self, of: str, record: str, to: Iterable[str]) -> dict[str, Any]:
         found = {}
         for other in to:
-            links = self._links.get((of, other), {}).get(record)
+            links = self._linked(of, record, other)
             if not links:
                 continue
             word = f"{_SINGULAR[of]}_to_{_SINGULAR[other]}"
-            results = []
-            for i, kinds in links.items():
-                if _PRIMARY[(of, other)] in kinds:
-                    results.append({"id": i, "type": word})
-                results.append({"id": i, "type": f"{word}_unlabeled"})
+            words = {
+                _PLAIN[(of, other)]: f"{word}_unlabeled",
+                _PRIMARY[(of, other)]: word,
+                **{k: _slug(v) for k, v in self._labels[(of, other)].items()},
+            }
+            results = [
+                {"id": i, "type": words[k]}
+                for i, kinds in links.items()
+                for k in sorted(kinds)
+            ]
             found[other] = {"results": results}
         return found
+
+    def _linked(self, of: str, record: str, to: str) -> dict[str, set[int]]:
+        """A record's associations with live records."""
+        held = self._links.get((of, to), {}).get(record, {})
+        rows = self._objects[to].rows
+        return {i: kinds for i, kinds in held.items() if i in rows}
 
     async def _get(self, request: Request) -> Response:
         objects = self._of(request)
@@ -633,12 +793,31 @@ class HubSpotSandbox(Sandbox):
             return
         row.archived = self._now()
         objects.gone[record] = row
+        self._happens(objects.type, "deletion", objectId=int(record))
         for name, values in objects.unique.items():
             value = row.properties.get(name)
             if value:
                 values.pop(_unique(name, value), None)
         objects.indexed.pop(record, None)
         objects.order = []
+        self._primaries(objects.type, record, self._now())
+
+    def _primaries(self, of: str, record: str, at: str) -> None:
+        """Contacts say in a property which company is their primary one; a change moves their stamp."""
+        ids = (
+            [record]
+            if of == "contacts"
+            else self._links[(of, "contacts")].get(record, {})
+        )
+        contacts = self._objects["contacts"]
+        for i in list(ids):
+            row = contacts.rows.get(i)
+            if row is None:
+                continue
+            held = self._linked("contacts", i, "companies")
+            primary = next((c for c, k in held.items() if 1 in k), "")
+            if row.properties.get("associatedcompanyid", "") != primary:
+                self._put(contacts, i, {"associatedcompanyid": primary}, at)
 
     def _system(self, objects: Objects) -> set[str]:
         return {n for n, p in objects.properties.items() if p.read_only}
@@ -764,6 +943,7 @@ class HubSpotSandbox(Sandbox):
         """Write values; every write moves the stamp, and the index follows after its lag."""
         stamp = _STAMP[objects.type]
         row = objects.rows.get(record) if record else None
+        new = row is None
         if row is None:
             record = str(self._next[objects.type])
             self._next[objects.type] += 1
@@ -786,17 +966,88 @@ class HubSpotSandbox(Sandbox):
         after[stamp] = at
         row.properties, row.updated = after, at
         for name, values in objects.unique.items():
-            old, new = before.get(name), after.get(name)
-            if old != new:
+            old, now = before.get(name), after.get(name)
+            if old != now:
                 if old:
                     values.pop(_unique(name, old), None)
-                if new:
-                    values[_unique(name, new)] = row.id
+                if now:
+                    values[_unique(name, now)] = row.id
         if "hs_additional_emails" in fields:
             held = objects.unique.setdefault("\0additional", {})
             held[row.id] = after.get("hs_additional_emails", "").lower()
         objects.lagging.append((self.clock.time() + self.search_lag, row.id))
+        self._written(objects.type, row, before, new=new)
         return row
+
+    def _written(
+        self, of: str, row: Row, before: Mapping[str, str], *, new: bool
+    ) -> None:
+        if self._events is None:
+            return
+        record = int(row.id)
+        if new:
+            self._happens(of, "creation", objectId=record)
+        for name, value in {**dict.fromkeys(before, ""), **row.properties}.items():
+            if before.get(name) != value and name != _STAMP[of]:
+                told = {"propertyName": name, "propertyValue": value}
+                self._happens(of, "propertyChange", objectId=record, **told)
+
+    def _happens(self, of: str, what: str, **about: Any) -> None:
+        """An event, where somebody has asked to be told of such."""
+        if self._events is None:
+            return
+        self._happened += 1
+        self._events.append(
+            {
+                "eventId": self._happened,
+                "subscriptionId": 1_000,
+                "portalId": PORTAL,
+                "appId": 54_321,
+                "occurredAt": int(self.clock.time() * 1000),
+                "subscriptionType": f"{_SINGULAR[of]}.{what}",
+                "attemptNumber": 0,
+                "changeSource": "CRM_UI",
+                **about,
+            }
+        )
+
+    async def send_webhooks(
+        self,
+        url: str,
+        *,
+        double: bool = False,
+        shuffle: bool = False,
+        late_s: float = 0.0,
+    ) -> list[int]:
+        """Tell an address what has happened since the last time; the first time it is only signed up.
+
+        Up to 100 events a message, signed (v3). What is not taken is sent again the next time. ``double``
+        sends each message twice, ``shuffle`` in another order; ``late_s`` seconds go by before.
+        """
+        waiting, self._events = self._events or [], []
+        await asyncio.sleep(late_s)
+        if shuffle:
+            self._shuffle.shuffle(waiting)
+        batches = [waiting[i : i + _BATCH] for i in range(0, len(waiting), _BATCH)]
+        statuses = []
+        for batch in batches * (2 if double else 1):
+            status = await self.deliver(url, *self._signed(batch, url))
+            statuses.append(status)
+            if not 200 <= status < 300:  # noqa: PLR2004
+                for event in batch:
+                    event["attemptNumber"] += 1
+                self._events += [e for e in batch if e not in self._events]
+        return statuses
+
+    def _signed(self, batch: list[dict[str, Any]], url: str) -> tuple[bytes, Any]:
+        body, stamp = orjson.dumps(batch), str(int(self.clock.time() * 1000))
+        text = f"POST{_ESCAPED.sub(_unescaped, url)}".encode() + body + stamp.encode()
+        mac = hmac.new(CLIENT_SECRET.encode(), text, hashlib.sha256).digest()
+        return body, {
+            "Content-Type": "application/json",
+            "X-HubSpot-Signature-v3": base64.b64encode(mac).decode(),
+            "X-HubSpot-Request-Timestamp": stamp,
+        }
 
     async def _batch(self, request: Request) -> Response:
         objects, verb = self._of(request), request.path_params["verb"]
@@ -993,6 +1244,8 @@ class HubSpotSandbox(Sandbox):
         second = self._by(objects, str(body["objectIdToMerge"]))
         if first.id == second.id:
             raise Refused(400, "VALIDATION_ERROR", "Cannot merge a record with itself")
+        if self.merges_anew:
+            first = self._reborn(objects, first)
         self._archive_row(objects, second.id)
         objects.gone.pop(second.id, None)
         for old, into in list(objects.merged.items()):
@@ -1009,19 +1262,51 @@ class HubSpotSandbox(Sandbox):
             known = first.properties.get("hs_additional_emails", "")
             mails = [m for m in known.split(";") if m]
             fields["hs_additional_emails"] = ";".join([*mails, other_mail])
+        self._happens(
+            objects.type,
+            "merge",
+            primaryObjectId=int(first.id),
+            mergedObjectIds=[int(second.id)],
+            newObjectId=int(first.id),
+        )
         self._inherit(objects.type, second.id, first.id)
         row = self._put(objects, first.id, fields, self._now())
         return answer(self._row(objects, row, list(row.properties)))
+
+    def _reborn(self, objects: Objects, row: Row) -> Row:
+        """The same record under a new id; the old one is merged into it."""
+        held = {
+            n: v
+            for n, v in row.properties.items()
+            if n not in self._system(objects) or n == "hs_merged_object_ids"
+        }
+        self._archive_row(objects, row.id)
+        objects.gone.pop(row.id, None)
+        made = self._put(objects, None, held, self._now())
+        for old, into in list(objects.merged.items()):
+            if into == row.id:
+                objects.merged[old] = made.id
+        objects.merged[row.id] = made.id
+        for (of, to), links in self._links.items():
+            if of == objects.type:
+                for other, kinds in links.pop(row.id, {}).items():
+                    links.setdefault(made.id, {})[other] = kinds
+                    back = self._links[(to, of)].get(other, {})
+                    if row.id in back:
+                        back[made.id] = back.pop(row.id)
+        self._primaries(objects.type, made.id, self._now())
+        return made
 
     def _inherit(self, of: str, loser: str, survivor: str) -> None:
         """The survivor has the loser's associations besides its own; its primary stays."""
         for (here, to), held in self._links.items():
             if here != of:
                 continue
-            for other in held.pop(loser, {}):
+            for other, kinds in held.pop(loser, {}).items():
                 self._links[(to, of)].get(other, {}).pop(loser, None)
-                if other not in held.get(survivor, {}):
-                    self._link(of, survivor, to, other, set())
+                if other in self._objects[to].rows:
+                    own = kinds & {*self._labels[(of, to)]}
+                    self._link(of, survivor, to, other, own)
 
     async def _search(self, request: Request) -> Response:
         objects = self._of(request)
@@ -1114,9 +1399,7 @@ class HubSpotSandbox(Sandbox):
         known = objects.properties.get(name)
         if name.startswith("associations."):
             other = _NAMES.get(name.removeprefix("associations."), "")
-            linked = self._links.get((objects.type, other), {}).get(
-                p["hs_object_id"], {}
-            )
+            linked = self._linked(objects.type, p["hs_object_id"], other)
             return str(f["value"]) in linked
         if known is None:
             raise Refused(
@@ -1155,12 +1438,12 @@ class HubSpotSandbox(Sandbox):
     def _associations_read(self, of: str, to: str, inputs: Sequence[Any]) -> Response:
         results, missing = [], []
         for i in inputs:
-            links = self._links[(of, to)].get(str(i["id"]))
+            links = self._linked(of, str(i["id"]), to)
             if not links:
                 missing.append(str(i["id"]))
                 continue
             listed = [
-                {"toObjectId": int(x), "associationTypes": _kinds(of, to, k)}
+                {"toObjectId": int(x), "associationTypes": self._kinds(of, to, k)}
                 for x, k in links.items()
             ]
             results.append({"from": {"id": str(i["id"])}, "to": listed})
@@ -1193,14 +1476,63 @@ class HubSpotSandbox(Sandbox):
 
     async def _associated(self, request: Request) -> Response:
         of, to = self._of(request).type, self._of(request, "to").type
-        links = self._links[(of, to)].get(request.path_params["id"], {})
+        links = self._linked(of, request.path_params["id"], to)
         listed = [
-            {"toObjectId": int(x), "associationTypes": _kinds(of, to, k)}
+            {"toObjectId": int(x), "associationTypes": self._kinds(of, to, k)}
             for x, k in links.items()
         ]
         return answer({"results": listed})
 
-    def _link(self, of: str, mine: str, to: str, other: str, kinds: set[int]) -> None:
+    async def _label_list(self, request: Request) -> Response:
+        """The labels of associations between two types, or a new one."""
+        of, to = self._of(request).type, self._of(request, "to").type
+        if request.method == "POST":
+            body = orjson.loads(await request.body())
+            self.label(of, to, body["label"])
+        kinds = {_PLAIN[(of, to)], _PRIMARY[(of, to)], *self._labels[(of, to)]}
+        return answer({"results": self._kinds(of, to, kinds)})
+
+    async def _end_labels(self, request: Request) -> Response:
+        """End associations of some types; the end of an unlabelled one ends them all."""
+        of, to = self._of(request).type, self._of(request, "to").type
+        for i in orjson.loads(await request.body())["inputs"]:
+            kinds = {int(t["associationTypeId"]) for t in i["types"]}
+            mine, other = str(i["from"]["id"]), str(i["to"]["id"])
+            if _PLAIN[(of, to)] in kinds:
+                self._unlink(of, mine, to, other)
+                continue
+            for a, x, b, y in ((of, mine, to, other), (to, other, of, mine)):
+                held = self._links[(a, b)].get(x, {}).get(y, set())
+                held -= kinds if a == of else {self._across(k) for k in kinds}
+            self._primaries(of, mine, self._now())
+        return Response(status_code=204)
+
+    def _kinds(self, of: str, to: str, kinds: set[int]) -> list[dict[str, Any]]:
+        own = self._labels[(of, to)]
+        labels = {_PRIMARY[(of, to)]: "Primary", **own}
+        return [
+            {
+                "category": "USER_DEFINED" if k in own else "HUBSPOT_DEFINED",
+                "typeId": k,
+                "label": labels.get(k),
+            }
+            for k in sorted(kinds)
+        ]
+
+    @staticmethod
+    def _across(kind: int) -> int:
+        """The type id of the same label seen from the other record."""
+        return _MIRRORED.get(kind, kind ^ 1)
+
+    def _link(  # noqa: PLR0917 - both ends, and when
+        self,
+        of: str,
+        mine: str,
+        to: str,
+        other: str,
+        kinds: set[int],
+        at: str | None = None,
+    ) -> None:
         """Link both ways. The first company of a contact becomes its primary; a new primary replaces it."""
         if mine not in self._objects[of].rows or other not in self._objects[to].rows:
             raise Refused(
@@ -1208,21 +1540,64 @@ class HubSpotSandbox(Sandbox):
                 "OBJECT_NOT_FOUND",
                 "One of the objects to associate does not exist",
             )
-        for a, x, b, y in ((of, mine, to, other), (to, other, of, mine)):
-            held = self._links[(a, b)].setdefault(x, {})
-            first = (a, b) == ("contacts", "companies") and not held
-            primary = first or bool(kinds & {*_PRIMARY.values()})
-            if primary and a == "contacts":
-                for k in held.values():
-                    k.discard(_PRIMARY[(a, b)])
-            entry = held.setdefault(y, set())
+        known = {_PLAIN[(of, to)], _PRIMARY[(of, to)], *self._labels[(of, to)]}
+        if not kinds <= known:
+            raise Refused(400, "VALIDATION_ERROR", "Invalid association type")
+        self._happens(
+            of,
+            "associationChange",
+            associationType=f"{_SINGULAR[of]}_TO_{_SINGULAR[to]}".upper(),
+            fromObjectId=int(mine),
+            toObjectId=int(other),
+            associationRemoved=False,
+        )
+        ends = ((of, mine, to, other), (to, other, of, mine))
+        contact = mine if of == "contacts" else other
+        primary = kinds & {*_PRIMARY.values()} or not self._linked(
+            "contacts", contact, "companies"
+        )
+        if primary:
+            for i, held in (
+                self._links[("contacts", "companies")].get(contact, {}).items()
+            ):
+                held.discard(_PRIMARY[("contacts", "companies")])
+                there = self._links[("companies", "contacts")].get(i, {})
+                there.get(contact, set()).discard(_PRIMARY[("companies", "contacts")])
+        for a, x, b, y in ends:
+            entry = self._links[(a, b)].setdefault(x, {}).setdefault(y, set())
             entry.add(_PLAIN[(a, b)])
+            entry |= kinds if a == of else {self._across(k) for k in kinds}
             if primary:
                 entry.add(_PRIMARY[(a, b)])
+        self._primaries(of, mine, at or self._now())
 
     def _unlink(self, of: str, mine: str, to: str, other: str) -> None:
         for a, x, b, y in ((of, mine, to, other), (to, other, of, mine)):
             self._links[(a, b)].get(x, {}).pop(y, None)
+        contact = mine if of == "contacts" else other
+        self._primaries("contacts", contact, self._now())
+
+
+def _slug(label: str) -> str:
+    """A label's internal name."""
+    return re.sub(r"[^a-z0-9]+", "_", label.lower())
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    return chr(int(match.group(1), 16))
+
+
+def _no_token(error: str, status: str, said: str) -> Response:
+    """A refusal of the token endpoint, as HubSpot spells RFC 6749, 5.2."""
+    return answer(
+        {
+            "error": error,
+            "error_description": said,
+            "status": status,
+            "message": said,
+        },
+        400,
+    )
 
 
 def _owner_row(owner: tuple[str, str, str, bool]) -> dict[str, Any]:
@@ -1291,17 +1666,6 @@ def _pair(of: str, to: str, i: Mapping[str, Any]) -> dict[str, Any]:
         "toObjectId": int(i["to"]["id"]),
         "labels": [],
     }
-
-
-def _kinds(of: str, to: str, kinds: set[int]) -> list[dict[str, Any]]:
-    return [
-        {
-            "category": "HUBSPOT_DEFINED",
-            "typeId": k,
-            "label": "Primary" if k == _PRIMARY[(of, to)] else None,
-        }
-        for k in sorted(kinds)
-    ]
 
 
 def _compare(op: str, kind: str, value: str, f: Mapping[str, Any]) -> bool:  # noqa: C901, PLR0911

@@ -40,6 +40,7 @@ from connector_hub.sdk import (
     Limit,
     MarkLost,
     Missing,
+    OAuth2,
     Outcome,
     Page,
     Record,
@@ -48,6 +49,7 @@ from connector_hub.sdk import (
     Resource,
     SecretStr,
     Stale,
+    Unavailable,
     Want,
     Way,
     Write,
@@ -70,6 +72,8 @@ _WAYS = (
     Way("update", 1, conditional=True),
     Way("archive", _ROWS),
 )
+_HOLDS = {"Account": (("Contact", "AccountId"), ("Opportunity", "AccountId"))}
+"""What would be deleted with a record, and the field that says so (Considerations for Deleting Accounts)."""
 _WRITING = {
     "Sforce-Call-Options": "client=connector-hub",
     "Sforce-Auto-Assign": "FALSE",
@@ -100,6 +104,12 @@ class Salesforce(Connector):
     auth: ClassVar[Auth] = FirstOf(
         (
             Bearer("token"),
+            OAuth2(
+                "/services/oauth2/token",
+                authorize_url="/services/oauth2/authorize",
+                scopes=("api", "id", "refresh_token"),
+                origin="instance_url",
+            ),
             ClientCredentials("/services/oauth2/token", origin="instance_url"),
         )
     )
@@ -112,12 +122,16 @@ class Salesforce(Connector):
                 _ALL,
                 effect=Effect.VENDOR_KEY,
                 feeds=("changed", "deleted"),
-                ways=_WAYS,
+                ways=(
+                    *_WAYS[:-1],
+                    Way("archive", _ROWS, cost=1 + len(_HOLDS.get(name, ()))),
+                ),
                 lag=120,
                 clock=True,
                 billed="data storage, 2 kB each",
                 sets_off=("flows", "Apex triggers"),
                 kept_still=_ASSIGNED.get(name, ()),
+                describes_all=True,
             )
             for name in ("Contact", "Account", "Lead")
         ),
@@ -127,14 +141,16 @@ class Salesforce(Connector):
     class Config(Connector.Config):
         """``base_url``: the My Domain URL. ``daily``: the account's API calls per 24 h.
 
-        Either ``client_id`` and ``client_secret`` (OAuth client credentials) or
-        ``token`` (a session id or access token, which dies with its session).
+        Either ``client_id`` and ``client_secret`` (OAuth client credentials), with
+        ``refresh_token`` a person's consent (the web server flow), or ``token`` (a session
+        id or access token, which dies with its session).
         ``concurrency``: calls in flight.
         """
 
         base_url: str
         client_id: str | None = None
         client_secret: SecretStr | None = None
+        refresh_token: SecretStr | None = None
         token: SecretStr | None = None
         version: str = "66.0"
         daily: int = Field(100_000, gt=0)
@@ -146,7 +162,9 @@ class Salesforce(Connector):
         Raises:
             AuthError: the token is not accepted, or belongs to nobody.
         """
-        answer = await self.http.send("GET", "/services/oauth2/userinfo", ok=(403,))
+        answer = await self.http.send(
+            "GET", "/services/oauth2/userinfo", ok=(403,), want_json=True
+        )
         host = urlsplit(self.config.base_url).hostname or ""
         if answer.status != _FORBIDDEN:
             me = answer.json()
@@ -188,7 +206,9 @@ class Salesforce(Connector):
         """
         place = _place(at)
         if "url" in place:
-            answer = await self.http.send("GET", place["url"], ok=(_BAD_REQUEST,))
+            answer = await self.http.send(
+                "GET", place["url"], ok=(_BAD_REQUEST,), want_json=True
+            )
             if answer.status < _BAD_REQUEST:
                 return await self._page(resource, answer, place, want)
             if not faults.locator_lost(answer):
@@ -210,6 +230,7 @@ class Salesforce(Connector):
                 else "queryAll"
             ),
             params={"q": soql},
+            want_json=True,
         )
         return await self._page(resource, answer, place, want, first="id" not in place)
 
@@ -341,8 +362,13 @@ class Salesforce(Connector):
         path = self._path("queryAll" if everything else "query")
         body = await self.http.get(path, params={"q": soql})
         rows: list[Any] = body["records"]
+        been: set[str] = set()
         while not body.get("done", True) and body.get("nextRecordsUrl"):
-            body = await self.http.get(body["nextRecordsUrl"])
+            following = body["nextRecordsUrl"]
+            if following in been:
+                raise Unavailable("Salesforce: the pages of a query run in a circle")
+            been.add(following)
+            body = await self.http.get(following)
             rows += body["records"]
         return rows
 
@@ -402,7 +428,7 @@ class Salesforce(Connector):
         if way.conditional:
             return [await self._update_unmoved(resource, w) for w in writes]
         if writes[0].op == "archive":
-            return await self._archive(writes)
+            return await self._archive(resource, writes)
         creates = writes[0].op == "create"
         path = self._path("composite", "sobjects")
         if creates and self.key:
@@ -442,10 +468,19 @@ class Salesforce(Connector):
             raise ConfigError(fault.message, where=self.http.connection)
         return faults.refusal(w, faults.first(answer))
 
-    async def _archive(self, writes: Sequence[Write]) -> Sequence[Outcome]:
-        """Into the recycle bin; quiet about what is there already."""
+    async def _archive(
+        self, resource: str, writes: Sequence[Write]
+    ) -> Sequence[Outcome]:
+        """Into the recycle bin; quiet about what is there already. What would take others along stays."""
         sound = [w for w in writes if w.id and is_id(w.id)]
         outcomes: dict[str, Outcome] = {}
+        held = await self._holding(resource, [str(w.id) for w in sound])
+        for w in sound:
+            if str(w.id) in held:
+                what = held[str(w.id)]
+                text = f"{what} records belong to it, and would be deleted with it"
+                outcomes[w.trace] = Rejected(text, reason="HOLDS_OTHERS")
+        sound = [w for w in sound if w.trace not in outcomes]
         if sound:
             answer = await self.http.send(
                 "DELETE",
@@ -458,8 +493,28 @@ class Salesforce(Connector):
                 repeatable=True,
             )
             found = _outcomes(sound, answer)
-            outcomes = {w.trace: o for w, o in zip(sound, found, strict=True)}
+            outcomes |= {w.trace: o for w, o in zip(sound, found, strict=True)}
         return [outcomes.get(w.trace) or Missing("no Salesforce id") for w in writes]
+
+    async def _holding(self, resource: str, ids: Sequence[str]) -> dict[str, str]:
+        """Those of these records that hold others, and an object of these."""
+        found: dict[str, str] = {}
+        for child, field in _HOLDS.get(resource, ()) if ids else ():
+            for soql in query.membership([field], child, field, ids):
+                answer = await self.http.send(
+                    "GET", self._path("query"), params={"q": soql}, ok=(_BAD_REQUEST,)
+                )
+                if answer.status >= _BAD_REQUEST:
+                    if faults.code(answer) != "INVALID_TYPE":
+                        await self._rows(soql)  # let the port sort what it is
+                    continue  # an object this account does not have
+                body = answer.json()
+                rows = list(body["records"])
+                while not body.get("done", True) and body.get("nextRecordsUrl"):
+                    body = await self.http.get(body["nextRecordsUrl"])
+                    rows += body["records"]
+                found |= {row[field]: child for row in rows}
+        return found
 
     def _row(self, resource: str, w: Write) -> dict[str, Any]:
         row: dict[str, Any] = {"attributes": {"type": resource}}

@@ -85,7 +85,7 @@ def sort(answer: Answer, key: str | None, connection: str) -> Fault | None:
         return Fault(Kind.EXISTS, "several records hold this external id")
     if answer.status == 403 and b"OAuth_Token" in answer.body[:100]:  # noqa: PLR2004
         # userinfo alone refuses a dead session in plain text
-        return Fault(Kind.AUTH, "Salesforce does not accept the token")
+        return Fault(Kind.EXPIRED, "Salesforce does not accept the token")
     error = first(answer)
     if "error" in error:
         return _oauth(error)
@@ -124,7 +124,8 @@ def _by_status(
     found = None
     match status:
         case 401:
-            found = Fault(Kind.AUTH, "Salesforce does not accept the token", word)
+            dead = Kind.EXPIRED if word == "INVALID_SESSION_ID" else Kind.AUTH
+            found = Fault(dead, "Salesforce does not accept the token", word)
         case 403:
             found = Fault(Kind.DENIED, f"{word}: {message}" if word else message, word)
         case 404 if word == "ENTITY_IS_DELETED":
@@ -144,13 +145,11 @@ def _oauth(error: Mapping[str, Any]) -> Fault:
     word = str(error["error"])
     said = str(error.get("error_description") or "")
     if "rate exceeded" in said:
-        return Fault(Kind.THROTTLED, f"{word}: {said}", word)
+        return Fault(Kind.THROTTLED, f"too many logins ({word})", word)
     if word in {"temporarily_unavailable", "server_error", "unknown_error"}:
-        return Fault(Kind.UNAVAILABLE, f"{word}: {said}", word)
-    meant = _TOKEN.get(word, said)
-    return Fault(
-        Kind.AUTH, f"Salesforce gives no token ({word}: {said}): {meant}", word
-    )
+        return Fault(Kind.UNAVAILABLE, f"Salesforce is busy ({word})", word)
+    meant = f": {_TOKEN[word]}" if word in _TOKEN else ""
+    return Fault(Kind.AUTH, f"Salesforce gives no token ({word}){meant}", word)
 
 
 def _unprepared(key: str, connection: str) -> str:

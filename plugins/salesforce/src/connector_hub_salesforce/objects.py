@@ -126,6 +126,12 @@ class Kind:
         self.fields[f.name] = f
         self._index(f)
 
+    def remove(self, f: Field) -> None:
+        """A field that nobody sees any more."""
+        del self.fields[f.name]
+        del self.lower[f.name.lower()]
+        self.relations.pop(f.relationship.lower(), None)
+
     def _index(self, f: Field) -> None:
         self.lower[f.name.lower()] = f
         if f.relationship:

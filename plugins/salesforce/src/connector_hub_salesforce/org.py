@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -128,6 +129,8 @@ class Org:
         self._lower = {name.lower(): kind for name, kind in self.kinds.items()}
         self.tables = {name: Table(kind) for name, kind in self.kinds.items()}
         self.hidden: dict[str, tuple[Kind, Field]] = {}
+        self.taken_along: dict[str, str] = {}
+        """Records that went into the recycle bin with another one, by id: that one's id."""
         self._journal: list[tuple[str, str, Row | None, Row | None]] | None = None
         self._people()
 
@@ -226,6 +229,25 @@ class Org:
                 found = self.hidden.pop(row["Field"].lower(), None)
                 if found is not None:
                     self.add_field(*found)
+
+    def alter_field(self, kind: Kind, name: str, change: Mapping[str, Any]) -> None:
+        """A field as an administrator has changed it, or hidden it from the integration's user."""
+        known = kind.fields[name]
+        if change.get("gone"):
+            kind.remove(known)
+            return
+        read_only = change.get("read_only", not known.updateable)
+        kind.add(
+            replace(
+                known,
+                type=change.get("type", known.type),
+                createable=not read_only,
+                updateable=not read_only,
+                nillable=not change.get("required", not known.nillable),
+                options=tuple(change.get("options", known.options)),
+                restricted=known.restricted or "options" in change,
+            )
+        )
 
     def add_field(self, kind: Kind, f: Field) -> None:
         """A custom field that everyone sees, empty in every record."""
@@ -411,6 +433,33 @@ class Org:
             for row in list(contacts.rows.values()):
                 if row["AccountId"] == old["Id"]:
                     self.delete(contacts.kind, row["Id"], by=by)
+                    self.taken_along[row["Id"]] = old["Id"]
+
+    def undelete(self, kind: Kind, record: str, *, by: str) -> None:
+        """Out of the recycle bin, with what went in with it; a merge's loser is a record of its own again.
+
+        Source: ``undelete()`` of the SOAP API; REST has no such call.
+
+        Raises:
+            Refused: it is not in the bin, or another record has a unique value of its by now.
+        """
+        table, full = self.tables[kind.name], long_id(record)
+        old = table.bin.get(full)
+        if old is None:
+            raise Refused("UNDELETE_FAILED", "Entity is not in the recycle bin")
+        row = old | {"IsDeleted": False, "MasterRecordId": None}
+        for name, held in table.unique.items():
+            if row.get(name) is not None and str(row[name]).casefold() in held:
+                raise Refused("DUPLICATE_VALUE", f"duplicate value found: {name}")
+        self._remember(table, full)
+        del table.bin[full]
+        table.put(_stamped(row, self.stamp(), by), None)
+        if kind.name == "Account":
+            contacts = self.tables["Contact"]
+            for child, parent in list(self.taken_along.items()):
+                if parent == full and child in contacts.bin:
+                    del self.taken_along[child]
+                    self.undelete(contacts.kind, child, by=by)
 
     def merge(self, kind: Kind, loser: str, winner: str, *, by: str) -> None:
         """One record into another: the loser's contacts become the winner's.

@@ -100,7 +100,8 @@ class SalesforceSandbox(Sandbox):
 
     ``daily``: calls per 24 hours. ``duplicate_rule``: a rule that refuses new
     records with an e-mail that is there already. ``assignment_rules``: rules that give
-    leads and accounts to a person, unless a call keeps them still.
+    leads and accounts to a person, unless a call keeps them still. ``rotation``: each use of
+    a refresh token gives another one, and the old one dies.
     """
 
     name: ClassVar[str] = "salesforce"
@@ -108,6 +109,7 @@ class SalesforceSandbox(Sandbox):
     daily = 100_000
     duplicate_rule = False
     assignment_rules = False
+    rotation = False
 
     def routes(self) -> Sequence[Route]:
         """Tokens, versions and one door for everything under a version."""
@@ -128,6 +130,7 @@ class SalesforceSandbox(Sandbox):
         self.org = Org(lambda: _BORN)
         self._sessions = {self.access_token: self.clock.time()}
         self._minted = 0
+        self._refresh_token = REFRESH_TOKEN
         self._cursors: dict[str, Cursor] = {}
         self._calls_made: deque[float] = deque()
         if self.prepared:
@@ -183,6 +186,10 @@ class SalesforceSandbox(Sandbox):
         """The secret's variable."""
         return {"SALESFORCE_CLIENT_SECRET": CLIENT_SECRET}
 
+    def alter(self, resource: str, field: str, change: dict[str, Any]) -> None:
+        """Change a field in Setup; one that is hidden by field-level security is ``gone``, too."""
+        self.org.alter_field(self.org.kinds[resource], field, change)
+
     def live(self, resource: str) -> list[dict[str, Any]]:
         """Live records with every field of the object."""
         kind = self.org.kinds[resource]
@@ -192,12 +199,22 @@ class SalesforceSandbox(Sandbox):
         return self._shown(call, kind, names, rows)
 
     def edit(self, resource: str, body: dict[str, Any]) -> dict[str, Any]:
-        """A person's edit: no Id creates, IsDeleted deletes, MasterRecordId merges, IsConverted converts."""
+        """A person's edit: no Id creates, MasterRecordId merges, IsConverted converts.
+
+        IsDeleted deletes, or brings back from the recycle bin where it is false.
+        """
         kind = self.org.kinds[resource]
         record = body.get("Id")
-        if record is not None and long_id(record) not in self.org.tables[resource].rows:
+        table = self.org.tables[resource]
+        back = body.get("IsDeleted") is False
+        if record is not None and long_id(record) not in (
+            table.bin if back else table.rows
+        ):
             raise KeyError(f"{resource} {record}")
         try:
+            if back and record is not None:
+                self.org.undelete(kind, str(record), by=PERSON)
+                return self._as_edited(kind, str(record))
             if body.get("IsDeleted"):
                 self.org.delete(kind, str(record), by=PERSON)
                 return {"Id": record, "IsDeleted": True}
@@ -246,24 +263,28 @@ class SalesforceSandbox(Sandbox):
             return _oauth_error("invalid_client", "invalid client credentials")
         if form.get("client_secret") not in {None, CLIENT_SECRET}:
             return _oauth_error("invalid_client", "invalid client credentials")
-        if grant == "refresh_token" and form.get("refresh_token") != REFRESH_TOKEN:
+        refreshing = grant == "refresh_token"
+        if refreshing and form.get("refresh_token") != self._refresh_token:
             return _oauth_error("invalid_grant", "expired access/refresh token")
         self._minted += 1
         seed = f"{self.seed}/{self._minted}/{self.clock.time()}"
-        token = f"{ORG}!AQ0AQ{hashlib.sha256(seed.encode()).hexdigest()}"
+        digest = hashlib.sha256(seed.encode()).hexdigest()
+        token = f"{ORG}!AQ0AQ{digest}"
         self._sessions[token] = self.clock.time()
         here = _origin(request)
-        return answer(
-            {
-                "access_token": token,
-                "signature": hashlib.sha256(token.encode()).hexdigest()[:43] + "=",
-                "scope": "id api",
-                "instance_url": here,
-                "id": f"{here}/id/{long_id(ORG)}/{long_id(ROBOT)}",
-                "token_type": "Bearer",
-                "issued_at": str(int(self.clock.time() * 1000)),
-            }
-        )
+        told = {
+            "access_token": token,
+            "signature": hashlib.sha256(token.encode()).hexdigest()[:43] + "=",
+            "scope": "refresh_token id api" if refreshing else "id api",
+            "instance_url": here,
+            "id": f"{here}/id/{long_id(ORG)}/{long_id(ROBOT)}",
+            "token_type": "Bearer",
+            "issued_at": str(int(self.clock.time() * 1000)),
+        }
+        if refreshing and self.rotation:
+            self._refresh_token = f"5Aep861{digest[:24]}"
+            told["refresh_token"] = self._refresh_token
+        return answer(told)
 
     def _signed_in(self, request: Request) -> bool:
         """Whether the token is good; using it prolongs its session."""

@@ -2,6 +2,9 @@
 create table meta(name text primary key, value blob not null) without rowid;
 create table account(tenant int, connection text, account text not null, primary key(tenant, connection)) without rowid;
 
+-- The rotating token of a connection, sealed; its version is compared before it is swapped.
+create table token(tenant int, connection text, version int not null, payload blob not null, primary key(tenant, connection)) without rowid;
+
 -- Names that stand in a row for every record are written once: an account's resource, a job's side.
 create table place(id integer primary key, tenant int, account text, resource text, unique(tenant, account, resource));
 create table side(id integer primary key, tenant int, job text, name text, unique(tenant, job, name));
@@ -11,6 +14,8 @@ create table thing(id integer primary key, hub blob not null unique);
 -- All records that are one thing; at most one live record on each side.
 create table link(place int, record text, thing int not null, gone int not null default 0, primary key(place, record)) without rowid;
 create index link_thing on link(thing, place);
+-- Few are gone: whether one is back is asked of these only.
+create index link_gone on link(place, record) where gone=1;
 
 -- What the vendor held when both sides last agreed: one packed row per side and thing.
 create table spelling(id integer primary key, tenant int, job text, side text, fields text not null, unique(tenant, job, side, fields));
@@ -25,8 +30,9 @@ create table cursor(tenant int, job text, side text, feed text, mark text, spell
   primary key(tenant, job, side, feed)) without rowid;
 create table fact(tenant int, job text, side text, name text, value text not null, primary key(tenant, job, side, name)) without rowid;
 
--- Look again: ids whose change is known and not yet settled.
-create table inbox(tenant int, job text, side text, record text, why text not null, n int not null, primary key(tenant, job, side, record)) without rowid;
+-- Look again: ids whose change is known and not yet settled. A number never comes again, not even when the box
+-- was empty: what a plan has taken from it may be far behind.
+create table inbox(n integer primary key autoincrement, tenant int, job text, side text, record text, why text not null, unique(tenant, job, side, record));
 -- A record whose link field waits for its target to be linked.
 create table waiting(tenant int, job text, side text, record text, account text, resource text, target text,
   primary key(tenant, job, side, record, account, resource, target)) without rowid;
@@ -42,6 +48,11 @@ create index conflict_record on conflict_member(side, record);
 create table decision(tenant int, job text, hub blob, field text, winner text not null, seen text not null, at text not null,
   primary key(tenant, job, hub, field)) without rowid;
 
+-- What was written to fields of linked things a moment ago: a keyed hash of each value. What is held stays.
+create table swing(tenant int, job text, hub blob, field text, run int, value blob not null, at text not null, held int not null default 0,
+  primary key(tenant, job, hub, field, run)) without rowid;
+create index swing_at on swing(tenant, at) where not held;
+
 create table dead_letter(id integer primary key autoincrement, tenant int, job text, side text, record text, hub blob, op text, reason text, fields text,
   change blob, run int, opened text, closed text, payload blob);
 create unique index dead_letter_open on dead_letter(tenant, job, side, record) where closed is null;
@@ -56,7 +67,8 @@ create index plan_made on plan(tenant, made);
 create table staged(tenant int, job text, plan text, side text, n int, payload blob not null, primary key(tenant, job, plan, side, n)) without rowid;
 -- Windows of changes. Those that are being written, with the seed of their trace ids and the run that writes,
 -- are the intents: in a table of their own, because marking a window in its row would write its payload again.
-create table window(tenant int, job text, plan text, n int, payload blob not null, primary key(tenant, job, plan, n)) without rowid;
+-- One that nobody settled for a week is stripped of its values.
+create table window(tenant int, job text, plan text, n int, payload blob not null, stripped int not null, primary key(tenant, job, plan, n)) without rowid;
 create table writing(tenant int, job text, plan text, n int, seed blob not null, run int not null, primary key(tenant, job, plan, n)) without rowid;
 
 -- The records a job is held to while it is a pilot.
@@ -78,8 +90,15 @@ create index wrote_at on wrote(tenant, at);
 create table rival(tenant int, job text, side text, field text, user text, record text, times int not null, at text not null,
   primary key(tenant, job, side, field, user, record)) without rowid;
 
--- What was written and what stood there before: a row per settled window. hubs holds the first bytes of each hub id,
+-- Who was erased, as keyed hashes of identities, of record keys and of records' places. ``names`` are the fields
+-- of an identity, empty for the others; ``given`` are those that were asked for, the others were found with them.
+-- Identities were hashed under so many earlier keys.
+create table erasure(id integer primary key autoincrement, tenant int, entity text not null, at text not null, earlier int not null);
+create table tombstone(erasure int, hash blob, names text not null, given int not null, primary key(erasure, hash)) without rowid;
+
+-- What was written and what stood there before: a row per settled window; erased counts writes that were taken out
+-- because of who they were about. hubs holds the first bytes of each hub id,
 -- so that a record's history is found without opening every row.
 create table journal(id integer primary key autoincrement, tenant int, job text, run int, at text not null, left int, right int,
-  hubs blob not null, payload blob not null);
+  hubs blob not null, payload blob not null, erased int not null default 0);
 create index journal_run on journal(tenant, job, run);
