@@ -204,7 +204,7 @@ async def test_a_row_that_is_refused_keeps_no_other_from_its_place(wire):
     assert (address.reason, address.fields) == ("INVALID_DATA", ("Email",))
     assert (nameless.reason, nameless.fields) == ("MANDATORY_NOT_FOUND", ("Last_Name",))
     assert phone.fields == ("Phone",)
-    assert "at most 30" in str(phone)
+    assert "at most 30" in phone.message
 
 
 async def test_where_every_row_is_refused_each_is_told(wire):
