@@ -15,7 +15,7 @@ STAMP := $(VENV)/.installed
 PACKAGES := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test setup lint types layers unit prove mutants bench-quick bench clean
+.PHONY: help demo test setup lint types layers unit coverage prove mutants bench-quick bench clean
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -42,9 +42,12 @@ layers: $(STAMP) ## import-linter: who may import whom
 	echo "== import-linter"
 	$(BIN)/lint-imports
 
-unit: $(STAMP) ## pytest, with the coverage of the kernel
+unit: $(STAMP) ## pytest
 	echo "== pytest"
-	$(BIN)/pytest --durations=10 --cov=connector_hub.model --cov=connector_hub.sync --cov-branch --cov-report=term
+	$(BIN)/pytest --durations=10
+
+coverage: $(STAMP) ## pytest, with the branches of the kernel that no test takes
+	$(BIN)/pytest --cov=connector_hub.model --cov=connector_hub.sync --cov-branch --cov-report=term
 
 prove: $(STAMP) ## the proofs in their long profile: every schedule, thousands of stories, 500 killed syncs
 	PROVE=1 $(BIN)/pytest tests/proof --durations=10
