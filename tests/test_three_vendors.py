@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from connector_hub.adapters.plugins import Plugins
+from connector_hub.errors import ConfigError
 from connector_hub.hub import Hub, open_hub
 
 RESOURCES = {
@@ -90,6 +91,21 @@ async def test_any_two_are_kept_in_agreement(tmp_path, left, right):
         assert await rounds(hub, ["company0", "contact0"], 1, vendors) == 1
     assert people(vendors[left]) == people(vendors[right])
     assert len(people(vendors[right])) == 30
+
+
+async def test_a_field_that_is_gone_at_zoho_stops_the_job_before_its_first_write(
+    tmp_path,
+):
+    plugins = Plugins()
+    vendors = {
+        "hubspot": plugins.sandbox("hubspot")(records=3),
+        "zoho": plugins.sandbox("zoho")(),
+    }
+    vendors["zoho"].alter("Contacts", "Mailing_City", {"gone": True})
+    async with opened(tmp_path, [("hubspot", "zoho")], vendors) as hub:
+        with pytest.raises(ConfigError, match="Mailing_City"):
+            await hub.sync("contact0")
+    assert vendors["zoho"].live("Contacts") == []
 
 
 async def test_a_ring_of_three_comes_to_rest(tmp_path):

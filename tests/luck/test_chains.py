@@ -20,11 +20,6 @@ from .accounts import (
 )
 
 
-@pytest.fixture
-def people() -> int:
-    return 0
-
-
 @pytest.mark.parametrize("right", [None, BOTH])
 async def test_a_contact_that_is_merged_twice(
     opened: Opener, vendors: Vendors, right

@@ -21,11 +21,6 @@ from .accounts import (
 )
 
 
-@pytest.fixture
-def people() -> int:
-    return 0
-
-
 def lose(folder) -> None:
     for f in folder.glob("hub.db*"):
         f.unlink()

@@ -26,11 +26,6 @@ from .accounts import (
 )
 
 
-@pytest.fixture
-def people() -> int:
-    return 0
-
-
 async def test_an_approved_archive_spares_what_was_linked_to_somebody_else_meanwhile(
     opened: Opener, vendors: Vendors
 ) -> None:

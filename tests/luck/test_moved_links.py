@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.conftest import Opener, Vendors
 
 from .accounts import (
@@ -19,11 +17,6 @@ from .accounts import (
     rows,
     sf,
 )
-
-
-@pytest.fixture
-def people() -> int:
-    return 0
 
 
 async def test_two_leads_converted_into_one_contact_do_not_leave_one_person_alone(

@@ -11,11 +11,6 @@ from tests.conftest import Opener, Vendors
 from .accounts import contact, edit_left, edit_right, later, left, rows, sf
 
 
-@pytest.fixture
-def people() -> int:
-    return 0
-
-
 @pytest.mark.parametrize("both", ["left", "ask"])
 async def test_an_old_plan_does_not_take_a_base_back(
     opened: Opener, vendors: Vendors, both: str

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 from datetime import timedelta
 
-import pytest
-
 from connector_hub.adapters.clock import SystemClock
 from connector_hub.errors import HubError
 from connector_hub.sync.run import Options
@@ -23,11 +21,6 @@ from .accounts import (
     rows,
     sf,
 )
-
-
-@pytest.fixture
-def people() -> int:
-    return 0
 
 
 class Ahead(SystemClock):

@@ -21,11 +21,6 @@ from .accounts import (
 )
 
 
-@pytest.fixture
-def people() -> int:
-    return 0
-
-
 async def all_jobs(hub, vendors, times=1, **options):
     r = None
     for _ in range(times):

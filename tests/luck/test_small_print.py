@@ -15,11 +15,6 @@ from .test_lost_state import lose
 from .test_moved_links import hs_merge
 
 
-@pytest.fixture
-def people() -> int:
-    return 0
-
-
 @pytest.mark.parametrize("direction", ["both", "left-to-right"])
 async def test_a_linked_hubspot_contact_is_merged_into_a_new_one(
     opened: Opener, vendors: Vendors, direction

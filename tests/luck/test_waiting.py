@@ -23,11 +23,6 @@ from .accounts import (
 )
 
 
-@pytest.fixture
-def people() -> int:
-    return 0
-
-
 async def test_a_sync_that_waits_has_unlinked_nobody(
     opened: Opener, vendors: Vendors
 ) -> None:

@@ -413,6 +413,28 @@ async def test_fields_are_described_as_mappings_write_them(wire):
     assert "-None-" not in status.options
 
 
+async def test_what_an_administrator_changes_is_described(wire):
+    sandbox = ZohoSandbox()
+    zoho = wire(sandbox)
+    sandbox.alter("Contacts", "Title", {"gone": True})
+    sandbox.alter("Leads", "Lead_Status", {"options": ["New"], "required": True})
+    contacts = await zoho.describe("Contacts")
+    assert contacts.describes_all
+    assert "Title" not in {f.path for f in contacts.fields}
+    leads = {f.path: f for f in (await zoho.describe("Leads")).fields}
+    assert (leads["Lead_Status"].options, leads["Lead_Status"].required) == (
+        ("New",),
+        True,
+    )
+
+
+async def test_a_page_of_html_is_no_listing(wire):
+    sandbox = ZohoSandbox(records=1)
+    sandbox.faults.append(Fault("Contacts", 200, times=1, body="<html>sign in</html>"))
+    found, _, _ = await pull(wire(sandbox))
+    assert len(found) == 1
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [

@@ -74,9 +74,35 @@ async def _settle(world: World, hub: Hub, runs: int) -> list[str]:
         quiet = 0 if _writes(world, before) else quiet + 1
         if quiet == _QUIET:
             break
-    before = len(world.truth.history)
+    before, asked = len(world.truth.history), _asked(hub)
     found += _failed(await world.run(hub, full=True), "the run after")
-    return found + [f"I2: one more full run {_say(w)}" for w in _writes(world, before)]
+    answered = asked | {b for a, b in _linked(hub) if a in asked}
+    late = [w for w in _writes(world, before) if w.of not in answered]
+    return found + [f"I2: one more full run {_say(w)}" for w in late]
+
+
+def _asked(hub: Hub) -> set[Record]:
+    """Records that people are asked about: a full run knows more, and may answer instead of them."""
+    return {
+        _record_at(hub.job(c.job), side, record)
+        for c in hub.conflicts()
+        for side, record in c.members
+    }
+
+
+def _linked(hub: Hub) -> Iterator[tuple[Record, Record]]:
+    """Linked records, each pair both ways."""
+    for name in hub.jobs_in_order():
+        job = hub.job(name)
+        for left, right in hub.links(name):
+            ends = _record_at(job, "left", left), _record_at(job, "right", right)
+            yield ends
+            yield ends[1], ends[0]
+
+
+def _record_at(job: Job, side: SideName, record: str) -> Record:
+    at = job.side(side)
+    return at.connection, at.resource, record
 
 
 def _judged(world: World, jobs: Sequence[_Seen]) -> list[str]:

@@ -100,6 +100,7 @@ class Zoho(Connector):
                 feeds=("changed", "deleted"),
                 ways=_WAYS,
                 lag=120,
+                describes_all=True,
                 clock=True,
                 billed="data storage",
                 kept_still=("workflows", "approvals", "blueprints"),
@@ -203,6 +204,7 @@ class Zoho(Connector):
             params=params,
             headers={"If-Modified-Since": since} if since else None,
             ok=(_NOT_MODIFIED, _BAD_REQUEST) if token else (_NOT_MODIFIED,),
+            want_json=True,
         )
         mark = None if token else self._mark(answer)
         if answer.status == _BAD_REQUEST:
@@ -270,7 +272,11 @@ class Zoho(Connector):
     async def _query(self, text: str) -> list[Any]:
         """Rows of a query of at most 200 rows: one credit."""
         answer = await self.http.send(
-            "POST", self._path("coql"), json={"select_query": text}, repeatable=True
+            "POST",
+            self._path("coql"),
+            json={"select_query": text},
+            repeatable=True,
+            want_json=True,
         )
         return list(answer.json()["data"]) if answer.body else []
 
@@ -282,6 +288,7 @@ class Zoho(Connector):
             params={"type": "all", "per_page": str(_PAGE), "page": str(page)},
             headers={"If-Modified-Since": since} if since else None,
             ok=(_NOT_MODIFIED,),
+            want_json=True,
         )
         mark = self._mark(answer) if page == 1 else None
         if answer.status == _NOT_MODIFIED or not answer.body:

@@ -9,7 +9,7 @@ import json
 import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, ClassVar
 
@@ -174,6 +174,23 @@ class ZohoSandbox(Sandbox):
     def env(self) -> dict[str, str]:
         """The token's variable."""
         return {"ZOHO_TOKEN": self.access_token}
+
+    def alter(self, resource: str, field: str, change: dict[str, Any]) -> None:
+        """Delete a field, its values with it, or change its definition."""
+        rows = self._store[resource]
+        kind = rows.module.fields[field]
+        if change.get("gone"):
+            del rows.module.fields[field]
+            for row in rows.live.values():
+                row.pop(field, None)
+            return
+        rows.module.fields[field] = replace(
+            kind,
+            type=change.get("type", kind.type),
+            read_only=change.get("read_only", kind.read_only),
+            mandatory=change.get("required", kind.mandatory),
+            options=tuple(change.get("options", kind.options)),
+        )
 
     def live(self, resource: str) -> list[dict[str, Any]]:
         """Live records with every field."""
