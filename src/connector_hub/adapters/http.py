@@ -644,12 +644,11 @@ class HttpClient:
 
     def _redacted(self, answer: Answer) -> Answer:
         """An answer as a plugin sees it: without the credentials that the vendor may repeat in it."""
-        return Answer(
-            answer.status,
-            self._redaction.headers(answer.headers),
-            self._redaction.body(answer.body, answer.status),
-            answer.repeatable,
-        )
+        headers = self._redaction.headers(answer.headers)
+        body = self._redaction.body(answer.body, answer.status)
+        if body == answer.body and headers == answer.headers:
+            return answer  # decoded already, where JSON was wanted
+        return Answer(answer.status, headers, body, answer.repeatable)
 
     def _fault(self, answer: Answer) -> Fault:
         fault = self._connector.fault(answer) if self._connector else None
