@@ -53,6 +53,7 @@ SAME = Path(__file__).with_name("mutants.toml")
 TESTS = (
     "tests/model",
     "tests/story",
+    "tests/sync",
     "tests/luck",
     "tests/adapters/test_state.py",
     "tests/cli/test_history.py",

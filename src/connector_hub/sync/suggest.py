@@ -52,9 +52,7 @@ _KINDS: Mapping[str, Kind] = {
     "date": "date",
     "datetime": "datetime",
 }
-_WORD = re.compile(
-    r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?(?:(?![A-Z])[^\W\d_])+|[A-Z]+|[0-9]+"
-)
+_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?(?:(?![A-Z])[^\W\d_])+|[A-Z]+|[0-9]+")
 _NOISE = frozenset({"hs", "c", "properties"})
 
 
