@@ -416,7 +416,7 @@ class Mutators:
                     finally:
                         os._exit(1)
                 if os.waitpid(pid, 0)[1]:
-                    sys.exit("the tests fail as they are: see above")
+                    pytest.exit("the tests fail as they are: see above", 2)
             said = json.loads(kept.read_text())
             for place, there in said["lines"].items():
                 prints[place].add(said["prints"][place])
