@@ -128,8 +128,8 @@ def test_known_ids_are_identity_before_all_others_and_are_only_read() -> None:
 
 
 def test_links_are_told_in_one_order() -> None:
-    found = [Ref("b", "1"), Ref("a", "2", "x"), Ref("a", "2"), Ref("a", "10")]
-    ordered = (Ref("a", "10"), Ref("a", "2"), Ref("a", "2", "x"), Ref("b", "1"))
+    found = [Ref("b", "1"), Ref("a", "2", "A"), Ref("a", "2"), Ref("a", "10")]
+    ordered = (Ref("a", "10"), Ref("a", "2"), Ref("a", "2", "A"), Ref("b", "1"))
     assert refs(found) == refs(reversed(found)) == ordered
 
 

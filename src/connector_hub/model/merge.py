@@ -18,14 +18,12 @@ class Merged:
     """What a merge decided, as names of fields.
 
     ``left`` and ``right``: to be written to that side. ``agreed``: both sides say the same.
-    ``drift``: an owned field says otherwise at the side that does not own it, and is left alone.
     ``asks``: both sides moved, and a person has to say who is right.
     """
 
     left: tuple[str, ...] = ()
     right: tuple[str, ...] = ()
     agreed: tuple[str, ...] = ()
-    drift: tuple[str, ...] = ()
     asks: tuple[str, ...] = ()
 
 
@@ -51,7 +49,6 @@ def merge(
         "left": [],
         "right": [],
         "agreed": [],
-        "drift": [],
         "asks": [],
     }
     for name, policy in policies.items():
@@ -86,7 +83,7 @@ def _owned(
     right: Any,
     moved: tuple[AbstractSet[str], AbstractSet[str]] | None,
 ) -> str | None:
-    """A field that travels one way: from its owner."""
+    """A field that travels one way: from its owner. An edit at the other side is left alone."""
     at_left = policy.owner == "left"
     mine, theirs = (left, right) if at_left else (right, left)
     target = "right" if at_left else "left"
@@ -99,7 +96,7 @@ def _owned(
     here, there = moved if at_left else moved[::-1]
     if name in here or (policy.revert and name in there):
         return target
-    return "drift"
+    return None
 
 
 def _shared(

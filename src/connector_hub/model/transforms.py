@@ -69,8 +69,8 @@ def _filler(argument: str | None) -> Transform:
 
 def _domain(value: Any) -> Any:
     """The host of a URL or a bare domain, in small letters and without ``www.``."""
-    host = str(value).split("//", 1)[-1].split("/", 1)[0].split("?", 1)[0]
-    host = host.rsplit("@", 1)[-1].split(":", 1)[0].strip(" .\t\n").lower()
+    host = str(value).split("//", 1)[-1].partition("/")[0].partition("?")[0]
+    host = host.rpartition("@")[2].partition(":")[0].strip(" .\t\n").lower()
     while host.startswith("www."):
         host = host.removeprefix("www.").lstrip(". ")
     return host or None
