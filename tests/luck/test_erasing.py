@@ -163,6 +163,9 @@ async def test_a_record_stays_out_under_another_address(vendors, opened):
         later(vendors)
         receipt = await hub.sync("contacts")
         assert receipt.writes == {"billing": 0, "sales": 0}
+        assert (receipt.status, receipt.stale) == ("done", 0), (
+            "nothing is tried, either"
+        )
         assert receipt_adds_up(receipt)
 
 
@@ -199,6 +202,9 @@ async def test_a_pair_is_left_alone_when_one_of_it_takes_an_erased_address(
         later(vendors)
         receipt = await hub.sync("contacts")
         assert receipt.writes == {"billing": 0, "sales": 0}
+        assert (receipt.status, receipt.stale) == ("done", 0), (
+            "nothing is tried, either"
+        )
         assert receipt_adds_up(receipt)
 
 
