@@ -42,17 +42,23 @@ class Redaction:
 
     def __init__(self) -> None:
         self._forms: set[str] = set()
-        self._bytes: tuple[bytes, ...] = ()
+        self._probes: list[bytes] = []
+        """What a page of records is searched for, all of it: so only the usual ways to spell a secret."""
         self._any: re.Pattern[str] | None = None
 
     def learn(self, secrets: Iterable[str]) -> None:
         """Credentials that are in use from here on."""
+        secrets = list(secrets)
         new = {f for s in secrets if len(s) >= _SHORTEST for f in forms(s)}
         if new <= self._forms:
             return
         self._forms |= new
         longest_first = sorted(self._forms, key=len, reverse=True)
-        self._bytes = tuple(f.encode() for f in longest_first)
+        for secret in sorted(secrets, key=len):
+            usual = (secret, quote(secret, safe=""), json.dumps(secret)[1:-1])
+            for probe in {u.encode() for u in usual if len(secret) >= _SHORTEST}:
+                if not any(p in probe for p in self._probes):
+                    self._probes.append(probe)
         self._any = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
 
     def text(self, text: str) -> str:
@@ -60,8 +66,8 @@ class Redaction:
         return self._any.sub(MASK, text) if self._any else text
 
     def body(self, body: bytes, status: int) -> bytes:
-        """An answer's body without them; a refusal's in upper and lower case alike."""
-        if status < _REFUSED and not any(f in body for f in self._bytes):
+        """An answer's body without them: in a refusal however they are spelled."""
+        if status < _REFUSED and not any(p in body for p in self._probes):
             return body
         try:
             return self.text(body.decode()).encode()
