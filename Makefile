@@ -42,15 +42,15 @@ layers: $(STAMP) ## import-linter: who may import whom
 	echo "== import-linter"
 	$(BIN)/lint-imports
 
-unit: $(STAMP) ## pytest
+unit: $(STAMP) ## pytest, on as many cores as there are (four at most)
 	echo "== pytest"
-	$(BIN)/pytest --durations=10
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal --durations=10
 
 coverage: $(STAMP) ## pytest, with the branches of the kernel that no test takes
 	$(BIN)/pytest --cov=connector_hub.model --cov=connector_hub.sync --cov-branch --cov-report=term
 
 prove: $(STAMP) ## the proofs in their long profile: every schedule, thousands of stories, 500 killed syncs
-	PROVE=1 $(BIN)/pytest tests/proof --durations=10
+	PROVE=1 $(BIN)/pytest tests/proof -n auto --maxprocesses 4 --dist worksteal --durations=30
 	$(BIN)/python bench/kill.py --both --kills 500
 
 mutants: $(STAMP) ## what the tests would notice: mutants of model and sync (hours; SAMPLE=400 ONLY=sync/planner BUDGET=10)

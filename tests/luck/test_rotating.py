@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +17,8 @@ from connector_hub.adapters.sqlite import SqliteStore
 from connector_hub.adapters.vault import Vault
 from connector_hub.errors import ConfigError, Locked, StoreError
 from connector_hub.sync.run import Options
-from tests.conftest import LONG
 
 from .accounts import contact, edit_left, edit_right, later, left, rows, sf
-from .crash import killed_at
 from .test_erasing import IDENTITY, ada, blobs, files, gone, receipt_adds_up
 
 LATE = "late@example.org"
@@ -311,47 +307,6 @@ async def test_a_job_that_is_running_holds_a_rotation_up(opened, tmp_path):
         with job_lock(tmp_path / "hub.db", "contacts"), pytest.raises(Locked):
             hub.rotate_key()
     assert key(tmp_path) == old
-
-
-async def test_a_rotation_that_is_killed_anywhere_loses_no_key(
-    vendors, opened, tmp_path
-):
-    """At each statement, each file that is opened or renamed: the state opens, and nothing is written."""
-    ada(vendors)
-    async with opened("both") as hub:
-        await hub.sync("contacts")
-        links = set(hub.links("contacts"))
-    start = {p.name: p.read_bytes() for p in tmp_path.glob("hub.*")}
-    found = set()
-    for n in count(0, 1 if LONG else 5):
-        for p in tmp_path.glob("hub.*"):
-            p.unlink()
-        for name, data in start.items():
-            (tmp_path / name).write_bytes(data)
-            (tmp_path / name).chmod(0o600)
-        async with opened("both") as hub:
-            _ = hub.store
-            if (pid := os.fork()) == 0:
-                killed_at(hub, n, hub.rotate_key)
-            _, status = os.waitpid(pid, 0)  # noqa: ASYNC222 - nothing else is to happen meanwhile
-        found.add(
-            (
-                key(tmp_path) == start["hub.key"].decode().strip(),
-                (tmp_path / "hub.key.next").exists(),
-            )
-        )
-        async with opened("both") as hub:
-            assert set(hub.links("contacts")) == links
-            if LONG or n % 10 == 0:
-                receipt = await hub.sync("contacts", options=Options(full=True))
-                assert receipt.writes == {"billing": 0, "sales": 0}
-            hub.rotate_key()
-            assert not (tmp_path / "hub.key.next").exists()
-            assert len(hub.trace("contacts", next(iter(links))[0])) == 2
-        if os.waitstatus_to_exitcode(status) == 0:
-            break
-    assert n >= 40
-    assert found >= {(True, False), (True, True), (False, False)}
 
 
 async def test_a_key_of_the_environment_is_given_by_whoever_sets_it(opened, tmp_path):

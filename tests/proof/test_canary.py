@@ -604,6 +604,10 @@ async def test_no_repr_and_no_error_holds_a_secret_or_a_person(
         ]
         answer = await live.client.send("GET", "/account-info/v3/details")
         found += [answer]
+        life.parrots["sales"].mode, life.parrots["sales"].at = "200", "."
+        echo = await live.client.send("GET", "/echo")
+        assert EMAIL.encode() in echo.body
+        found.append(echo)
         for mode in (
             "400",
             "409",
