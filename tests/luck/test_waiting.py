@@ -165,3 +165,25 @@ async def test_backfill_and_pilot_and_one_of(opened: Opener, vendors: Vendors) -
         await hub.sync("contacts")
         r = await hub.sync("contacts", options=Options(backfill=frozenset({"city"})))
         assert sum(r.writes.values()) == 0
+
+
+async def test_a_replay_sees_who_has_come_across_meanwhile(
+    opened: Opener, vendors: Vendors
+) -> None:
+    """A person makes by hand what was refused. Only that is replayed: the edits of others wait for the sync."""
+    record, other = contact(vendors, 1, lastname=""), contact(vendors, 2)
+    later(vendors)
+    async with opened("both") as hub:
+        assert (await hub.sync("contacts")).dead_letters == 1
+        (theirs,) = rows(vendors)
+        sf(vendors, 1)
+        edit_right(vendors, theirs["Id"], Title="Boss")
+        edit_left(vendors, record, lastname="Person 1")
+        later(vendors)
+        receipt = await hub.replay("contacts")
+        assert (receipt.read, receipt.created) == (1, 0)
+        assert len(rows(vendors)) == 2
+        assert left(vendors)[other]["jobtitle"] is None
+        await hub.sync("contacts")
+        assert left(vendors)[other]["jobtitle"] == "Boss"
+        assert len(rows(vendors)) == len(list(hub.links("contacts"))) == 2

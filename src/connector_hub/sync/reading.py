@@ -44,8 +44,7 @@ async def read_sides(run: JobRun) -> None:
     for side in travels:
         run.began[side.name] = run.clock.monotonic()
         await _read_inbox(run, side)
-        if not run.options.inbox_only:
-            await _read(run, side, staged=True)
+        await _read(run, side, staged=not run.options.inbox_only)
     for side in run.sides:
         await _follow_heirs(run, side)
 
@@ -191,7 +190,10 @@ def _lose_mark(run: JobRun, side: LiveSide) -> None:
 
 
 def _index(run: JobRun, side: LiveSide, part: Portion, _n: int) -> None:
-    """Records of a side that only receives: known to the index; their edits are drift."""
+    """Records that nothing is made of in this run: known to the index.
+
+    The edits of a side that only receives are drift; those of one that travels wait in the inbox.
+    """
     with run.store.transaction():
         bury(run, side, part.gone)
         run.store.forget(run.job.name, side.name, part.left_alone)
@@ -203,10 +205,12 @@ def _index(run: JobRun, side: LiveSide, part: Portion, _n: int) -> None:
                 same.append(s)
                 continue
             moved.append(s)
-            if packed is not None:
+            if packed is not None and side.name not in run.job.read_from:
                 _drifted(run, side, hub, packed, s)
         _met(run, side, same)
         index(run, side, moved)
+        later = {s.id for s in moved} | {r for name, r in run.back if name == side.name}
+        run.look_again([(side.name, r) for r in sorted(later)], "changed")
 
 
 def _met(run: JobRun, side: LiveSide, same: Sequence[Seen]) -> None:
