@@ -170,7 +170,7 @@ async def test_backfill_and_pilot_and_one_of(opened: Opener, vendors: Vendors) -
 async def test_a_replay_sees_who_has_come_across_meanwhile(
     opened: Opener, vendors: Vendors
 ) -> None:
-    """A person makes by hand what was refused. Only that is replayed: the edits of others wait for the sync."""
+    """A person makes by hand what was refused. Only that is replayed: others' edits wait for the sync."""
     record, other = contact(vendors, 1, lastname=""), contact(vendors, 2)
     later(vendors)
     async with opened("both") as hub:

@@ -40,7 +40,7 @@ class Options:
     backfill: frozenset[str] = frozenset()
     """Fields to be compared anew over all linked records, as if these had never agreed on them."""
     inbox_only: bool = False
-    """Make something of records that wait to be looked at again only; what a feed shows joins these for later."""
+    """Make something only of records that wait to be looked at again; what a feed shows joins them."""
 
 
 @dataclass(frozen=True, slots=True)
