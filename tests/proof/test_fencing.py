@@ -17,6 +17,7 @@ from connector_hub.sync import jobs
 from connector_hub.testing.sandbox import Fault
 from tests.cli.test_bad_input import Bench, asked, bench, calls, served
 from tests.conftest import LONG
+from tests.luck.accounts import later
 from tests.story.conftest import Project
 
 from .desk import Desk, nothing
@@ -218,3 +219,33 @@ def test_a_process_that_was_stopped_and_lost_its_lock_writes_nothing_more(
     assert dump(bench.state) == before
     assert [calls(u) for u in bench.urls] == arrived
     all_are_there_once(bench)
+
+
+async def test_whatever_a_run_keeps_is_kept_where_the_fence_is_looked_at(
+    tmp_path: Path,
+) -> None:
+    """No statement that changes the state stands outside a transaction, which begins with that look."""
+    desk = Desk(tmp_path / "desk")
+    desk.fill()
+    loose: list[str] = []
+    inside, written = False, 0
+
+    def heard(statement: str) -> None:
+        nonlocal inside, written
+        word = statement.split(maxsplit=1)[0].lower()
+        if word in {"begin", "commit", "rollback"}:
+            inside = word == "begin"
+        elif word in {"insert", "update", "delete", "replace"}:
+            written += 1
+            if not inside:
+                loose.append(statement)
+
+    for mark in ("one", "two"):
+        later(desk.vendors)
+        async with desk.opened() as hub:
+            hub.store._db.set_trace_callback(heard)
+            for job in hub.jobs_in_order():
+                await hub.sync(job)
+        desk.edit(mark)
+    assert written > 50
+    assert loose == []

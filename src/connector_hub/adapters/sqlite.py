@@ -1830,7 +1830,7 @@ class SqliteStore:
         self, job: str, plan: str, n: int, changes: Sequence[Change]
     ) -> None:
         """Keep a window of changes, sealed."""
-        self._run(
+        self._write(
             "insert or replace into window values(?,?,?,?,?,0)",
             (_TENANT, job, plan, n, self._sealed(plan, n, changes)),
         )
@@ -2024,7 +2024,7 @@ class SqliteStore:
         ``layouts`` are the numbers that ``spelling`` gave to the sides' fields, left first.
         """
         sealed = self.vault.seal(ENCODER.encode(entries), f"journal/{run}".encode())
-        self._run(
+        self._write(
             "insert into journal values(null,?,?,?,?,?,?,?,?,0)",
             (_TENANT, job, run, at.isoformat(), *layouts, prefixes(entries), sealed),
         )
