@@ -194,8 +194,8 @@ def put_down(desk: Desk, data: bytes, log: bytes | None = None) -> None:
         desk.state.with_name("hub.db-wal").write_bytes(log)
 
 
-async def refused(desk: Desk, *said: str) -> None:
-    """A run ends with 8, asks no vendor to write, and leaves the file as it was."""
+async def refused(desk: Desk, *said: str) -> str:
+    """A run ends with 8, asks no vendor to write, and leaves the file as it was: what is told."""
     before = desk.state.read_bytes() if desk.state.exists() else None
     desk.writes.clear()
     with pytest.raises(StoreError) as told:
@@ -205,6 +205,7 @@ async def refused(desk: Desk, *said: str) -> None:
         assert text in str(told.value)
     assert not desk.writes
     assert (desk.state.read_bytes() if desk.state.exists() else None) == before
+    return str(told.value)
 
 
 async def test_a_state_that_was_emptied_is_not_begun_anew(used: Desk) -> None:
@@ -277,7 +278,7 @@ def sound(state: Path) -> bool:
     db = sqlite3.connect(state)
     try:
         return bool(db.execute("pragma quick_check").fetchall() == [("ok",)])
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         return False
     finally:
         db.close()
@@ -301,6 +302,20 @@ async def test_a_state_with_a_damaged_place_is_refused_wherever_it_is(
             await refused(used)
             told += 1
     assert told or damage is flipped
+
+
+@pytest.mark.parametrize("word", [b"CREATE TABLE", b"CREATE INDEX"])
+async def test_what_cannot_be_decoded_is_damage_and_is_not_shown(
+    used: Desk, word: bytes
+) -> None:
+    """SQLite repeats such a text in its error, and Python cannot decode that."""
+    whole = used.state.read_bytes()
+    damaged = whole.replace(word, word[:4] + b"\xc2\xff" + word[6:])
+    assert damaged != whole
+    put_down(used, damaged)
+    message = await refused(used)
+    assert "\ufffd" not in message
+    assert "\\x" not in message
 
 
 async def hot(desk: Desk, token: str) -> tuple[bytes, bytes]:

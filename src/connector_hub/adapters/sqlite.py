@@ -121,6 +121,12 @@ _SIGNS_OF_DAMAGE = ("malformed", "not a database", "no such table", "decode")
 _SIGNS_OF_NO_SPACE = ("full", "disk I/O", "space", "too large")
 
 
+def _said(error: Exception) -> str:
+    """What is wrong, without what stood there: SQLite shows a text that it cannot decode."""
+    text = (isinstance(error, OSError) and error.strerror) or str(error)
+    return "a text of it cannot be decoded" if "decode" in text else text
+
+
 def _file_number(path: Path | str) -> tuple[int, int] | None:
     """What tells a file from another one of the same name; None where there is none."""
     try:
@@ -361,8 +367,8 @@ class SqliteStore:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as e:
-            text = (isinstance(e, OSError) and e.strerror) or str(e)
+        except (sqlite3.Error, UnicodeDecodeError, OSError) as e:
+            text = _said(e)
             hint = "look at the file and its disk"
             if any(sign in text for sign in _SIGNS_OF_NO_SPACE):
                 hint = "free space on the disk, then run again: nothing is lost"
@@ -445,7 +451,17 @@ class SqliteStore:
             self._db.executemany(sql, rows)
 
     def _one(self, sql: str, values: Sequence[Any] = ()) -> Any:
-        return self._run(sql, values).fetchone()
+        with self._errors():
+            return self._db.execute(sql, values).fetchone()
+
+    def _all(self, sql: str, values: Any = ()) -> list[Any]:
+        with self._errors():
+            return self._db.execute(sql, values).fetchall()
+
+    def _rows(self, sql: str, values: Any = ()) -> Iterator[Any]:
+        """Rows as they come: what is damaged may show at any of them."""
+        with self._errors():
+            yield from self._db.execute(sql, values)
 
     def _in(
         self, sql: str, before: Sequence[Any], values: Iterable[Any]
@@ -455,7 +471,7 @@ class SqliteStore:
         for i in range(0, len(todo), _CHUNK):
             part = todo[i : i + _CHUNK]
             marks = ",".join("?" * len(part))
-            yield from self._run(sql.format(marks), (*before, *part))
+            yield from self._rows(sql.format(marks), (*before, *part))
 
     def _place(self, account: str, resource: str) -> int:
         """The number of an account's resource in the rows of its records."""
@@ -578,7 +594,7 @@ class SqliteStore:
 
         It knows them as ``Resource/id`` where the side is of ``several``.
         """
-        found = self._run(
+        found = self._all(
             "select record from link where place=? and not exists"
             "(select 1 from identity where side=? and identity.record=?||link.record)",
             (
@@ -780,7 +796,7 @@ class SqliteStore:
         self, left: tuple[str, str], right: tuple[str, str]
     ) -> Iterator[tuple[str, str]]:
         """Linked records of two resources, each given as (account, resource)."""
-        yield from self._run(
+        yield from self._rows(
             "select a.record, b.record from link a "
             "cross join link b indexed by link_thing on b.thing=a.thing "
             "and b.place=? and b.gone=0 where a.place=? and a.gone=0 order by a.record",
@@ -829,10 +845,10 @@ class SqliteStore:
         """Drop from the index what a whole pass of that number did not see; the records dropped."""
         at = self._side(job, side)
         with self.transaction():
-            dropped = self._run(
+            dropped = self._all(
                 "delete from identity where side=? and pass<>? returning record",
                 (at, number),
-            ).fetchall()
+            )
         return list({record for (record,) in dropped})
 
     def relatives(
@@ -919,10 +935,10 @@ class SqliteStore:
 
     def inbox(self, job: str, side: str) -> tuple[dict[str, str], int]:
         """Records to look at again with the reason, and the number of the latest entry."""
-        rows = self._run(
+        rows = self._all(
             "select record, why, n from inbox where tenant=? and job=? and side=?",
             (_TENANT, job, side),
-        ).fetchall()
+        )
         return {r: why for r, why, _ in rows}, max((n for *_, n in rows), default=0)
 
     def look_again(self, job: str, side: str, rows: Iterable[tuple[str, str]]) -> None:
@@ -964,11 +980,11 @@ class SqliteStore:
         row = self._one(
             "select why from inbox where tenant=? and job=? and side=? and record=?", at
         )
-        waits = self._run(
+        waits = self._all(
             "select distinct resource, target from waiting where tenant=? and job=? and side=? and record=?",
             at,
         )
-        return (row[0] if row else None), waits.fetchall()
+        return (row[0] if row else None), waits
 
     def open_conflict(  # noqa: PLR0917
         self,
@@ -1087,7 +1103,7 @@ class SqliteStore:
 
     def decided_since(self, job: str, at: datetime) -> set[bytes]:
         """Things that people have decided about since an instant."""
-        rows = self._run(
+        rows = self._all(
             "select hub from decision where tenant=? and job=? and at>?",
             (_TENANT, job, at.isoformat()),
         )
@@ -1196,11 +1212,11 @@ class SqliteStore:
         self, job: str | None = None, number: int | None = None
     ) -> list[Conflict]:
         """Open conflicts, oldest first."""
-        rows = self._run(
+        rows = self._all(
             "select id, job, kind, run, opened, payload from conflict where tenant=? and closed is null "
             "and (? is null or job=?) and (? is null or id=?) order by id",
             (_TENANT, job, job, number, number),
-        ).fetchall()
+        )
         return [
             Conflict(
                 i,
@@ -1292,7 +1308,7 @@ class SqliteStore:
         self, job: str | None = None, number: int | None = None
     ) -> list[DeadLetter]:
         """Open dead letters, oldest first."""
-        rows = self._run(
+        rows = self._all(
             "select id, job, side, record, op, reason, fields, run, opened, payload from dead_letter "
             "where tenant=? and closed is null and (? is null or job=?) and (? is null or id=?) order by id",
             (_TENANT, job, job, number, number),
@@ -1341,11 +1357,11 @@ class SqliteStore:
 
     def standings(self) -> list[Standing]:
         """What is paused or must be reconnected, jobs and connections."""
-        rows = self._run(
+        rows = self._all(
             "select what, name, state, since, credentials, payload from standing where tenant=? "
             "order by what desc, name",
             (_TENANT,),
-        ).fetchall()
+        )
         found = []
         for what, name, state, since, credentials, sealed in rows:
             said = self.vault.open(sealed, f"{what}/{name}".encode())
@@ -1422,7 +1438,7 @@ class SqliteStore:
 
     def rivals(self) -> list[Rival]:
         """Who changed what was written, soon after."""
-        rows = self._run(
+        rows = self._all(
             "select job, side, field, user, count(*), max(times) from rival where tenant=? "
             "group by job, side, field, user",
             (_TENANT,),
@@ -1440,7 +1456,7 @@ class SqliteStore:
 
     def told(self, receiver: str) -> dict[Fact, int]:
         """What a receiver of notices was told last."""
-        rows = self._run(
+        rows = self._all(
             "select topic, subject, count from told where tenant=? and receiver=?",
             (_TENANT, receiver),
         )
@@ -1478,7 +1494,7 @@ class SqliteStore:
 
     def last_syncs(self) -> dict[str, tuple[datetime, str]]:
         """By job: when its latest sync or apply began, and its status."""
-        rows = self._run(
+        rows = self._all(
             "select job, started, status from run where id in (select max(id) from run "
             "where tenant=? and kind in ('sync', 'apply') group by job)",
             (_TENANT,),
@@ -1538,7 +1554,7 @@ class SqliteStore:
 
     def runs(self, job: str | None = None, most: int = 50) -> list[dict[str, Any]]:
         """The latest runs, newest first."""
-        rows = self._run(
+        rows = self._all(
             "select id, job, kind, started, ended, status, document from run "
             "where tenant=? and (? is null or job=?) order by id desc limit ?",
             (_TENANT, job, job, most),
@@ -1547,7 +1563,7 @@ class SqliteStore:
 
     def ended_since(self, job: str, after: int, before: int) -> set[str]:
         """How runs of a job ended that write, of the numbers between two."""
-        rows = self._run(
+        rows = self._all(
             "select status from run where tenant=? and job=? and id>? and id<? "
             "and kind in ('sync', 'apply')",
             (_TENANT, job, after, before),
@@ -1556,7 +1572,7 @@ class SqliteStore:
 
     def runs_since(self, at: str) -> Iterator[dict[str, Any]]:
         """Runs that started at an instant (ISO 8601) or later, oldest first."""
-        for row in self._run(
+        for row in self._rows(
             "select id, job, kind, started, ended, status, document from run "
             "where tenant=? and started>=? order by id",
             (_TENANT, at),
@@ -1609,12 +1625,12 @@ class SqliteStore:
         self, job: str | None = None, *, state: PlanState | None = None, most: int = 50
     ) -> list[KeptRow]:
         """The latest plans, newest first, of one state or of all; without what their apply needs."""
-        rows = self._run(
+        rows = self._all(
             f"select {_PLAN} from plan where tenant=? and (? is null or job=?) "  # noqa: S608 - a constant
             "and (? is null or state=?) order by made desc, id limit ?",
             (_TENANT, job, job, state, state, most),
         )
-        return [self._kept(row) for row in rows.fetchall()]
+        return [self._kept(row) for row in rows]
 
     def _kept(self, row: Any) -> KeptRow:
         plan, job, made, state, decided, by, document = row[:7]
@@ -1631,7 +1647,7 @@ class SqliteStore:
         """Plans that are kept, newest first."""
         return [
             r[0]
-            for r in self._run(
+            for r in self._rows(
                 "select id from plan where tenant=? order by made desc", (_TENANT,)
             )
         ]
@@ -1674,22 +1690,22 @@ class SqliteStore:
         """Jobs of which something is planned or was read, whether the project has them or not."""
         tables = ("plan", "staged", "window")
         query = " union ".join(f"select job from {t} where tenant=:t" for t in tables)  # noqa: S608 - constants
-        return {job for (job,) in self._run(query, {"t": _TENANT})}  # type: ignore[arg-type]
+        return {job for (job,) in self._rows(query, {"t": _TENANT})}
 
     def due(self, before: datetime) -> Counter[str]:
         """By job, pages of changes of plans that are decided or older than ``before``, or of dead runs."""
         at = (_TENANT, before.isoformat())
         kept = "select id from plan where tenant=? and made>=? and state in ('kept', 'waiting')"
-        found = self._run(
+        found = self._all(
             f"select job from plan where needs notnull and id not in ({kept})",  # noqa: S608 - a constant
             at,
-        ).fetchall()
+        )
         for table in ("staged", "window"):
-            found += self._run(
+            found += self._all(
                 f"select job from {table} where plan not in ({kept}) "  # noqa: S608 - constants
                 "and (job, plan, n) not in (select job, plan, n from writing)",
                 at,
-            ).fetchall()
+            )
         return Counter(job for (job,) in found)
 
     def overdue(self, now: datetime) -> dict[str, int]:
@@ -1758,12 +1774,12 @@ class SqliteStore:
     def _strip_intents(self, now: datetime) -> int:
         """Take the values out of changes whose outcome has not been known for a week; of how many windows."""
         since = (now - timedelta(days=INTENTS)).isoformat()
-        rows = self._run(
+        rows = self._all(
             "select job, plan, n, payload from writing cross join window using(tenant, job, plan, n) "
             "where tenant=? and not stripped "
             "and coalesce((select started from run where id=writing.run), '')<?",
             (_TENANT, since),
-        ).fetchall()
+        )
         for job, plan, n, sealed in rows:
             rest = [c.stripped() for c in CHANGES.decode(self._opened(plan, n, sealed))]
             self._run(
@@ -1862,7 +1878,7 @@ class SqliteStore:
         """The run that was writing each open window, by plan and number."""
         return {
             (plan, n): run
-            for plan, n, run in self._run(
+            for plan, n, run in self._rows(
                 "select plan, n, run from writing where tenant=? and job=?",
                 (_TENANT, job),
             )
@@ -1872,7 +1888,7 @@ class SqliteStore:
         """(plan, number, changes) of windows whose writes were never settled."""
         return [
             (plan, n, CHANGES.decode(self._opened(plan, n, sealed)))
-            for plan, n, sealed in self._run(
+            for plan, n, sealed in self._rows(
                 "select plan, n, payload from writing cross join window using(tenant, job, plan, n) "
                 "where tenant=? and job=? order by plan, n",
                 (_TENANT, job),
@@ -1902,7 +1918,7 @@ class SqliteStore:
 
     def marks(self, job: str, side: str, record: str) -> list[bytes]:
         """A record's identity marks."""
-        rows = self._run(
+        rows = self._all(
             "select mark from identity where side=? and record=? and mark>x''",
             (self._side(job, side), record),
         )
@@ -1910,7 +1926,7 @@ class SqliteStore:
 
     def places(self, account: str, record: str) -> list[str]:
         """The resources of an account where a record of this id is linked."""
-        rows = self._run(
+        rows = self._all(
             "select resource from place join link on link.place=place.id and link.record=? "
             "where tenant=? and account=?",
             (record, _TENANT, account),
@@ -1966,7 +1982,7 @@ class SqliteStore:
 
     def stones(self, entity: str) -> list[tuple[bytes, Stone]]:
         """What is kept of people of an entity who were erased: (hash, stone)."""
-        rows = self._run(
+        rows = self._all(
             "select hash, erasure, names, given, earlier from tombstone "
             "join erasure on erasure.id=erasure "
             "where tenant=? and entity=?",
