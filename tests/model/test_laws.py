@@ -366,7 +366,7 @@ def test_a_one_way_job_lets_nothing_travel_back(policy, to_right, to_left):
     ("rule", "said", "hint"),
     [
         (Rule("nmae", "p.x"), "no field 'nmae'", "did you mean 'name'?"),
-        (Rule("name"), "either a path or a link", ""),
+        (Rule("name"), "one of path, link", ""),
         (Rule("name", link=LinkRule(path="p.x")), "kind link only", ""),
         (Rule("owner", link=LinkRule()), "a path or an association", ""),
         (Rule("name", "p.x", ("trimm",)), "'trimm'", "did you mean 'trim'?"),

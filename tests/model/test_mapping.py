@@ -506,11 +506,11 @@ STAGE = {"lead": ("a",), "customer": ("b",)}
         ),
         (
             Rule("name"),
-            Problem(("fields", "name"), "a rule has either a path or a link"),
+            Problem(("fields", "name"), "a rule has one of path, link and parts"),
         ),
         (
             Rule("owner", "x", link=LinkRule(path="x")),
-            Problem(("fields", "owner"), "a rule has either a path or a link"),
+            Problem(("fields", "owner"), "a rule has one of path, link and parts"),
         ),
         (
             Rule("name", link=LinkRule(path="x")),

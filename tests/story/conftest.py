@@ -18,7 +18,7 @@ from connector_hub.model.plan import Plan
 from connector_hub.sync import jobs
 from connector_hub.sync.base import Bases
 from connector_hub.sync.identity import Identities
-from connector_hub.sync.run import JobRun, Options
+from connector_hub.sync.run import JobRun, Options, Route
 from connector_hub.sync.sides import LiveSide
 
 from .vendor import Memory, World
@@ -82,6 +82,8 @@ class Project:
     maps: dict[str, Mapping] = field(
         default_factory=lambda: {"left": mapping(), "right": mapping()}
     )
+    entity: Entity = PERSON
+    routes: dict[str, Route] = field(default_factory=dict)
     keyless: bool = False
     clock: HandClock = field(default_factory=HandClock)
     store: SqliteStore = field(
@@ -102,13 +104,13 @@ class Project:
             clock=self.clock,
             tenant="t",
             key=b"c" * 32,
-            routes={},
+            routes=self.routes,
             options=Options(**options),
         )
 
     def _side(self, name: Any, world: World) -> LiveSide:
         connector = Memory(world, None if self.keyless else "hub_key")
-        spoke = compile_mapping(self.maps[name], PERSON, transforms())
+        spoke = compile_mapping(self.maps[name], self.entity, transforms())
         from connector_hub.sdk import Account  # noqa: PLC0415
 
         return LiveSide(
@@ -120,7 +122,7 @@ class Project:
             spoke,
             spoke.want,
             Bases(self.store, "people", name, spoke, b"b" * 32, self.store.vault),
-            Identities(PERSON.identity, spoke, b"i" * 32),
+            Identities(self.entity.identity, spoke, b"i" * 32),
         )
 
     async def sync(self, **options: Any) -> JobRun:
@@ -133,7 +135,7 @@ class Project:
         """What each side holds, in the hub's words, sorted."""
 
         def seen(world: World, side: str) -> list[Any]:
-            spoke = compile_mapping(self.maps[side], PERSON, transforms())
+            spoke = compile_mapping(self.maps[side], self.entity, transforms())
             views = [spoke.view(spoke.raws(r, {}))[0] for r in world.rows.values()]
             plain = [{k: v for k, v in view.items() if v is not None} for view in views]
             return sorted(plain, key=repr)

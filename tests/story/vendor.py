@@ -110,6 +110,8 @@ class Memory(Connector):
         Resource(
             "firms", Can.READ | Can.CREATE | Can.UPDATE, effect=Effect.VENDOR_KEY, lag=0
         ),
+        Resource("deals", Can.READ, lag=0),
+        Resource("products", Can.READ, lag=0),
     )
 
     def __init__(self, world: World, key_field: str | None = "hub_key") -> None:

@@ -241,6 +241,17 @@ class LinkModel(_Strict):
     path: str | None = None
     association: str | None = None
     label: str | None = None
+    type: str | None = Field(
+        None, description="path of the vendor's word for what the id is of"
+    )
+    is_: str | list[str] = Field(
+        default_factory=list,
+        alias="is",
+        description="the words of type under which the id is this link's; the first is written",
+    )
+    write_type: bool = Field(
+        False, description="whether the vendor takes the type along with the id"
+    )
 
 
 class LookupModel(_Strict):
@@ -258,7 +269,11 @@ class RuleModel(_Strict):
 
     path: str | None = None
     via: list[str] = Field(default_factory=list)
-    table: dict[str, list[str]] | None = None
+    parts: list[str] = Field(
+        default_factory=list,
+        description="several paths that are one value, by a table that lists a word for each",
+    )
+    table: dict[str, list[str | list[str]]] | None = None
     other: str = "leave"
     order: list[str] = Field(default_factory=list)
     link: LinkModel | None = None

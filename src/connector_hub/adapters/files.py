@@ -21,6 +21,7 @@ from connector_hub.adapters.config import (
     FieldPolicyModel,
     GuardModel,
     JobModel,
+    LinkModel,
     MappingModel,
     ProfileModel,
     ProjectModel,
@@ -52,6 +53,7 @@ from connector_hub.model.job import (
 )
 from connector_hub.model.mapping import (
     ABSENT,
+    BETWEEN,
     LinkRule,
     Lookup,
     MappingTest,
@@ -1116,10 +1118,10 @@ def _rule(name: str, model: RuleModel) -> Rule:
         via=tuple(model.via),
         table=None
         if model.table is None
-        else {w: tuple(v) for w, v in model.table.items()},
+        else {w: tuple(map(_vendor_word, v)) for w, v in model.table.items()},
         other=model.other,
         order=tuple(model.order),
-        link=None if model.link is None else LinkRule(**model.link.model_dump()),
+        link=None if model.link is None else _link(model.link),
         also=(model.also,) if isinstance(model.also, str) else tuple(model.also),
         default=model.default,
         bad=model.bad,
@@ -1128,7 +1130,18 @@ def _rule(name: str, model: RuleModel) -> Rule:
         lookup=None
         if model.lookup is None
         else Lookup(model.lookup.resource, model.lookup.by),
+        parts=tuple(model.parts),
     )
+
+
+def _link(model: LinkModel) -> LinkRule:
+    is_ = (model.is_,) if isinstance(model.is_, str) else tuple(model.is_)
+    return LinkRule(**{**model.model_dump(), "is_": is_})
+
+
+def _vendor_word(value: str | list[str]) -> str:
+    """A vendor's word in a table; of several parts, one word for each."""
+    return value if isinstance(value, str) else BETWEEN.join(value)
 
 
 def _word(value: str | bool) -> str:  # noqa: FBT001 - YAML's own true and false

@@ -37,15 +37,25 @@ class Absent:
 
 
 ABSENT = Absent()
+BETWEEN = " / "
+"""Stands between the vendor's words of several parts that are one value."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkRule:
-    """Where a link is kept: in a field (``path``) or as an association of the vendor's."""
+    """Where a link is kept: in a field (``path``) or as an association of the vendor's.
+
+    One field may hold ids of several resources: ``type`` is the path of the vendor's word for which,
+    ``is_`` lists the words under which the id is this link's, the first of which is written where the
+    vendor takes the type along with the id (``write_type``).
+    """
 
     path: str | None = None
     association: str | None = None
     label: str | None = None
+    type: str | None = None
+    is_: tuple[str, ...] = ()
+    write_type: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +90,25 @@ class Rule:
     one_way: bool = False
     when: Map[str, tuple[str, ...]] | None = None
     lookup: Lookup | None = None
+    parts: tuple[str, ...] = ()
+    """Several paths that are one value: each side of ``BETWEEN`` in a vendor's word of ``table``."""
+
+    @property
+    def at(self) -> str | None:
+        """The path of the one place that holds the value; None for several and for associations."""
+        return self.path or (self.link.path if self.link else None)
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """Every path that a write of the field names."""
+        kind = (self.link.type,) if self.link and self.link.write_type else ()
+        return tuple(p for p in (self.at, *kind, *self.parts) if p)
 
     def fingerprint(self) -> str:
         """Changes whenever what the rule reads or writes does."""
         made = (self.path, self.via, _listed(self.table), self.other, self.link)
-        return _print((*made, self.default, _listed(self.when), self.lookup))
+        more = (self.default, _listed(self.when), self.lookup, self.parts)
+        return _print((*made, *more))
 
     def whole_fingerprint(self) -> str:
         """Changes whenever anything about the rule does."""
@@ -220,27 +244,44 @@ def _by(transforms: Transforms, spelled: str) -> str | None:
 
 
 def _check_paths(mapping: Mapping) -> Iterable[Problem]:
-    """Two fields that are written to one place would overwrite each other."""
-    first: dict[str, str] = {}
+    """Two fields that are written to one place would overwrite each other, but for links that share it."""
+    written: dict[str, list[Rule]] = {}
     for name, rule in mapping.rules.items():
-        path = rule.path or (rule.link.path if rule.link else None)
-        if path is None or rule.one_way:
-            continue
-        if path in first:
-            yield Problem(
-                ("fields", name),
-                f"{name!r} and {first[path]!r} are both written to {path}",
-                "let one of them only be read: one_way: true",
-            )
-        first.setdefault(path, name)
+        for path in rule.written if not rule.one_way else ():
+            others = written.setdefault(path, [])
+            lone = next((r for r in others if not _share(rule, r)), None)
+            if lone is not None:
+                yield Problem(
+                    ("fields", name),
+                    f"{name!r} and {lone.field!r} are both written to {path}",
+                    "let one of them only be read: one_way: true",
+                )
+            elif path == rule.at and (alike := [r for r in others if _alike(rule, r)]):
+                yield Problem(
+                    ("fields", name, "link"),
+                    f"{name!r} and {alike[0].field!r} are both of one type",
+                    "give each its own words: is: [...]",
+                )
+            others.append(rule)
+
+
+def _share(a: Rule, b: Rule) -> bool:
+    """Whether two links are kept in one reference, which holds one record of either kind."""
+    if a.link is None or b.link is None or a.link.path is None:
+        return False
+    return (a.link.path, a.link.type) == (b.link.path, b.link.type)
+
+
+def _alike(a: Rule, b: Rule) -> bool:
+    return bool(a.link and b.link and {*a.link.is_} & {*b.link.is_})
 
 
 def _check_rule(
     rule: Rule, spec: FieldSpec, transforms: Transforms
 ) -> Iterable[Problem]:
     at: tuple[str | int, ...] = ("fields", rule.field)
-    if (rule.path is None) == (rule.link is None):
-        yield Problem(at, "a rule has either a path or a link")
+    if sum((rule.path is not None, rule.link is not None, bool(rule.parts))) != 1:
+        yield Problem(at, "a rule has one of path, link and parts")
     if (rule.link is not None) != (spec.kind == "link"):
         yield Problem(
             at,
@@ -248,6 +289,7 @@ def _check_rule(
         )
     if rule.link and (rule.link.path is None) == (rule.link.association is None):
         yield Problem((*at, "link"), "a link has either a path or an association")
+    yield from _check_type(rule, (*at, "link"))
     mistakes = [
         p
         for i, spelled in enumerate(rule.via)
@@ -261,8 +303,48 @@ def _check_rule(
     if any(v.startswith("day_in") for v in rule.via) and spec.kind != "date":
         yield Problem((*at, "via"), f"day_in cannot give a {spec.kind}", "kind: date")
     yield from _check_table(rule, spec, at)
+    yield from _check_parts(rule, at)
     if rule.default is not None and not mistakes:
         yield from _check_default(rule, spec, (*at, "default"), transforms)
+
+
+def _check_type(rule: Rule, at: tuple[str | int, ...]) -> Iterable[Problem]:
+    """A reference to records of several resources says which one it is to."""
+    link = rule.link
+    if link is None:
+        return
+    if bool(link.type) != bool(link.is_):
+        yield Problem(
+            at,
+            "type and is go together",
+            "write {path: WhatId, type: What.Type, is: Account}",
+        )
+    if link.type and link.path is None:
+        yield Problem(at, "a type goes with a path")
+    if link.write_type and not link.type:
+        yield Problem(at, "write_type goes with a type")
+
+
+def _check_parts(rule: Rule, at: tuple[str | int, ...]) -> Iterable[Problem]:
+    """Several paths are one value by a table, each word of which names all of them."""
+    n = len(rule.parts)
+    if not n:
+        return
+    if n == 1:
+        yield Problem((*at, "parts"), "one part is a path", "write path: ...")
+    if len({*rule.parts}) < n:
+        yield Problem((*at, "parts"), "a part stands there twice")
+    if rule.table is None:
+        yield Problem((*at, "parts"), "parts need a table of what they are together")
+    if rule.via or rule.lookup or rule.also:
+        yield Problem((*at, "parts"), "parts go with a table only")
+    for word, vendor in (rule.table or {}).items():
+        if any(len(v.split(BETWEEN)) != n for v in vendor):
+            yield Problem(
+                (*at, "table", word),
+                f"{word!r} must list {n} words of the vendor's, one for each part",
+                f"write {word}: [[{', '.join('...' for _ in rule.parts)}]]",
+            )
 
 
 def _check_default(
@@ -450,6 +532,8 @@ class Spoke:
     """The words of looked-up fields that can be written; no other can, nor can a blank."""
     parts: Map[str, Spoke] = field(default_factory=dict)
     """The spokes of several resources that this one unites."""
+    shared: Map[str, tuple[str, ...]] = field(default_factory=dict)
+    """Link fields that are kept in one reference with others: all of them, the first to be said first."""
 
     def of(self, raws: Raws) -> Spoke:
         """The spoke of the resource a record is in."""
@@ -470,6 +554,10 @@ class Spoke:
         """Whether a value can be written here."""
         return name not in self.known or value in self.known[name]
 
+    def beside(self, names: Iterable[str]) -> set[str]:
+        """Fields that are written along with these, for they are kept in one place."""
+        return {m for n in names for m in self.shared.get(n, ())}
+
     def patch(self, view: Map[str, Any], was: Map[str, Any] = EMPTY) -> Patch:
         """What to write so that the record shows ``view``; links replace those of ``was``."""
         links: dict[str, LinkPatch] = {}
@@ -489,9 +577,37 @@ class Spoke:
             if rule.link and rule.link.association:
                 patch = _relink(rule.link, ref(raw), ref(held))
                 _add(links, rule.link.association, patch)
-            else:
-                fields[rule.path or (rule.link.path if rule.link else None) or ""] = raw
+            elif rule.parts:
+                fields |= _apart(rule.parts, raw)
+            elif not self._is_others(name, raw, now):
+                fields |= _referring(rule, raw)
         return Patch(fields, links)
+
+    def _is_others(self, name: str, raw: Any, now: Raws) -> bool:
+        """Whether putting a blank back would wipe what another field of the same reference holds."""
+        held = dict(zip(self.names, now, strict=True))
+        others = (held[n] for n in self.shared.get(name, ()) if n != name)
+        return (
+            not _filled(raw) and not _filled(held[name]) and any(map(_filled, others))
+        )
+
+
+def _filled(raw: Any) -> bool:
+    return raw is not None and raw is not ABSENT and raw != ""
+
+
+def _apart(paths: Sequence[str], word: Any) -> dict[str, Any]:
+    """One word of the vendor's for several paths, or a blank for each."""
+    words = word.split(BETWEEN) if _filled(word) else [None] * len(paths)
+    return dict(zip(paths, (w or None for w in words), strict=True))
+
+
+def _referring(rule: Rule, value: Any) -> dict[str, Any]:
+    """A value by its path; of a reference that says it, with its type."""
+    found = {rule.at or "": value}
+    if rule.link and rule.link.write_type and rule.link.type:
+        found[rule.link.type] = rule.link.is_[0] if _filled(value) else None
+    return found
 
 
 def ref(raw: Any) -> Ref | None:
@@ -565,6 +681,7 @@ def compile_mapping(
     )
     more = [(r, i, path) for r in rules for i, path in enumerate(r.also)]
     whole = _compile_view(rules, entity, made, looked)
+    shared = _sharing(r for r in rules if r.field in writable)
     conditions = {
         r.field: {n: frozenset(w) for n, w in r.when.items()} for r in rules if r.when
     }
@@ -594,15 +711,26 @@ def compile_mapping(
             if r.default is not None
         },
         known={n: _ids_of(words) for n, words in looked.items()},
+        shared=shared,
     )
+
+
+def _sharing(rules: Iterable[Rule]) -> dict[str, tuple[str, ...]]:
+    """The link fields that are kept in one reference, under the name of each."""
+    at: dict[str, list[str]] = {}
+    for rule in rules:
+        if rule.link and rule.link.path:
+            at.setdefault(rule.link.path, []).append(rule.field)
+    return {n: tuple(names) for names in at.values() if len(names) > 1 for n in names}
 
 
 def paths_of(rule: Rule) -> Iterable[str]:
     """Every path a rule reads."""
-    if rule.path:
-        yield rule.path
-    if rule.link and rule.link.path:
-        yield rule.link.path
+    if rule.at:
+        yield rule.at
+    if rule.link and rule.link.type:
+        yield rule.link.type
+    yield from rule.parts
     yield from rule.also
 
 
@@ -686,8 +814,14 @@ def _compile_raws(rules: Sequence[Rule]) -> Callable[..., Raws]:
             pick = src.bind(_picker(rule.link, ABSENT))
             items.append(f"{pick}(links)")
             continue
-        path = rule.path or (rule.link.path if rule.link else None) or ""
-        items.append(_getting(src, path, parents, absent))
+        got = _getting(src, rule.at or "", parents, absent) if rule.at else ""
+        if rule.link and rule.link.type:
+            kind = _getting(src, rule.link.type, parents, absent)
+            got = f"{src.bind(_typed(rule.link))}({got}, {kind})"
+        elif rule.parts:
+            each = [_getting(src, path, parents, absent) for path in rule.parts]
+            got = f"{src.bind(_together)}({', '.join(each)})"
+        items.append(got)
     items += [_getting(src, path, parents, absent) for r in rules for path in r.also]
     src.lines.append(f"return ({''.join(i + ', ' for i in items)})")
     made: Callable[..., Raws] = src.make("row, links")
@@ -708,6 +842,30 @@ def _getting(
             src.lines.append(f"if not isinstance({name}, dict): {name} = {{}}")
             parents[head] = name
     return f"{parents[tuple(heads)]}.get({src.bind(leaf)}, {absent})"
+
+
+def _typed(rule: LinkRule) -> Callable[[Any, Any], Any]:
+    """The id of a reference while its type is one of the rule's words; else it refers to none of these."""
+    words = frozenset(rule.is_)
+
+    def pick(raw: Any, kind: Any) -> Any:
+        if not _filled(raw) or kind in words:
+            return raw
+        return None if _filled(kind) else ABSENT
+
+    return pick
+
+
+def _together(*raws: Any) -> Any:
+    """The vendor's words of several paths as one; a blank where all are."""
+    if any(r is ABSENT for r in raws):
+        return ABSENT
+    if not any(map(_filled, raws)):
+        return None
+    try:
+        return BETWEEN.join(_as_text(r) if _filled(r) else "" for r in raws)
+    except Unreadable:
+        return list(raws)
 
 
 def _picker(rule: LinkRule, absent: Absent) -> Callable[[Map[str, Sequence[Ref]]], Any]:
@@ -973,39 +1131,71 @@ def _compile_put(
     looked: Map[str, Map[str, Any]],
 ) -> Callable[[Map[str, Any]], Map[str, Any]]:
     src = _Source()
-    absent = src.bind(ABSENT)
     src.lines.append("out = {}")
-    for rule in rules:
-        path = rule.path or (rule.link.path if rule.link else None)
-        if rule.field not in writable or path is None:
+    mine = [r for r in rules if r.field in writable and r.written]
+    shared = _sharing(mine)
+    for rule in mine:
+        if rule.field in shared or (rule.link and rule.link.write_type):
+            group = shared.get(rule.field, (rule.field,))
+            if rule.field == group[0]:
+                refer = src.bind(_refer([r for r in mine if r.field in group]))
+                src.lines.append(f"{refer}(view, out)")
             continue
         name = src.bind(rule.field)
         src.lines.append(f"if {name} in view:")
         src.lines.append(f"    v = view[{name}]")
-        if rule.link:
-            src.lines.append("    v = v.id if v is not None else None")
-        spec = entity.fields[rule.field]
-        if rule.default is not None:
-            default = src.bind(_default(rule, spec, made[rule.field]))
-            src.lines.append(f"    v = {default} if v is None or v == () else v")
-        if rule.field in looked:
-            ids = src.bind(_ids_of(looked[rule.field]))
-            src.lines.append(f"    if v in {ids}: out[{src.bind(path)}] = {ids}[v]")
-            continue
-        if rule.table is not None:
-            first = {_word(spec, w): vs[0] for w, vs in rule.table.items() if vs}
-            src.lines.append(
-                f"    v = {src.bind(first)}.get(v, {absent} if v is not None else None)"
-            )
-        for t in reversed(made[rule.field]):
-            if t.put is not same and t.put is not None:
-                known = f" if v is not {absent} else v" if rule.table else ""
-                src.lines.append(f"    v = {src.bind(t.put)}(v){known}")
-        unless = f"if v is not {absent}: " if rule.table is not None else ""
-        src.lines.append(f"    {unless}out[{src.bind(path)}] = v")
+        spec, words = entity.fields[rule.field], looked.get(rule.field)
+        lines = _writing(src, rule, spec, made[rule.field], words)
+        src.lines += [f"    {line}" for line in lines]
     src.lines.append("return out")
     compiled: Callable[[Map[str, Any]], Map[str, Any]] = src.make("view")
     return compiled
+
+
+def _writing(
+    src: _Source,
+    rule: Rule,
+    spec: FieldSpec,
+    transforms: list[Transform],
+    looked: Map[str, Any] | None,
+) -> Iterable[str]:
+    """A value in the hub's words becomes what is written by its path."""
+    path = src.bind(rule.at)
+    if rule.link:
+        yield "v = v.id if v is not None else None"
+    if rule.default is not None:
+        default = src.bind(_default(rule, spec, transforms))
+        yield f"v = {default} if v is None or v == () else v"
+    if looked is not None:
+        ids = src.bind(_ids_of(looked))
+        yield f"if v in {ids}: out[{path}] = {ids}[v]"
+        return
+    absent = src.bind(ABSENT)
+    if rule.table is not None:
+        first = {_word(spec, w): vs[0] for w, vs in rule.table.items() if vs}
+        yield f"v = {src.bind(first)}.get(v, {absent} if v is not None else None)"
+    for t in reversed(transforms):
+        if t.put is not same and t.put is not None:
+            known = f" if v is not {absent} else v" if rule.table else ""
+            yield f"v = {src.bind(t.put)}(v){known}"
+    unless = f"if v is not {absent}: " if rule.table is not None else ""
+    if rule.parts:
+        yield f"{unless}out.update({src.bind(_apart)}({src.bind(rule.parts)}, v))"
+    else:
+        yield f"{unless}out[{path}] = v"
+
+
+def _refer(rules: Sequence[Rule]) -> Callable[[Map[str, Any], dict[str, Any]], None]:
+    """Writes the one reference that several link fields are kept in: the first that leads somewhere."""
+
+    def put(view: Map[str, Any], out: dict[str, Any]) -> None:
+        said = [r for r in rules if r.field in view]
+        if said:
+            rule = next((r for r in said if view[r.field] is not None), said[0])
+            to = view[rule.field]
+            out.update(_referring(rule, to.id if to is not None else None))
+
+    return put
 
 
 def differs(spoke: Spoke, test: MappingTest) -> dict[str, tuple[Any, Any]]:

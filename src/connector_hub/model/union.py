@@ -78,6 +78,7 @@ def unite(spokes: Map[str, Spoke]) -> Spoke:
         defaults={n: d for s in spokes.values() for n, d in s.defaults.items()},
         known={n: k for s in spokes.values() for n, k in s.known.items()},
         parts=spokes,
+        shared={n: m for s in spokes.values() for n, m in s.shared.items()},
     )
 
 

@@ -18,7 +18,7 @@ def place(rule: Rule) -> str:
     """Where the vendor keeps a field: the same place, however its value is read."""
     link = rule.link
     if link is None or link.path:
-        return rule.path or (link.path if link else None) or ""
+        return rule.at or " + ".join(rule.parts)
     return f"{link.association} ({link.label})" if link.label else f"{link.association}"
 
 

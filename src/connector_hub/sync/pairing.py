@@ -39,13 +39,16 @@ def merge_subject(
     merged = fights.held_back(run, s, merged, pair.views)
     if pair.moved is not None and not policies.keys() <= pair.based:
         _count_unbased(run, policies, pair)
-    if not (spokes[0].known or spokes[1].known):
+    if not any(k.known or k.shared for k in spokes):
         return merged
-    return replace(
-        merged,
-        left=sayable(run, spokes[0], merged.left, pair.views[1]),
-        right=sayable(run, spokes[1], merged.right, pair.views[0]),
-    )
+    said = []
+    for i, names in enumerate((merged.left, merged.right)):
+        told = pair.views[1 - i]
+        held = {n: b"" for at, n, _, _ in s.waits if at == SIDES[i]}
+        more = [n for n, p in policies.items() if p.owner != SIDES[i]]
+        fit = referable(run, spokes[i], names, told, {**pair.views[i], **held}, more)
+        said.append(sayable(run, spokes[i], fit, told))
+    return replace(merged, left=said[0], right=said[1])
 
 
 def decisions(
@@ -178,6 +181,46 @@ def _pair(
             anew |= {n for n in policies if blank(view.get(n))}
     moved = (mine, theirs) if at_left else (theirs, mine)
     return Pair(views, hidden, moved, based, outside, anew)
+
+
+def referable(  # noqa: PLR0917 - a write, and what there is besides
+    run: JobRun,
+    spoke: Spoke,
+    names: Sequence[str],
+    view: Mapping[str, Any],
+    held: Mapping[str, Any] = EMPTY,
+    more: Sequence[str] = (),
+) -> tuple[str, ...]:
+    """Those of the fields that fit where one reference is for several, which holds one record.
+
+    It is that of the first field that has one. The others are told; a blank wipes nothing but its own.
+
+    Args:
+        run: where it is told.
+        spoke: of where is written.
+        names: what is to be written there.
+        view: the values.
+        held: what the record says now.
+        more: fields that may travel, too, for a reference that would be blank.
+    """
+    if not spoke.shared:
+        return tuple(names)
+    kept = list(names)
+    for group in dict.fromkeys(spoke.shared[n] for n in names if n in spoke.shared):
+        mine = [n for n in group if n in names]
+        after = {**held, **{n: view.get(n) for n in mine}}
+        first = next((n for n in group if not blank(after.get(n))), None)
+        if first is None:
+            heirs = [n for n in group if n in more and not blank(view.get(n))]
+            kept += heirs[:1]
+            continue
+        for n in mine:
+            if n == first or (blank(view.get(n)) and first in mine):
+                continue
+            kept.remove(n)
+            if not blank(view.get(n)):
+                run.tally.bad([Bad(n, view.get(n))])
+    return tuple(kept)
 
 
 def sayable(

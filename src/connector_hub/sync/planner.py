@@ -37,6 +37,7 @@ from connector_hub.sync.pairing import (
     held,
     leaves_scope,
     merge_subject,
+    referable,
     sayable,
 )
 from connector_hub.sync.plans import count_writes
@@ -398,7 +399,7 @@ def _fields_of_new(
     if spoke.conditions:
         out = spoke.outside(spoke.filled({n: s.view[n] for n in names}))
         names = [n for n in names if n not in out]
-    return sayable(run, spoke, names, s.view)
+    return sayable(run, spoke, referable(run, spoke, names, s.view), s.view)
 
 
 def _out(run: JobRun, side: LiveSide, s: Subject) -> Change | None:

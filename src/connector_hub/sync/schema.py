@@ -105,7 +105,8 @@ def moved(
     """
     known = _by_path(fields)
     for name, rule in mapping.rules.items():
-        path = rule.path or (rule.link.path if rule.link else None)
+        yield from _parts_gone(name, rule, known)
+        path = rule.at
         if path is None or name not in entity.fields:
             continue
         info = known.get(path.casefold())
@@ -132,6 +133,14 @@ def _is_plain(path: str, known: Collection[str]) -> bool:
     """Whether a path names a field of the resource itself; ``Account.Name`` may read through a look-up."""
     head, dot, _ = path.casefold().partition(".")
     return not dot or any(p.startswith(f"{head}.") for p in known)
+
+
+def _parts_gone(
+    name: str, rule: Rule, known: Mapping[str, FieldInfo]
+) -> Iterator[Moved]:
+    for path in rule.parts:
+        if path.casefold() not in known and _is_plain(path, known):
+            yield _gone(name, path)
 
 
 def _gone(name: str, path: str) -> Moved:
@@ -189,9 +198,7 @@ def _required(
     given = {p.casefold() for p in mapping.set_on_create}
     for name in writes:
         rule = mapping.rules.get(name)
-        path = rule and (rule.path or (rule.link.path if rule.link else None))
-        if path:
-            given.add(path.casefold())
+        given |= {path.casefold() for path in rule.written} if rule else set()
     for info in fields:
         asked = info.required and info.path not in before.required
         if asked and info.path.casefold() not in given:

@@ -267,7 +267,9 @@ def _base(side: LiveSide, s: _Settling, now: Seen, before: Base | None) -> bytes
     """
     c, here, there = s.change, side.name, across(side.name)
     taken, over, planned = s.taken.get(here), s.taken.get(there), c.seen(here)
-    written = c.fields(here) if taken else ()
+    written: Collection[str] = c.fields(here) if taken else ()
+    if written and side.spoke.shared:
+        written = {*written, *side.spoke.of(now.raws).beside(written)}
     lacks = over.lacks if over else frozenset[str]()
     waits = [name for at, name, _, _ in c.waits if at == here]
     edited = taken.differs if taken and taken.edited else ()

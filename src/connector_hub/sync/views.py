@@ -56,12 +56,15 @@ def _translate(run: JobRun, side: LiveSide, name: str, read: Sequence[Read]) -> 
     if not asked:
         return
     hubs = linked_across(run, side, name, asked)
+    others = _of_others(run, side, name, asked - hubs.keys())
     for r in read:
         ref = r.view.get(name)
         if not isinstance(ref, Ref):
             continue
         if ref.id in hubs:
             r.view[name] = hubs[ref.id]
+        elif ref.id in others:
+            r.view[name] = None
         else:
             del r.view[name]
             waits = [
@@ -69,6 +72,24 @@ def _translate(run: JobRun, side: LiveSide, name: str, read: Sequence[Read]) -> 
                 for resource in run.routes[name].at(side.name)
             ]
             r.waits = (*r.waits, *waits)
+
+
+def _of_others(
+    run: JobRun, side: LiveSide, name: str, records: Collection[str]
+) -> set[str]:
+    """Those of the records that another field of the same reference leads to, as their links say."""
+    fields = side.spoke.shared.get(name, ())
+    resources = {
+        resource
+        for n in fields
+        if n in run.routes
+        for resource in run.routes[n].at(side.name)
+    }
+    found: set[str] = set()
+    own = run.routes[name].at(side.name)
+    for resource in sorted(resources.difference(own)) if records else ():
+        found |= run.store.links(side.home, resource, records).keys()
+    return found
 
 
 def linked_across(

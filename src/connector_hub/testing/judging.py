@@ -178,10 +178,7 @@ async def _look(hub: Hub) -> list[_Seen]:
             rows = hub.view(at.connection, job.entity)
             views[side] = {str(row.pop("id")): row async for row in rows}
             spec = hub.project.mapping_at(at.connection, job.entity, at.resource)
-            paths[side] = {
-                n: r.path or (r.link.path if r.link else None) or ""
-                for n, r in spec.rules.items()
-            }
+            paths[side] = {n: r.at or "" for n, r in spec.rules.items()}
         seen = _Seen(
             job,
             views,

@@ -208,7 +208,7 @@ class World:
                     )
                     paths = found.setdefault((side.connection, resource), set())
                     for rule in spec.rules.values():
-                        at = rule.path or (rule.link.path if rule.link else None)
+                        at = rule.at
                         paths.update([at] if at else [])
         return dict(sorted(found.items()))
 
