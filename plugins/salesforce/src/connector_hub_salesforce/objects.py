@@ -6,7 +6,7 @@ Lengths and types: Object Reference for the Salesforce Platform.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from connector_hub_salesforce.ids import PREFIXES
@@ -21,6 +21,7 @@ _SOAP = {
     "percent": "xsd:double",
     "date": "xsd:date",
     "datetime": "xsd:dateTime",
+    "address": "urn:address",
 }
 NUMBERS = frozenset({"int", "double", "currency", "percent"})
 TEXTS = frozenset(
@@ -34,6 +35,8 @@ TEXTS = frozenset(
         "multipicklist",
     }
 )
+COMPOUND = frozenset({"address", "location"})
+"""Made of other fields; read only, and not in CSV."""
 _LONG_TEXT = 32_000
 
 
@@ -57,10 +60,22 @@ class Field:
     external: bool = False
     id_lookup: bool = False
 
+    also_refers: tuple[str, ...] = ()
+    """Further objects a polymorphic lookup may point to."""
+    compound: str = ""
+    """The compound field it is a part of."""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Objects it may point to."""
+        return (self.refers_to, *self.also_refers) if self.refers_to else ()
+
     @property
     def filterable(self) -> bool:
         """Long texts cannot be filtered or ordered by."""
-        return not (self.type == "textarea" and self.length >= _LONG_TEXT)
+        return self.type not in COMPOUND and not (
+            self.type == "textarea" and self.length >= _LONG_TEXT
+        )
 
     def row(self) -> dict[str, Any]:
         """The field in a describe answer."""
@@ -99,9 +114,9 @@ class Field:
                 }
                 for o in self.options
             ],
-            "referenceTo": [self.refers_to] if self.refers_to else [],
+            "referenceTo": list(self.targets),
             "relationshipName": self.relationship or None,
-            "compoundFieldName": None,
+            "compoundFieldName": self.compound or None,
         }
 
 
@@ -246,8 +261,12 @@ def _texts(rows: Iterable[tuple[str, str, str, int]]) -> list[Field]:
     return [Field(name, label, kind, length) for name, label, kind, length in rows]
 
 
+PARTS = ("Street", "City", "State", "PostalCode", "Country")
+"""Of an address."""
+
+
 def _address(prefix: str) -> list[Field]:
-    return _texts(
+    parts = _texts(
         (
             (f"{prefix}Street", f"{prefix} Street", "textarea", 255),
             (f"{prefix}City", f"{prefix} City", "string", 40),
@@ -256,6 +275,9 @@ def _address(prefix: str) -> list[Field]:
             (f"{prefix}Country", f"{prefix} Country", "string", 80),
         )
     )
+    whole = f"{prefix}Address"
+    made = Field(whole, whole, "address", createable=False, updateable=False)
+    return [*(replace(f, compound=whole) for f in parts), made]
 
 
 def _kind(

@@ -7,7 +7,7 @@ a call.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime
@@ -131,6 +131,8 @@ class Org:
         self.hidden: dict[str, tuple[Kind, Field]] = {}
         self.taken_along: dict[str, str] = {}
         """Records that went into the recycle bin with another one, by id: that one's id."""
+        self.locked: dict[str, int] = {}
+        """Records that another transaction holds, and for how many writes yet."""
         self._journal: list[tuple[str, str, Row | None, Row | None]] | None = None
         self._people()
 
@@ -180,6 +182,31 @@ class Org:
                 "NOT_FOUND", "The requested resource does not exist", status=404
             )
         return found
+
+    def kind_of(self, q: soql.Query) -> Kind:
+        """The object a query is about.
+
+        Raises:
+            Refused: INVALID_TYPE.
+        """
+        try:
+            return self.kind(q.object)
+        except Refused:
+            raise Refused(
+                "INVALID_TYPE",
+                f"\n{q.text[:120]}\nERROR at Row:1:Column:1\nsObject type "
+                f"'{q.object}' is not supported. If you are attempting to use a custom "
+                "object, be sure to append the '__c' after the entity name.",
+            ) from None
+
+    def matching(self, q: soql.Query, kind: Kind, *, deleted: bool) -> Sequence[Row]:
+        """The rows of a query in its order; with ``deleted`` the recycle bin's, too."""
+        test = soql.predicate(q, kind.name, self)
+        held = (
+            self.everything(kind) if deleted else self.tables[kind.name].rows.values()
+        )
+        rows = list(held) if test is None else [row for row in held if test(row)]
+        return rows if q.count else [*soql.arranged(q, kind.name, self, rows)]  # type: ignore[list-item]
 
     def resolve(self, kind: str, path: str) -> Field | None:
         """The field at the end of a dotted path."""
@@ -358,6 +385,26 @@ class Org:
 
     # -- writing -------------------------------------------------------------
 
+    def _lock(self, kind: Kind, values: Row, record: str | None = None) -> None:
+        """A write locks its record and those it points to.
+
+        Raises:
+            Refused: UNABLE_TO_LOCK_ROW.
+        """
+        if not self.locked:
+            return
+        touched = {record} | {
+            v for n, v in values.items() if kind.fields[n].type == "reference" and v
+        }
+        for held in sorted(filter(None, touched)):
+            full = long_id(held) if is_id(held) else held
+            if self.locked.get(full, 0) > 0:
+                self.locked[full] -= 1
+                raise Refused(
+                    "UNABLE_TO_LOCK_ROW",
+                    f"unable to obtain exclusive access to this record or 1 records: {full}",
+                )
+
     def insert(
         self, kind: Kind, values: Row, *, by: str = ROBOT, allow_save: bool = False
     ) -> str:
@@ -367,6 +414,7 @@ class Org:
             Refused: a rule of the row.
         """
         self._writable(kind, values, creating=True)
+        self._lock(kind, values)
         missing = [n for n in kind.required if values.get(n) is None]
         if missing:
             raise _required(missing)
@@ -404,6 +452,7 @@ class Org:
             )
         values = {n: v for n, v in values.items() if n != "Id"}
         self._writable(kind, values, creating=False)
+        self._lock(kind, values, old["Id"])
         emptied = [n for n in kind.required if n in values and values[n] is None]
         if emptied:
             raise _required(emptied)
@@ -422,6 +471,7 @@ class Org:
             Refused: the record is not there.
         """
         old = self.row(kind, record)
+        self._lock(kind, {}, old["Id"])
         table = self.tables[kind.name]
         self._remember(table, old["Id"])
         table.unindex(old)

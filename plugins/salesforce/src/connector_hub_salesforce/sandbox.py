@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any, ClassVar
@@ -23,6 +23,8 @@ from starlette.routing import Route
 from connector_hub.testing.people import companies, people
 from connector_hub.testing.sandbox import Sandbox, answer
 from connector_hub_salesforce import objects, soql
+from connector_hub_salesforce.bulkjobs import Jobs
+from connector_hub_salesforce.calls import Call, Reply, not_allowed, nowhere, only
 from connector_hub_salesforce.ids import is_id, long_id
 from connector_hub_salesforce.objects import Kind
 from connector_hub_salesforce.org import ORG, PERSON, ROBOT, Org, Row
@@ -50,39 +52,6 @@ _STEP = re.compile(r"(\w+)|\[(\d+)\]")
 _TYPES = {"lead": "Prospect", "customer": "Customer - Direct"}
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call, from outside or as a part of a composite one.
-
-    ``path`` is what follows ``/services/data/vNN.0``, split and decoded.
-    """
-
-    method: str
-    version: str
-    path: tuple[str, ...]
-    params: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: Any = None
-
-    @property
-    def base(self) -> str:
-        """The path of the version."""
-        return f"/services/data/{self.version}"
-
-    def flag(self, name: str) -> bool:
-        """A true or false of the query string."""
-        return self.params.get(name, "").lower() == "true"
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a call is answered; a None body is empty."""
-
-    status: int
-    body: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
 @dataclass(slots=True)
 class Cursor:
     """Rows of a query that wait to be fetched: the ids as they were, in order."""
@@ -101,7 +70,8 @@ class SalesforceSandbox(Sandbox):
     ``daily``: calls per 24 hours. ``duplicate_rule``: a rule that refuses new
     records with an e-mail that is there already. ``assignment_rules``: rules that give
     leads and accounts to a person, unless a call keeps them still. ``rotation``: each use of
-    a refresh token gives another one, and the old one dies.
+    a refresh token gives another one, and the old one dies. ``bulk_seconds``: how long the vendor
+    works on a job.
     """
 
     name: ClassVar[str] = "salesforce"
@@ -110,6 +80,7 @@ class SalesforceSandbox(Sandbox):
     duplicate_rule = False
     assignment_rules = False
     rotation = False
+    bulk_seconds = 2.0
 
     def routes(self) -> Sequence[Route]:
         """Tokens, versions and one door for everything under a version."""
@@ -133,6 +104,7 @@ class SalesforceSandbox(Sandbox):
         self._refresh_token = REFRESH_TOKEN
         self._cursors: dict[str, Cursor] = {}
         self._calls_made: deque[float] = deque()
+        self.jobs = Jobs(self.org, self.clock, lambda: self.bulk_seconds)
         if self.prepared:
             for name in ("Contact", "Account", "Lead"):
                 made = objects.custom(KEY_FIELD, _KEY_METADATA)
@@ -192,6 +164,7 @@ class SalesforceSandbox(Sandbox):
 
     def live(self, resource: str) -> list[dict[str, Any]]:
         """Live records with every field of the object."""
+        self.jobs.work()
         kind = self.org.kinds[resource]
         call = Call("GET", f"v{_NOW}.0", ())
         names = tuple(kind.fields)
@@ -243,6 +216,10 @@ class SalesforceSandbox(Sandbox):
         call = Call("GET", f"v{_NOW}.0", ())
         row = self.org.row(kind, record)
         return self._shown(call, kind, tuple(kind.fields), [row])[0]
+
+    def lock(self, record: str, times: int = 1) -> None:
+        """Another transaction holds a record: so many writes that touch it meet UNABLE_TO_LOCK_ROW."""
+        self.org.locked[long_id(record)] = times
 
     def expire_cursors(self) -> None:
         """Every page's cursor is lost, as after two days."""
@@ -358,6 +335,8 @@ class SalesforceSandbox(Sandbox):
             **reply.headers,
             "Sforce-Limit-Info": f"api-usage={used + 1}/{self.daily}",
         }
+        if isinstance(reply.body, str):
+            return Response(reply.body, reply.status, headers, "text/csv")
         return answer(reply.body, reply.status, headers)
 
     def _used(self) -> int:
@@ -388,15 +367,19 @@ class SalesforceSandbox(Sandbox):
             "limits": self._limits,
             "composite": self._composite,
             "tooling": self._tooling,
+            "jobs": self.jobs.answer,
         }
         word = call.path[0].lower() if call.path else ""
         handler = handlers.get(word)
         if handler is None:
-            raise _nowhere()
+            raise nowhere()
         return handler(call)
 
     def _home(self, call: Call) -> Reply:
-        names = ("sobjects", "query", "queryAll", "limits", "composite", "tooling")
+        names = (
+            *("sobjects", "query", "queryAll", "limits", "composite", "tooling"),
+            "jobs",
+        )
         found = {n: f"{call.base}/{n}" for n in names}
         identity = f"{self.url}/id/{long_id(ORG)}/{long_id(ROBOT)}"
         return Reply(200, {**found, "identity": identity})
@@ -407,7 +390,7 @@ class SalesforceSandbox(Sandbox):
             200,
             {
                 "DailyApiRequests": left,
-                "DailyBulkApiBatches": {"Max": 15_000, "Remaining": 15_000},
+                **self.jobs.left(),
                 "DataStorageMB": {"Max": 1_024, "Remaining": 1_000},
             },
         )
@@ -417,7 +400,7 @@ class SalesforceSandbox(Sandbox):
     def _sobjects(self, call: Call) -> Reply:
         match call.path[1:]:
             case ():
-                _only(call, "GET")
+                only(call, "GET")
                 listed = [k.summary(call.base) for k in self.org.kinds.values()]
                 return Reply(
                     200, {"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": listed}
@@ -425,22 +408,22 @@ class SalesforceSandbox(Sandbox):
             case (name,):
                 return self._object(call, self.org.kind(name))
             case (name, "describe"):
-                _only(call, "GET")
+                only(call, "GET")
                 return self._describe(call, self.org.kind(name))
             case (name, ("deleted" | "updated") as which):
-                _only(call, "GET")
+                only(call, "GET")
                 return self._moved(call, self.org.kind(name), which)
             case (name, record):
                 return self._record(call, self.org.kind(name), record)
             case (name, key, *value):
                 return self._by_key(call, self.org.kind(name), key, "/".join(value))
-        raise _nowhere()
+        raise nowhere()
 
     def _object(self, call: Call, kind: Kind) -> Reply:
         if call.method == "GET":
             summary = kind.summary(call.base)
             return Reply(200, {"objectDescribe": summary, "recentItems": []})
-        _only(call, "POST")
+        only(call, "POST")
         return self._create(call, kind, self.org.values(kind, call.body))
 
     def _assigned(self, call: Call, kind: Kind, values: Row) -> Row:
@@ -490,7 +473,7 @@ class SalesforceSandbox(Sandbox):
             case "DELETE":
                 self.org.delete(kind, row["Id"])
                 return Reply(204)
-        raise _method(call)
+        raise not_allowed(call)
 
     def _unmodified(self, call: Call, changed: datetime) -> None:
         """``If-Unmodified-Since`` (RFC 9110, 13.1.4); Salesforce does not heed it for DELETE."""
@@ -607,22 +590,16 @@ class SalesforceSandbox(Sandbox):
     # -- queries -------------------------------------------------------------
 
     def _query(self, call: Call) -> Reply:
-        _only(call, "GET")
+        only(call, "GET")
         deleted = call.path[0].lower() == "queryall"
         if len(call.path) > 1:
             return self._more(call, call.path[1])
         q = soql.parse(call.params.get("q", ""))
-        kind = self._from(q)
+        kind = self.org.kind_of(q)
         paths = self._paths(q, kind)
-        test = soql.predicate(q, kind.name, self.org)
-        table = self.org.tables[kind.name]
-        held = self.org.everything(kind) if deleted else table.rows.values()
-        rows: Sequence[Mapping[str, Any]] = (
-            list(held) if test is None else [row for row in held if test(row)]
-        )
+        rows = self.org.matching(q, kind, deleted=deleted)
         if q.count:
             return self._counted(q, kind, rows)
-        rows = soql.arranged(q, kind.name, self.org, rows)
         cursor = Cursor(
             kind,
             [r["Id"] for r in rows],
@@ -632,17 +609,6 @@ class SalesforceSandbox(Sandbox):
             deleted,
         )
         return self._page(call, cursor, 0, "")
-
-    def _from(self, q: soql.Query) -> Kind:
-        try:
-            return self.org.kind(q.object)
-        except Refused:
-            raise Refused(
-                "INVALID_TYPE",
-                f"\n{q.text[:120]}\nERROR at Row:1:Column:1\nsObject type "
-                f"'{q.object}' is not supported. If you are attempting to use a custom "
-                "object, be sure to append the '__c' after the entity name.",
-            ) from None
 
     def _paths(self, q: soql.Query, kind: Kind) -> tuple[str, ...]:
         if q.fields:
@@ -708,6 +674,7 @@ class SalesforceSandbox(Sandbox):
         """Rows as answers have them: attributes first, other records' fields nested."""
         near = [kind.lower[p.lower()].name for p in paths if "." not in p]
         far = [p for p in paths if "." in p]
+        compound = [n for n in near if kind.fields[n].type in objects.COMPOUND]
         at = f"{call.base}/sobjects/{kind.name}/"
         shown = []
         for row in rows:
@@ -717,6 +684,8 @@ class SalesforceSandbox(Sandbox):
             get = row.get
             for n in near:
                 found[n] = get(n)
+            for n in compound:
+                found[n] = _address(row, n.removesuffix("Address"))
             for path in far:
                 self._reach(call, kind, found, row, path)
             shown.append(found)
@@ -748,18 +717,18 @@ class SalesforceSandbox(Sandbox):
     def _composite(self, call: Call) -> Reply:
         match call.path[1:]:
             case ():
-                _only(call, "POST")
+                only(call, "POST")
                 return self._subrequests(call)
             case ("sobjects",):
                 return self._collection(call)
             case ("sobjects", name):
                 return self._retrieve(call, self.org.kind(name))
             case ("sobjects", name, key):
-                _only(call, "PATCH")
+                only(call, "PATCH")
                 kind = self.org.kind(name)
                 f = self._key(kind, key)
                 return self._rows(call, lambda c, v: self._upsert_row(c, kind, f, v))
-        raise _nowhere()
+        raise nowhere()
 
     def _collection(self, call: Call) -> Reply:
         match call.method:
@@ -769,7 +738,7 @@ class SalesforceSandbox(Sandbox):
                 return self._rows(call, self._update_row)
             case "DELETE":
                 return self._delete_rows(call)
-        raise _method(call)
+        raise not_allowed(call)
 
     def _rows(
         self, call: Call, write: Callable[[Call, tuple[Kind, Row]], dict[str, Any]]
@@ -888,7 +857,7 @@ class SalesforceSandbox(Sandbox):
             fields = [n for n in call.params.get("fields", "").split(",") if n]
             most = _RETRIEVE_GET
         else:
-            _only(call, "POST")
+            only(call, "POST")
             ids, fields = call.body["ids"], call.body["fields"]
             most = _RETRIEVE
         if len(ids) > most:
@@ -961,7 +930,7 @@ class SalesforceSandbox(Sandbox):
         url = urlsplit(part["url"])
         split = _split(url.path)
         if split is None or split[1] == ("composite",):
-            return Reply(404, [_nowhere().error()])
+            return Reply(404, [nowhere().error()])
         headers = {k.lower(): v for k, v in (part.get("httpHeaders") or {}).items()}
         return self._carry_out(
             Call(
@@ -979,8 +948,8 @@ class SalesforceSandbox(Sandbox):
     def _tooling(self, call: Call) -> Reply:
         """Custom fields (Tooling API, ``CustomField``); hidden until granted."""
         if call.path[1:] != ("sobjects", "CustomField"):
-            raise _nowhere()
-        _only(call, "POST")
+            raise nowhere()
+        only(call, "POST")
         object_name, _, name = call.body["FullName"].partition(".")
         kind = self.org.kind(object_name)
         if not re.fullmatch(r"[A-Za-z](?:_?[A-Za-z0-9])*__c", name):
@@ -1024,14 +993,16 @@ _KEY_METADATA: Mapping[str, Any] = {
 
 async def _call(request: Request) -> Call | Refused:
     """A request as a call, or why it is none."""
-    raw = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
-    split = _split(raw.decode("ascii", "replace").partition("?")[0])
+    path = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
+    split = _split(path.decode("ascii", "replace").partition("?")[0])
     if split is None:
-        return _nowhere()
+        return nowhere()
     body: Any = {}
-    if request.method in {"POST", "PATCH", "PUT"}:
+    raw = await request.body()
+    json = "csv" not in request.headers.get("content-type", "")
+    if request.method in {"POST", "PATCH", "PUT"} and json:
         try:
-            body = orjson.loads(await request.body() or b"{}")
+            body = orjson.loads(raw or b"{}")
         except orjson.JSONDecodeError:
             return Refused(
                 "JSON_PARSER_ERROR", "Unexpected character at [line:1, column:1]"
@@ -1047,6 +1018,7 @@ async def _call(request: Request) -> Call | Refused:
         dict(request.query_params),
         {k.lower(): v for k, v in request.headers.items()},
         body,
+        raw,
     )
 
 
@@ -1077,6 +1049,14 @@ def _referred(part: Any, before: Mapping[str, Reply]) -> Any:
         case list():
             return [_referred(v, before) for v in part]
     return part
+
+
+def _address(row: Mapping[str, Any], prefix: str) -> dict[str, Any] | None:
+    """A compound field: its parts in one, null where all are."""
+    parts = {p[0].lower() + p[1:]: row.get(prefix + p) for p in objects.PARTS}
+    if all(v is None for v in parts.values()):
+        return None
+    return {**parts, "geocodeAccuracy": None, "latitude": None, "longitude": None}
 
 
 def _page_size(call: Call, fields: int) -> int:
@@ -1112,23 +1092,6 @@ def _origin(request: Request) -> str:
 
 def _oauth_error(word: str, said: str) -> Response:
     return answer({"error": word, "error_description": said}, 400)
-
-
-def _nowhere() -> Refused:
-    return Refused("NOT_FOUND", "The requested resource does not exist", status=404)
-
-
-def _method(call: Call) -> Refused:
-    return Refused(
-        "METHOD_NOT_ALLOWED",
-        f"HTTP Method '{call.method}' not allowed.",
-        status=405,
-    )
-
-
-def _only(call: Call, method: str) -> None:
-    if call.method != method:
-        raise _method(call)
 
 
 def _halted() -> Reply:
