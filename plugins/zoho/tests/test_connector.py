@@ -108,7 +108,7 @@ async def test_a_page_whose_token_died_goes_on_by_query(wire):
 async def test_more_than_fifty_fields_are_read(wire):
     sandbox = ZohoSandbox(records=3)
     for i in range(60):
-        sandbox._store["Contacts"].module.add(FieldKind(f"Extra_{i}"))
+        sandbox.account.modules["Contacts"].module.add(FieldKind(f"Extra_{i}"))
     row = sandbox.live("Contacts")[0]
     sandbox.edit("Contacts", {"id": row["id"], "Extra_59": "there"})
     want = Want(frozenset({"Email", *(f"Extra_{i}" for i in range(60))}))
@@ -216,7 +216,7 @@ async def test_where_every_row_is_refused_each_is_told(wire):
 
 async def test_a_unique_value_names_the_record_that_has_it(wire):
     sandbox = ZohoSandbox()
-    sandbox._store["Contacts"].module.add(FieldKind("Member", unique=True))
+    sandbox.account.modules["Contacts"].module.add(FieldKind("Member", unique=True))
     zoho = wire(sandbox)
     (first,) = await send(zoho, create(1, Member="a7"))
     (second,) = await send(zoho, create(2, Member="A7"))
@@ -325,7 +325,7 @@ async def test_the_key_field_is_made_once(wire):
 
 async def test_a_key_field_that_allows_duplicates_is_refused(wire):
     sandbox = ZohoSandbox(prepared=False)
-    sandbox._store["Contacts"].module.add(FieldKind("Connector_Hub_Id", length=36))
+    sandbox.account.modules["Contacts"].module.add(FieldKind("Connector_Hub_Id", length=36))
     with pytest.raises(ConfigError, match="duplicate"):
         await wire(sandbox).prepare("Contacts", make=True)
 
