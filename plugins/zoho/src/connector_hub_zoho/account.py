@@ -64,7 +64,7 @@ class Rows:
     module: Module
     live: dict[str, Row] = field(default_factory=dict)
     bin: dict[str, tuple[datetime, str, Row]] = field(default_factory=dict)
-    """When a record was deleted, whether it is in the ``recycle`` bin or ``permanent``ly gone, what it held."""
+    """When a record was deleted, whether into the ``recycle`` bin or for good, and what it held."""
 
     def holder(self, name: str, value: Any, *, but: str = "") -> str | None:
         """The record that has a value in a field; case makes no difference."""
@@ -172,7 +172,7 @@ class ZohoAccount:
     def _lines(
         self, kind: FieldKind, value: Any, held: list[Row], at: Mapping[str, Any]
     ) -> list[Row]:
-        """A subform's rows: known ones by their id, ``_delete`` takes one out, what is not named is not kept."""
+        """A subform's rows: known ones by their id, ``_delete`` takes one out, no other is kept."""
         if not isinstance(value, list):
             if value is None:
                 return []
@@ -229,9 +229,9 @@ class ZohoAccount:
                     json_path=f"{place}.{one.name}",
                 )
         if "List_Price" in of_rows.module.fields:
-            line["Total"] = (line.get("Quantity") or 0) * (line.get("List_Price") or 0)
-            less = (line.get("Discount") or 0) - (line.get("Tax") or 0)
-            line["Net_Total"] = line["Total"] - less
+            figures: Row = {n: line.get(n) or 0 for n in _FIGURES}
+            line["Total"] = figures["Quantity"] * figures["List_Price"]
+            line["Net_Total"] = line["Total"] - figures["Discount"] + figures["Tax"]
         return line
 
     def _looked_up(
@@ -279,9 +279,7 @@ class ZohoAccount:
         return lacks
 
     @staticmethod
-    def _doubled(
-        rows: Rows, found: Row, record: str | None, row: int
-    ) -> list[Refused]:
+    def _doubled(rows: Rows, found: Row, record: str | None, row: int) -> list[Refused]:
         """Unique values that another record has."""
         twice = []
         for name, kind in rows.module.fields.items():
@@ -426,9 +424,7 @@ class ZohoAccount:
                 for record, row in rows.live.items():
                     held = row.get(kind.name)
                     if isinstance(held, dict) and held["id"] == old:
-                        self.put(
-                            name, record, {kind.name: {"id": new}}, by=USERS[1][0]
-                        )
+                        self.put(name, record, {kind.name: {"id": new}}, by=USERS[1][0])
 
     def convert(
         self,
@@ -579,7 +575,9 @@ class ZohoAccount:
         fields = self.modules[kind.to].module.fields
         found = []
         for line in held:
-            shown = {n: self._shown_value(k, line, line.get(n)) for n, k in fields.items()}
+            shown = {
+                n: self._shown_value(k, line, line.get(n)) for n, k in fields.items()
+            }
             shown["Parent_Id"] = {"name": "", "id": parent}
             shown["id"] = line["id"]
             found.append(shown)
@@ -602,6 +600,7 @@ class ZohoAccount:
         return tuple(n for n in ABOUT if n in self.modules)
 
 
+_FIGURES = ("Quantity", "List_Price", "Discount", "Tax")
 _MODULE_ID = "4150868000000002175"
 
 
@@ -623,8 +622,10 @@ def instant(at: datetime) -> str:
 
 
 def spelled(value: Any) -> Any:
-    """A kept value as JSON has it."""
-    return instant(value) if isinstance(value, datetime) else value
+    """A kept value as JSON has it: a number that is whole has no fraction."""
+    if isinstance(value, datetime):
+        return instant(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def named(who: Mapping[str, Any]) -> dict[str, Any]:

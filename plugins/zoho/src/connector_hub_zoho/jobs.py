@@ -142,9 +142,9 @@ def _is_joined(
     for name in names:
         kind = rows.module.fields[name.partition(".")[0]]
         held = row.get(kind.name)
-        if kind.type == "lookup" and kind.to in account.modules and held:
-            if held["id"] not in account.modules[kind.to].live:
-                return False
+        to = account.modules.get(kind.to) if kind.type == "lookup" else None
+        if to and held and held["id"] not in to.live:
+            return False
     return True
 
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
+from urllib.parse import parse_qsl
 
 import orjson
 from starlette.requests import Request
@@ -928,7 +929,7 @@ class ZohoSandbox(Sandbox):
                 account=(body.get("Accounts") or {}).get("id"),
                 deal=body.get("Deals"),
             )
-        details = {
+        details: Row = {
             module: {"name": self.account.title(module, i), "id": i}
             for module, i in made.items()
         }
@@ -990,7 +991,7 @@ class ZohoSandbox(Sandbox):
 
     async def _web_form(self, request: Request) -> Response:
         """What the form on a web page sends: a lead is made, the visitor is sent on."""
-        form = {str(k): str(v) for k, v in (await request.form()).items()}
+        form = dict(parse_qsl((await request.body()).decode()))
         if not form.get("xnQsjsdp") or not form.get("xmIwtLD"):
             return answer({"error": "invalid form"}, 400)
         names = self.account.modules["Leads"].module.fields
