@@ -26,7 +26,7 @@ from typing import Any
 from connector_hub.errors import ConfigError, HubError, Locked, StoreError
 from connector_hub.model.job import SideName
 from connector_hub.ports import Clock
-from connector_hub.sdk.hearing import Heard, Request, Signed
+from connector_hub.sdk.hearing import Heard, Request, Shared, Signed
 
 CAP = 1 << 20
 """Bytes that a body may have."""
@@ -48,7 +48,7 @@ class Ear:
     """
 
     url: str
-    signed: Signed
+    signed: Signed | Shared
     secret: str
     hear: Callable[[Request], Awaitable[Heard]]
 
@@ -206,8 +206,12 @@ async def _body(scope: Scope, receive: Receive) -> bytes:
         raise _Refused(HTTPStatus.REQUEST_TIMEOUT) from None
 
 
-def genuine(signed: Signed, secret: str, request: Request, now: datetime) -> bool:
+def genuine(
+    signed: Signed | Shared, secret: str, request: Request, now: datetime
+) -> bool:
     """Whether a request is the vendor's own, and of these minutes."""
+    if isinstance(signed, Shared):
+        return _is_shared(signed, secret, request)
     if signed.stamp:
         sent = request.headers.get(signed.stamp, "")
         if not re.fullmatch(r"[0-9]{1,15}", sent):
@@ -219,3 +223,14 @@ def genuine(signed: Signed, secret: str, request: Request, now: datetime) -> boo
     # As bytes: text that is not ASCII would raise.
     given = request.headers.get(signed.header, "").encode("utf-8", "surrogateescape")
     return hmac.compare_digest(wanted, given)
+
+
+def _is_shared(signed: Shared, secret: str, request: Request) -> bool:
+    """Whether a message repeats the secret; one that cannot be read does not."""
+    try:
+        given = signed.given(request)
+    except ValueError:
+        return False
+    return hmac.compare_digest(
+        secret.encode(), given.encode("utf-8", "surrogateescape")
+    )

@@ -53,7 +53,7 @@ from connector_hub.sdk.connector import (
     Resource,
     Way,
 )
-from connector_hub.sdk.hearing import Heard, Request, Signed
+from connector_hub.sdk.hearing import Heard, Request, Shared, Signed
 from connector_hub.sdk.hooks import hookimpl
 
 __all__ = [
@@ -99,6 +99,7 @@ __all__ = [
     "Request",
     "Resource",
     "SecretStr",
+    "Shared",
     "Signed",
     "Stale",
     "StoreError",

@@ -29,7 +29,7 @@ from connector_hub.model.record import (
     Write,
 )
 from connector_hub.sdk.auth import Auth
-from connector_hub.sdk.hearing import Heard, Request, Signed
+from connector_hub.sdk.hearing import Heard, Request, Shared, Signed
 
 if TYPE_CHECKING:
     from connector_hub.ports import Answer, Clock, Http
@@ -215,7 +215,7 @@ class Connector:
     """Where the vendor lives; a connection's ``base_url`` overrides it."""
     origins: ClassVar[tuple[str, ...]] = ()
     """Host suffixes besides the base URL's own host that credentials may be sent to."""
-    signed: ClassVar[Signed | None] = None
+    signed: ClassVar[Signed | Shared | None] = None
     """How the vendor signs what it sends to ``hear``; None where it sends nothing."""
     key_field: ClassVar[str | None] = None
     """The vendor's name of the field that holds the record key, unless the connection says another."""

@@ -44,3 +44,15 @@ class Signed:
     digest: Literal["base64", "hex"] = "base64"
     stamp: str = ""
     seconds: int = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A secret that the vendor repeats in each message, and nothing more: ``given`` finds it there.
+
+    ``secret`` names the Config field with it. Whoever has seen a message can send another: what is heard so
+    is worth a look at the records it names, as any hint is.
+    """
+
+    secret: str
+    given: Callable[[Request], str]

@@ -50,7 +50,9 @@ class Query:
     limit: int = _LIMIT
     offset: int = 0
     used: set[str] = field(default_factory=set)
-    """All names it speaks of."""
+    """All fields it speaks of."""
+    used_whole: set[str] = field(default_factory=set)
+    """The same with the ways through lookups."""
 
 
 def parse(text: str) -> Query:
@@ -84,6 +86,7 @@ class _Parser:
         self.at = 0
         self.criteria = 0
         self.used: set[str] = set()
+        self.used_whole: set[str] = set()
 
     def peek(self, *words: str) -> bool:
         return (
@@ -104,6 +107,7 @@ class _Parser:
             raise _syntax("column")
         found = self.take()
         self.used.add(found.partition(".")[0])
+        self.used_whole.add(found)
         return found
 
     def query(self) -> Query:
@@ -132,7 +136,7 @@ class _Parser:
             found.offset = self.number(_REACH)
         if self.at < len(self.tokens):
             raise _syntax(self.tokens[self.at][1])
-        found.used = self.used
+        found.used, found.used_whole = self.used, self.used_whole
         return found
 
     def order(self) -> list[tuple[str, bool]]:

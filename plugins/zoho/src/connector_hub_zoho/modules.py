@@ -1,4 +1,4 @@
-"""The modules and fields that a Zoho account is born with, as far as the sandbox knows them."""
+"""Modules and fields of a Zoho account, and what a field takes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Literal
 
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+\Z")
 _PHONE = re.compile(r"[0-9+().\-;\s#a-zA-Z*,:]{1,30}\Z")
@@ -16,18 +16,28 @@ _JSON = {
     "currency": "double",
     "double": "double",
     "percent": "double",
+    "formula": "double",
     "lookup": "jsonobject",
     "ownerlookup": "jsonobject",
     "userlookup": "jsonobject",
     "multiselectpicklist": "jsonarray",
+    "subform": "jsonarray",
 }
-NUMBERS = {"integer", "currency", "double", "percent"}
+NUMBERS = {"integer", "currency", "double", "percent", "formula"}
 LOOKUPS = {"lookup", "ownerlookup", "userlookup"}
+_PICKED = {"picklist", "multiselectpicklist"}
+ROWS = 100
+"""Rows of a subform in one record."""
+Generated = Literal["default", "custom", "subform", "linking"]
 
 
 @dataclass(frozen=True, slots=True)
 class FieldKind:
-    """A field's definition."""
+    """A field's definition.
+
+    ``mandatory`` is the system's word, ``required`` that of the module's layout. ``to`` is the module of a
+    lookup, or the one of a subform's rows.
+    """
 
     name: str
     type: str = "text"
@@ -39,40 +49,65 @@ class FieldKind:
     read_only: bool = False
     custom: bool = False
     label: str = ""
+    required: bool = False
 
     def row(self, number: int) -> dict[str, Any]:
         """As ``/settings/fields`` answers it."""
+        of_rows = self.type == "subform"
+        linked = {"api_name": self.to, "id": f"41508680000004{len(self.to):05}"}
         return {
+            "id": f"41508680000000{number:05}",
             "api_name": self.name,
             "field_label": self.label or self.name.replace("_", " "),
+            "display_label": self.label or self.name.replace("_", " "),
             "data_type": self.type,
             "json_type": _JSON.get(self.type, "string"),
             "length": self.length,
             "system_mandatory": self.mandatory,
-            "required": self.mandatory,
             "read_only": self.read_only,
+            "field_read_only": self.read_only,
             "custom_field": self.custom,
             "unique": {"casesensitive": "false"} if self.unique else {},
             "pick_list_values": [
-                {"display_value": o, "actual_value": o, "sequence_number": i + 1}
-                for i, o in enumerate(("-None-", *self.options) if self.options else ())
+                {
+                    "id": f"41508680000003{number:03}{i:02}",
+                    "display_value": o,
+                    "actual_value": o,
+                    "reference_value": o,
+                    "sequence_number": i + 1,
+                    "type": "used",
+                }
+                for i, o in enumerate(
+                    ("-None-", *self.options) if self.type in _PICKED else ()
+                )
             ],
-            "lookup": {"module": {"api_name": self.to}} if self.to else {},
+            "lookup": {"module": linked} if self.to and not of_rows else {},
+            "subform": {"module": self.to} if of_rows else None,
             "operation_type": {
                 "api_create": not self.read_only,
                 "api_update": not self.read_only,
                 "web_create": not self.read_only,
                 "web_update": not self.read_only,
             },
-            "view_type": {"create": True, "edit": True, "view": True},
+            "view_type": {
+                "create": not self.read_only,
+                "edit": not self.read_only,
+                "view": True,
+                "quick_create": False,
+            },
             "visible": True,
-            "id": f"41508680000000{number:05}",
+            "type": "used",
+            "created_source": "default",
         }
+
+    def on_layout(self, number: int) -> dict[str, Any]:
+        """As a section of a layout lists it: with what the layout requires."""
+        return {**self.row(number), "required": self.mandatory or self.required}
 
 
 @dataclass(slots=True)
 class Module:
-    """A module with its fields by API name."""
+    """A module with its fields by API name. ``parent`` is the module whose subform it is."""
 
     name: str
     titled: str
@@ -80,135 +115,13 @@ class Module:
     fields: dict[str, FieldKind]
     checks: tuple[str, ...] = ()
     """The system's own duplicate check fields, for an upsert that names none."""
+    generated: Generated = "default"
+    parent: str = ""
+    writable: bool = True
 
     def add(self, kind: FieldKind) -> None:
         """A custom field."""
         self.fields[kind.name] = replace(kind, custom=True)
-
-
-def _text(*names: str, **more: Any) -> list[FieldKind]:
-    return [FieldKind(n, **more) for n in names]
-
-
-def _system() -> list[FieldKind]:
-    return [
-        FieldKind("id", "bigint", read_only=True),
-        FieldKind("Owner", "ownerlookup", to="users"),
-        FieldKind("Created_By", "ownerlookup", to="users", read_only=True),
-        FieldKind("Modified_By", "ownerlookup", to="users", read_only=True),
-        FieldKind("Created_Time", "datetime", read_only=True),
-        FieldKind("Modified_Time", "datetime", read_only=True),
-    ]
-
-
-_STAGES = (
-    "Qualification",
-    "Needs Analysis",
-    "Value Proposition",
-    "Negotiation/Review",
-    "Closed Won",
-    "Closed Lost",
-)
-PROBABILITY: Mapping[str, int] = {
-    "Qualification": 10,
-    "Needs Analysis": 20,
-    "Value Proposition": 40,
-    "Negotiation/Review": 90,
-    "Closed Won": 100,
-    "Closed Lost": 0,
-}
-"""What a stage makes of a deal's probability where nobody says another."""
-
-
-def born() -> dict[str, Module]:
-    """The modules of a new account."""
-    leads = [
-        *_text("First_Name", length=40),
-        FieldKind("Last_Name", length=80, mandatory=True),
-        FieldKind("Company", length=200, mandatory=True),
-        *_text("Designation", "Lead_Source", "City", "State", "Street", length=100),
-        *_text("Country", "Zip_Code", length=100),
-        FieldKind("Email", "email", 100),
-        *_text("Phone", "Mobile", type="phone", length=30),
-        FieldKind("Website", "website", 450),
-        FieldKind("Description", "textarea", 32_000),
-        FieldKind(
-            "Lead_Status",
-            "picklist",
-            options=("Not Contacted", "Contacted", "Junk Lead", "Pre-Qualified"),
-        ),
-        FieldKind("Annual_Revenue", "currency", 16),
-        FieldKind("Converted__s", "boolean", read_only=True),
-        FieldKind("Converted_Contact", "lookup", to="Contacts", read_only=True),
-        FieldKind("Converted_Account", "lookup", to="Accounts", read_only=True),
-        FieldKind("Converted_Deal", "lookup", to="Deals", read_only=True),
-        FieldKind("Converted_Date_Time", "datetime", read_only=True),
-    ]
-    contacts = [
-        *_text("First_Name", length=40),
-        FieldKind("Last_Name", length=80, mandatory=True),
-        *_text("Title", "Department", "Lead_Source", length=100),
-        *_text("Mailing_City", "Mailing_State", "Mailing_Street", length=100),
-        *_text("Mailing_Country", "Mailing_Zip", length=100),
-        FieldKind("Email", "email", 100),
-        FieldKind("Secondary_Email", "email", 100),
-        *_text("Phone", "Mobile", type="phone", length=30),
-        FieldKind("Description", "textarea", 32_000),
-        FieldKind("Date_of_Birth", "date"),
-        FieldKind("Email_Opt_Out", "boolean"),
-        FieldKind("Account_Name", "lookup", to="Accounts"),
-        FieldKind("Reporting_To", "lookup", to="Contacts"),
-    ]
-    accounts = [
-        FieldKind("Account_Name", length=200, mandatory=True),
-        FieldKind("Phone", "phone", 30),
-        FieldKind("Website", "website", 450),
-        *_text("Billing_City", "Billing_State", "Billing_Street", length=250),
-        *_text("Billing_Country", "Billing_Code", length=100),
-        FieldKind(
-            "Account_Type",
-            "picklist",
-            options=("Prospect", "Customer", "Vendor", "Partner", "Other"),
-        ),
-        FieldKind(
-            "Industry", "picklist", options=("Manufacturing", "Retail", "Software")
-        ),
-        FieldKind("Annual_Revenue", "currency", 16),
-        FieldKind("Employees", "integer", 9),
-        FieldKind("Description", "textarea", 32_000),
-        FieldKind("Parent_Account", "lookup", to="Accounts"),
-    ]
-    deals = [
-        FieldKind("Deal_Name", length=120, mandatory=True),
-        FieldKind("Stage", "picklist", mandatory=True, options=_STAGES),
-        FieldKind("Amount", "currency", 16),
-        FieldKind("Closing_Date", "date"),
-        FieldKind("Probability", "integer", 3),
-        FieldKind("Expected_Revenue", "currency", 16, read_only=True),
-        FieldKind("Type", "picklist", options=("New Business", "Existing Business")),
-        FieldKind("Next_Step", length=100),
-        FieldKind("Description", "textarea", 32_000),
-        FieldKind("Account_Name", "lookup", to="Accounts"),
-        FieldKind("Contact_Name", "lookup", to="Contacts"),
-    ]
-    products = [
-        FieldKind("Product_Name", length=200, mandatory=True),
-        *_text("Product_Code", "Manufacturer", length=100),
-        FieldKind("Unit_Price", "currency", 16),
-        FieldKind("Qty_in_Stock", "double", 16),
-        FieldKind("Product_Active", "boolean"),
-        FieldKind("Description", "textarea", 32_000),
-    ]
-    return {
-        name: Module(name, titled, {f.name: f for f in (*_system(), *own)}, checks)
-        for name, titled, own, checks in (
-            ("Leads", "Last_Name", leads, ("Email",)),
-            ("Contacts", "Last_Name", contacts, ("Email",)),
-            ("Accounts", "Account_Name", accounts, ("Account_Name",)),
-            ("Deals", "Deal_Name", deals, ("Deal_Name",)),
-            ("Products", "Product_Name", products, ("Product_Name",)),
-        )
-    }
 
 
 @dataclass(slots=True)
@@ -261,7 +174,7 @@ def _one_of(value: Any, kind: FieldKind) -> Any:
 def _some_of(value: Any, kind: FieldKind) -> Any:
     if not isinstance(value, list):
         raise Invalid({"expected_data_type": "jsonarray"})
-    return [_one_of(v, kind) for v in value]
+    return [_one_of(v, kind) for v in value] or None
 
 
 def _plain(value: Any, kind: FieldKind) -> Any:

@@ -15,6 +15,9 @@ COLUMNS = 50
 """Columns of a query; v7 raised it to 500, which the v8 pages do not all repeat."""
 VALUES = 50
 """Values of an IN."""
+MOST = 2_000
+"""Rows of a query."""
+_CHEAP, _DEARER = 200, 1_000
 _NAME = re.compile(r"\$?[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)*\Z")
 
 
@@ -40,6 +43,11 @@ def quoted(value: str) -> str:
 def instant(moment: datetime) -> str:
     """An instant as Zoho writes and reads it: whole seconds with an offset."""
     return moment.replace(microsecond=0).isoformat()
+
+
+def price(limit: int) -> int:
+    """Credits of a query of so many rows: one, two or three."""
+    return 1 + (limit > _CHEAP) + (limit > _DEARER)
 
 
 def select(

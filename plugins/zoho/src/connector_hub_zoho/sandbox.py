@@ -5,89 +5,66 @@ What it does it does as the vendor's documents say; doubts stand in the plugin's
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
 import secrets
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta, timezone
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
+from urllib.parse import parse_qsl
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from connector_hub.testing.people import companies, people
 from connector_hub.testing.sandbox import Sandbox, answer
-from connector_hub_zoho import coql
-from connector_hub_zoho.modules import (
-    LOOKUPS,
-    PROBABILITY,
-    FieldKind,
-    Invalid,
-    Module,
-    born,
-    taken,
+from connector_hub_zoho import coql, jobs, metadata, watching
+from connector_hub_zoho.account import (
+    USERS,
+    ZONE,
+    Happened,
+    Refused,
+    Row,
+    Rows,
+    ZohoAccount,
+    instant,
+    named,
+    spelled,
 )
+from connector_hub_zoho.born import WEB
+from connector_hub_zoho.modules import LOOKUPS, FieldKind, Module
 
-_ZONE = timezone(timedelta(hours=7))
-_ORG = "60011223344"
-_PEOPLE = (
-    ("4150868000000225001", "Integration", "User", "integration@zylker.example"),
-    ("4150868000000225013", "Ayu", "Pratiwi", "ayu.pratiwi@zylker.example"),
-    ("4150868000000225027", "Bima", "Nugroho", "bima.nugroho@zylker.example"),
-)
-"""Users; the first is the one whose token the hub holds."""
-_DAY, _CREDITS, _CONCURRENCY = 86_400.0, 50_000, 5
+_DAY, _CREDITS, _CONCURRENCY, _HEAVY = 86_400.0, 50_000, 5, 10
 _PAGE, _FIELDS, _ROWS, _IDS = 200, 50, 100, 100
 _PAGED, _TOKENED = 2_000, 100_000
 _PAGE_LIFE = timedelta(hours=24)
 _MINTS, _MINT_SECONDS, _TOKENS, _TOKEN_LIFE = 10, 600.0, 15, 3_600
+_DOWNLOADS, _RESULT_LIFE = 10, timedelta(days=1)
 _SORTS = ("id", "Created_Time", "Modified_Time")
 _SEARCH_LAG = 2.0
+_FORM = {
+    "First Name": "First_Name",
+    "Last Name": "Last_Name",
+    "Lead Source": "Lead_Source",
+    "Zip Code": "Zip_Code",
+}
+"""What a web form calls fields, where it is not their API name."""
+NOTIFIED = "sandbox-notify-token"
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class Refused(Exception):
-    """Zoho's answer to a call it does not carry out."""
-
-    def __init__(self, status: int, code: str, message: str, **details: Any) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = {
-            "code": code,
-            "details": details,
-            "message": message,
-            "status": "error",
-        }
-
-
-@dataclass(slots=True)
-class Rows:
-    """The records of a module."""
-
-    module: Module
-    live: dict[str, dict[str, Any]] = field(default_factory=dict)
-    bin: dict[str, tuple[datetime, str, dict[str, Any]]] = field(default_factory=dict)
-    """When a record was deleted, whether it is in the ``recycle`` bin or gone for good, and what it held."""
-
-    def holder(self, name: str, value: Any, *, but: str = "") -> str | None:
-        """The record that has a value in a field; case makes no difference."""
-        wanted = value.casefold() if isinstance(value, str) else value
-        for record, row in self.live.items():
-            held = row.get(name)
-            held = held.casefold() if isinstance(held, str) else held
-            if record != but and held == wanted:
-                return record
-        return None
-
-
 class ZohoSandbox(Sandbox):
-    """Zoho CRM v8: records, queries, deleted records, conversion, fields, users and the organization.
+    """Zoho CRM v8: records with subforms and related lists, queries, bulk reads, metadata, notifications.
 
-    ``credits`` is how many there are in 24 hours, ``concurrency`` how many calls may be in flight.
+    ``credits`` is how many there are in 24 hours, ``concurrency`` how many calls may be in flight, ``heavy``
+    how many of them may be dear ones. ``spent`` counts the credits by route.
     """
 
     name: ClassVar[str] = "zoho"
@@ -97,48 +74,69 @@ class ZohoSandbox(Sandbox):
     client_secret = "sandbox-client-secret"  # noqa: S105 - it opens nothing
     credits = _CREDITS
     concurrency = _CONCURRENCY
+    heavy = _HEAVY
+    seconds = 0.0
+    """How long a heavy call takes."""
 
     def routes(self) -> Sequence[Route]:
         """The vendor's paths."""
-        v = "/crm/v8"
+        v, bulk = "/crm/v8", "/crm/bulk/v8/read"
+        own: list[tuple[str, Handler, tuple[str, ...]]] = [
+            (f"{v}/org", self._org, ("GET",)),
+            (f"{v}/users", self._users, ("GET",)),
+            (f"{v}/users/{{id}}", self._user, ("GET",)),
+            (f"{v}/coql", self._coql, ("POST",)),
+            (f"{v}/settings/modules", self._modules, ("GET",)),
+            (f"{v}/settings/modules/{{name}}", self._modules, ("GET",)),
+            (f"{v}/settings/fields", self._fields, ("GET", "POST")),
+            (f"{v}/settings/layouts", self._layouts, ("GET",)),
+            (f"{v}/settings/pipeline", self._pipelines, ("GET",)),
+            (
+                f"{v}/settings/recycle_bin/{{id}}/actions/restore",
+                self._restore,
+                ("POST",),
+            ),
+            (f"{v}/actions/watch", self._watch, _WATCHED),
+            (bulk, self._new_job, ("POST",)),
+            (f"{bulk}/{{id}}", self._job, ("GET",)),
+            (f"{bulk}/{{id}}/result", self._result, ("GET",)),
+            (f"{v}/{{module}}", self._records, _VERBS),
+            (f"{v}/{{module}}/upsert", self._upsert, ("POST",)),
+            (f"{v}/{{module}}/deleted", self._deleted, ("GET",)),
+            (f"{v}/{{module}}/search", self._search, ("GET",)),
+            (f"{v}/{{module}}/actions/count", self._count, ("GET",)),
+            (f"{v}/{{module}}/{{id}}", self._record, _ONE),
+            (f"{v}/{{module}}/{{id}}/actions/merge", self._merge, ("POST",)),
+            (f"{v}/Leads/{{id}}/actions/convert", self._convert, ("POST",)),
+            (f"{v}/{{module}}/{{id}}/{{list}}", self._related, _ONE),
+            (f"{v}/{{module}}/{{id}}/{{list}}/{{member}}", self._related, _ONE),
+        ]
         return [
             Route("/oauth/v2/token", self._token, methods=["POST"]),
-            Route(f"{v}/org", self._do(self._org), methods=["GET"]),
-            Route(f"{v}/users", self._do(self._users), methods=["GET"]),
-            Route(f"{v}/coql", self._do(self._coql), methods=["POST"]),
-            Route(f"{v}/settings/modules", self._do(self._modules), methods=["GET"]),
-            Route(
-                f"{v}/settings/fields", self._do(self._fields), methods=["GET", "POST"]
-            ),
-            Route(f"{v}/{{module}}", self._do(self._records), methods=_VERBS),
-            Route(f"{v}/{{module}}/upsert", self._do(self._upsert), methods=["POST"]),
-            Route(f"{v}/{{module}}/deleted", self._do(self._deleted), methods=["GET"]),
-            Route(f"{v}/{{module}}/search", self._do(self._search), methods=["GET"]),
-            Route(
-                f"{v}/{{module}}/actions/count", self._do(self._count), methods=["GET"]
-            ),
-            Route(f"{v}/{{module}}/{{id}}", self._do(self._record), methods=_ONE),
-            Route(
-                f"{v}/Leads/{{id}}/actions/convert",
-                self._do(self._convert),
-                methods=["POST"],
-            ),
+            Route("/crm/WebToLeadForm", self._web_form, methods=["POST"]),
+            *(Route(p, self._do(h), methods=list(verbs)) for p, h, verbs in own),
         ]
 
     def seed_data(self) -> None:
         """Accounts first, then contacts at work in them."""
-        self._store = {name: Rows(m) for name, m in born().items()}
-        self._next = 1_001
-        self._spent: deque[tuple[float, int]] = deque()
-        self._flying = 0
+        self.account = ZohoAccount(self.clock)
+        self.spent: dict[str, int] = {}
+        self._credits: deque[tuple[float, int]] = deque()
+        self._flying = self._toiling = 0
         self._minted: deque[float] = deque()
         self._tokens: dict[str, float] = {self.access_token: float("inf")}
+        self._jobs: dict[str, jobs.Job] = {}
+        self._downloads: deque[float] = deque()
+        self._channels: dict[str, watching.Channel] = {}
+        self._shuffle = random.Random(self.seed)  # noqa: S311 - an order of messages
         if self.prepared:
-            for rows in self._store.values():
-                rows.module.add(FieldKind("Connector_Hub_Id", length=36, unique=True))
+            for rows in self.account.modules.values():
+                if rows.module.writable and not rows.module.parent:
+                    kind = FieldKind("Connector_Hub_Id", length=36, unique=True)
+                    rows.module.add(kind)
         at = datetime(2024, 1, 1, 8, tzinfo=UTC)
         ids = [
-            self._put(
+            self.account.put(
                 "Accounts",
                 None,
                 {
@@ -165,7 +163,8 @@ class ZohoSandbox(Sandbox):
             }
             if p.company is not None:
                 fields["Account_Name"] = {"id": ids[p.company]}
-            self._put("Contacts", None, fields, at=at)
+            self.account.put("Contacts", None, fields, at=at)
+        self._told = len(self.account.happened)
 
     def connection(self) -> dict[str, Any]:
         """The keys to put under a connection."""
@@ -175,9 +174,22 @@ class ZohoSandbox(Sandbox):
         """The token's variable."""
         return {"ZOHO_TOKEN": self.access_token}
 
+    def add_module(self, name: str, *fields: FieldKind) -> None:
+        """A custom module, as an administrator makes one: it has a name and what else is said."""
+        system = {
+            n: k
+            for n, k in self.account.modules["Vendors"].module.fields.items()
+            if n in _SYSTEM
+        }
+        own = (FieldKind("Name", length=120, mandatory=True), *fields)
+        module = Module(
+            name, "Name", system | {f.name: f for f in own}, ("Name",), "custom"
+        )
+        self.account.modules[name] = Rows(module)
+
     def alter(self, resource: str, field: str, change: dict[str, Any]) -> None:
         """Delete a field, its values with it, or change its definition."""
-        rows = self._store[resource]
+        rows = self.account.modules[resource]
         kind = rows.module.fields[field]
         if change.get("gone"):
             del rows.module.fields[field]
@@ -194,31 +206,91 @@ class ZohoSandbox(Sandbox):
 
     def live(self, resource: str) -> list[dict[str, Any]]:
         """Live records with every field."""
-        rows = self._store[resource]
-        return [self._shown(rows, i, rows.module.fields) for i in rows.live]
+        rows = self.account.modules[resource]
+        return [self.account.shown(rows, i, rows.module.fields) for i in rows.live]
 
     def edit(self, resource: str, body: dict[str, Any]) -> dict[str, Any]:
         """A person's edit; ``deleted: true`` moves a record into the recycle bin, ``restored: true`` back."""
-        rows = self._store[resource]
+        rows = self.account.modules[resource]
         fields = {
             k: v for k, v in body.items() if k not in {"id", "deleted", "restored"}
         }
         record = body.get("id")
         if body.get("restored"):
-            self._restore(rows, str(record))
+            self.account.restore(resource, str(record))
         if record is not None and str(record) not in rows.live:
             raise KeyError(f"{resource} {record}")
         if body.get("deleted"):
-            self._bin(rows, str(record))
+            self.account.delete(resource, str(record))
             return {"id": str(record), "deleted": True}
         try:
-            sound = self._sound(rows, fields, str(record) if record else None)
+            sound = self.account.sound(rows, fields, str(record) if record else None)
         except Refused as e:
             raise ValueError(f"{e.body['message']}: {e.body['details']}") from None
-        made = self._put(
-            resource, str(record) if record else None, sound, by=_PEOPLE[1][0]
+        made = self.account.put(
+            resource, str(record) if record else None, sound, by=USERS[1][0]
         )
-        return self._shown(rows, made, rows.module.fields)
+        return self.account.shown(rows, made, rows.module.fields)
+
+    def convert(self, record: str, **more: Any) -> dict[str, str]:
+        """Convert a lead as a person does; the ids of what it became, by module."""
+        return self.account.convert(record, **more)
+
+    def fill_form(self, **fields: Any) -> str:
+        """A visitor fills in the form on the web site: he becomes a lead."""
+        given = {"Lead_Source": WEB, **fields}
+        sound = self.account.sound(self.account.modules["Leads"], given, None)
+        return self.account.put("Leads", None, sound, by=USERS[1][0])
+
+    def visit(self, page: str, *, lead: str | None = None, seconds: int = 30) -> str:
+        """Somebody, maybe a lead, looks at a page of the web site."""
+        fields = {
+            "Visited_Page": page,
+            "Visitor": {"id": lead} if lead else None,
+            "Visited_Time": self.account.now(),
+            "Time_Spent": seconds,
+        }
+        return self.account.put("Visits", None, fields, by=USERS[1][0])
+
+    async def send_webhooks(
+        self,
+        url: str,
+        *,
+        double: bool = False,
+        shuffle: bool = False,
+        late_s: float = 0.0,
+    ) -> list[int]:
+        """Tell an address what has happened since the last time; the first time it gets a channel.
+
+        Ids only, each message with the channel's token; what is not taken is not sent again. An address whose
+        channel has expired is told nothing.
+        """
+        known = [c for c in self._channels.values() if c.url == url]
+        if not known:
+            self._channels[url] = watching.Channel(
+                str(len(self._channels) + 1),
+                url,
+                NOTIFIED,
+                tuple(f"{name}.all" for name in self.account.modules),
+                self.clock.now() + timedelta(days=7),
+            )
+            known = [self._channels[url]]
+        events = self._since()
+        await asyncio.sleep(late_s)
+        told = [m for c in known for m in watching.callbacks(c, events, self.url)]
+        if shuffle:
+            self._shuffle.shuffle(told)
+        headers = {"Content-Type": "application/json"}
+        return [
+            await self.deliver(url, orjson.dumps(message), headers)
+            for message in told * (2 if double else 1)
+        ]
+
+    def _since(self) -> list[Happened]:
+        """What has happened since this was asked last."""
+        events = self.account.happened[self._told :]
+        self._told = len(self.account.happened)
+        return events
 
     def _do(self, handler: Handler) -> Handler:
         """Token, credits, calls in flight, refusals: what every call meets."""
@@ -246,11 +318,26 @@ class ZohoSandbox(Sandbox):
             left = self.credits - self._used()
             if left <= self.credits / 2:
                 response.headers["X-API-CREDITS-REMAINING"] = str(left)
-            until = datetime.fromtimestamp(self.clock.time() + _TOKEN_LIFE, _ZONE)
-            response.headers["X-ACCESSTOKEN-RESET"] = _instant(until)
+            until = datetime.fromtimestamp(self.clock.time() + _TOKEN_LIFE, ZONE)
+            response.headers["X-ACCESSTOKEN-RESET"] = instant(until)
             return response
 
         return call
+
+    @contextmanager
+    def _dear(self) -> Iterator[None]:
+        """A heavy call: queries, searches, conversions and writes of more than ten rows.
+
+        Raises:
+            Refused: as many are in flight already.
+        """
+        if self._toiling >= self.heavy:
+            raise Refused(429, "TOO_MANY_REQUESTS", "sub-concurrency limit reached")
+        self._toiling += 1
+        try:
+            yield
+        finally:
+            self._toiling -= 1
 
     def _authorize(self, request: Request) -> None:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -260,16 +347,19 @@ class ZohoSandbox(Sandbox):
 
     def _used(self) -> int:
         since = self.clock.time() - _DAY
-        while self._spent and self._spent[0][0] <= since:
-            self._spent.popleft()
-        return sum(n for _, n in self._spent)
+        while self._credits and self._credits[0][0] <= since:
+            self._credits.popleft()
+        return sum(n for _, n in self._credits)
 
-    def _charge(self, _: Request, amount: int) -> None:
+    def _charge(self, request: Request, amount: int) -> None:
         if self._used() + amount > self.credits:
             raise Refused(
                 429, "TOO_MANY_REQUESTS", "you have crossed your maximum API limit"
             )
-        self._spent.append((self.clock.time(), amount))
+        if amount:
+            self._credits.append((self.clock.time(), amount))
+            route = f"{request.method} {request.url.path}"
+            self.spent[route] = self.spent.get(route, 0) + amount
 
     async def _token(self, request: Request) -> Response:
         """Ten tokens in ten minutes, fifteen that live; refusals have status 200."""
@@ -312,58 +402,48 @@ class ZohoSandbox(Sandbox):
         )
 
     async def _org(self, _: Request) -> Response:
-        return answer(
-            {
-                "org": [
-                    {
-                        "id": "4150868000000225002",
-                        "zgid": _ORG,
-                        "company_name": "Zylker Kopi",
-                        "time_zone": "Asia/Jakarta",
-                        "currency": "Indonesian Rupiah - IDR",
-                        "iso_code": "IDR",
-                        "currency_symbol": "Rp",
-                        "country_code": "ID",
-                        "primary_email": _PEOPLE[0][3],
-                    }
-                ]
-            }
-        )
+        return answer({"org": [metadata.organization()]})
 
     async def _users(self, request: Request) -> Response:
         kind = request.query_params.get("type", "AllUsers")
-        found = [_user(*p) for p in _PEOPLE]
+        found = [metadata.user(*p) for p in USERS]
         if kind == "CurrentUser":
             found = found[:1]
         info = {"per_page": _PAGE, "count": len(found), "page": 1}
         return answer({"users": found, "info": {**info, "more_records": False}})
 
-    async def _modules(self, _: Request) -> Response:
-        return answer(
-            {
-                "modules": [
-                    {
-                        "api_name": name,
-                        "module_name": name,
-                        "plural_label": name,
-                        "api_supported": True,
-                        "editable": True,
-                        "creatable": True,
-                        "deletable": True,
-                        "generated_type": "default",
-                        "id": f"41508680000001{n:05}",
-                    }
-                    for n, name in enumerate(self._store)
-                ]
-            }
-        )
+    async def _user(self, request: Request) -> Response:
+        found = [metadata.user(*p) for p in USERS if p[0] == request.path_params["id"]]
+        return answer({"users": found}) if found else Response(status_code=204)
+
+    async def _modules(self, request: Request) -> Response:
+        name = request.path_params.get("name")
+        known = [r.module for r in self.account.modules.values()]
+        if name:
+            known = [self.account.of(name).module]
+        listed = [metadata.module_row(m, n) for n, m in enumerate(known)]
+        return answer({"modules": listed})
+
+    async def _layouts(self, request: Request) -> Response:
+        rows = self.account.of(request.query_params.get("module", ""))
+        if rows.module.parent:
+            return Response(status_code=204)
+        return answer({"layouts": [metadata.layout(rows)]})
+
+    async def _pipelines(self, request: Request) -> Response:
+        if not request.query_params.get("layout_id"):
+            raise Refused(
+                400, "REQUIRED_PARAM_MISSING", "One of the expected parameter is missing",
+                param_name="layout_id",
+            )  # fmt: skip
+        stages = self.account.modules["Deals"].module.fields["Stage"]
+        return answer({"pipeline": [metadata.pipeline(stages)]})
 
     async def _fields(self, request: Request) -> Response:
-        rows = self._of(request.query_params.get("module", ""))
+        rows = self.account.of(request.query_params.get("module", ""))
         fields = rows.module.fields
         if request.method == "GET":
-            listed = [f.row(n) for n, f in enumerate(fields.values())]
-            return answer({"fields": listed})
+            return answer({"fields": metadata.listed(fields)})
         made = []
         for body in orjson.loads(await request.body())["fields"]:
             name = "_".join(str(body["field_label"]).split())
@@ -384,19 +464,8 @@ class ZohoSandbox(Sandbox):
             made.append(_success("field created", details))
         return answer({"fields": made}, 201)
 
-    def _of(self, name: str) -> Rows:
-        found = self._store.get(name)
-        if found is None:
-            raise Refused(
-                400,
-                "INVALID_MODULE",
-                "the module name given seems to be invalid",
-                resource_path_index=0,
-            )
-        return found
-
     async def _records(self, request: Request) -> Response:
-        rows = self._of(request.path_params["module"])
+        rows = self.account.of(request.path_params["module"])
         match request.method:
             case "GET":
                 return self._list(rows, request)
@@ -408,14 +477,14 @@ class ZohoSandbox(Sandbox):
         return await self._written(rows, request, body, update=update)
 
     async def _record(self, request: Request) -> Response:
-        rows = self._of(request.path_params["module"])
+        rows = self.account.of(request.path_params["module"])
         record = request.path_params["id"]
         if request.method == "GET":
             if record not in rows.live:
                 return Response(status_code=204)
             names = request.query_params.get("fields")
             asked = names.split(",") if names else rows.module.fields
-            return answer({"data": [self._shown(rows, record, asked)]})
+            return answer({"data": [self.account.shown(rows, record, asked)]})
         if request.method == "DELETE":
             return self._removed(rows, [record])
         body = orjson.loads(await request.body())
@@ -429,8 +498,10 @@ class ZohoSandbox(Sandbox):
         order = asked.get("sort_by", "id")
         if order not in _SORTS:
             raise Refused(400, "INVALID_DATA", "invalid data", param_name="sort_by")
+        if rows.module.parent:
+            return self._list_lines(rows, names, per_page, asked)
         down = asked.get("sort_order", "desc") == "desc"
-        found = list(self._visible(rows, asked.get("converted", "false")))
+        found = list(rows.visible(asked.get("converted", "false")))
         if asked.get("ids"):
             wanted = asked["ids"].split(",")
             if len(wanted) > _IDS:
@@ -472,13 +543,27 @@ class ZohoSandbox(Sandbox):
             "sort_by": order,
             "page": page,
             "previous_page_token": None,
-            "page_token_expiry": _instant(until) if more else None,
+            "page_token_expiry": instant(until) if more else None,
             "sort_order": "desc" if down else "asc",
             "email": False,
             "more_records": more,
         }
-        data = [self._shown(rows, i, names) for i in part]
+        data = [self.account.shown(rows, i, names, lines=False) for i in part]
         return answer({"data": data, "info": info})
+
+    def _list_lines(
+        self, rows: Rows, names: Sequence[str], per_page: int, asked: Mapping[str, str]
+    ) -> Response:
+        """The rows of a subform, of all records together."""
+        page = _counted(asked.get("page"), "page", 1, None)
+        found = self.account.rows_of(rows.module.name)
+        part = found[(page - 1) * per_page : page * per_page]
+        if not part:
+            return Response(status_code=204)
+        more = page * per_page < len(found)
+        info = {"per_page": per_page, "count": len(part), "page": page}
+        data = [self._selected(rows, line, names) for line in part]
+        return answer({"data": data, "info": {**info, "more_records": more}})
 
     def _start(
         self, asked: Mapping[str, str], bound: str, per_page: int
@@ -539,21 +624,13 @@ class ZohoSandbox(Sandbox):
             )
         return names
 
-    @staticmethod
-    def _visible(rows: Rows, converted: str) -> Iterable[str]:
-        """Leads that were converted are shown to who asks for them."""
-        for record, row in rows.live.items():
-            was = bool(row.get("Converted__s"))
-            if converted == "both" or was == (converted == "true"):
-                yield record
-
     async def _count(self, request: Request) -> Response:
-        rows = self._of(request.path_params["module"])
-        return answer({"count": sum(1 for _ in self._visible(rows, "false"))})
+        rows = self.account.of(request.path_params["module"])
+        return answer({"count": sum(1 for _ in rows.visible("false"))})
 
     async def _search(self, request: Request) -> Response:
         """By e-mail or phone; what was modified in the last moments is not found yet."""
-        rows = self._of(request.path_params["module"])
+        rows = self.account.of(request.path_params["module"])
         asked = request.query_params
         by = next((n for n in ("email", "phone") if asked.get(n)), None)
         if by is None:
@@ -565,27 +642,29 @@ class ZohoSandbox(Sandbox):
             )
         fresh = self.clock.now() - timedelta(seconds=_SEARCH_LAG)
         kinds = [f.name for f in rows.module.fields.values() if f.type == by]
-        found = [
-            i
-            for i in self._visible(rows, asked.get("converted", "false"))
-            if rows.live[i]["Modified_Time"] <= fresh
-            and any(
-                str(rows.live[i].get(n) or "").casefold() == asked[by].casefold()
-                for n in kinds
-            )
-        ]
+        with self._dear():
+            found = [
+                i
+                for i in rows.visible(asked.get("converted", "false"))
+                if rows.live[i]["Modified_Time"] <= fresh
+                and any(
+                    str(rows.live[i].get(n) or "").casefold() == asked[by].casefold()
+                    for n in kinds
+                )
+            ]
         if not found:
             return Response(status_code=204)
         names = asked.get("fields", "").split(",") if asked.get("fields") else None
         data = [
-            self._shown(rows, i, names or rows.module.fields) for i in found[:_PAGE]
+            self.account.shown(rows, i, names or rows.module.fields, lines=False)
+            for i in found[:_PAGE]
         ]
         info = {"per_page": _PAGE, "count": len(data), "page": 1, "more_records": False}
         return answer({"data": data, "info": info})
 
     async def _coql(self, request: Request) -> Response:
         query = coql.parse(str(orjson.loads(await request.body())["select_query"]))
-        rows = self._of(query.module)
+        rows = self.account.of(query.module)
         for name in sorted(query.used):
             if name not in rows.module.fields:
                 raise coql.CoqlError(
@@ -594,24 +673,35 @@ class ZohoSandbox(Sandbox):
                     reason="column given seems to be invalid",
                     column_name=name,
                 )
-        self._charge(request, _dear(query.limit) - 1)
-        found = [r for r in rows.live.values() if query.where(self._joined(rows, r))]
-        for name, down in reversed(query.order):
-            found.sort(key=lambda r: _rank(coql.value_at(r, name)), reverse=down)
-        part = found[query.offset : query.offset + query.limit]
+        self._charge(request, _credits(query.limit) - 1)
+        with self._dear():
+            await asyncio.sleep(self.seconds)
+            part, more = self._found(rows, query)
         if not part:
             return Response(status_code=204)
         data = [self._selected(rows, r, query.names) for r in part]
-        more = len(found) > query.offset + len(part)
         return answer(
             {"data": data, "info": {"count": len(data), "more_records": more}}
         )
+
+    def _found(self, rows: Rows, query: coql.Query) -> tuple[list[Row], bool]:
+        """The records of a query's page, and whether there are more."""
+        joins = any("." in n for n in query.used_whole)
+        found = [
+            r
+            for r in self.account.rows_of(rows.module.name)
+            if query.where(self._joined(rows, r) if joins else r)
+        ]
+        for name, down in reversed(query.order):
+            found.sort(key=lambda r: _rank(coql.value_at(r, name)), reverse=down)
+        part = found[query.offset : query.offset + query.limit]
+        return part, len(found) > query.offset + len(part)
 
     def _joined(self, rows: Rows, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """A record with the records that its lookups lead to."""
         found = dict(row)
         for kind in rows.module.fields.values():
-            to = self._store.get(kind.to)
+            to = self.account.modules.get(kind.to)
             if kind.type == "lookup" and to and row.get(kind.name):
                 record = row[kind.name]["id"]
                 found[kind.name] = {**to.live.get(record, {}), "id": record}
@@ -620,21 +710,23 @@ class ZohoSandbox(Sandbox):
     def _selected(
         self, rows: Rows, row: Mapping[str, Any], names: Sequence[str]
     ) -> dict[str, Any]:
-        joined = self._joined(rows, row)
+        joined = self._joined(rows, row) if any("." in n for n in names) else row
         found: dict[str, Any] = {"id": row["id"]}
         for name in names:
             head, _, rest = name.partition(".")
             value = row.get(head)
+            if head not in rows.module.fields:
+                continue
             if rest:
-                found[name] = _spelled(coql.value_at(joined, name))
+                found[name] = spelled(coql.value_at(joined, name))
             elif rows.module.fields[head].type in LOOKUPS:
                 found[name] = {"id": value["id"]} if value else None
             else:
-                found[name] = _spelled(value)
+                found[name] = spelled(value)
         return found
 
     async def _deleted(self, request: Request) -> Response:
-        rows = self._of(request.path_params["module"])
+        rows = self.account.of(request.path_params["module"])
         asked = request.query_params
         kind = asked.get("type", "all")
         page = _counted(asked.get("page"), "page", 1, None)
@@ -650,7 +742,7 @@ class ZohoSandbox(Sandbox):
         part = found[(page - 1) * per_page : page * per_page]
         if not part:
             return Response(status_code=304 if since else 204)
-        who = {"name": "Ayu Pratiwi", "id": _PEOPLE[1][0]}
+        who = {"name": "Ayu Pratiwi", "id": USERS[1][0]}
         data = [
             {
                 "deleted_by": who if how == "recycle" else None,
@@ -658,7 +750,7 @@ class ZohoSandbox(Sandbox):
                 "display_name": "record" if how == "recycle" else None,
                 "type": how,
                 "created_by": who if how == "recycle" else None,
-                "deleted_time": _instant(when.astimezone(_ZONE)),
+                "deleted_time": instant(when.astimezone(ZONE)),
             }
             for i, when, how in part
         ]
@@ -667,7 +759,7 @@ class ZohoSandbox(Sandbox):
         return answer({"data": data, "info": {**info, "more_records": more}})
 
     async def _upsert(self, request: Request) -> Response:
-        rows = self._of(request.path_params["module"])
+        rows = self.account.of(request.path_params["module"])
         body = orjson.loads(await request.body())
         checks = body.get("duplicate_check_fields") or [
             *rows.module.checks,
@@ -691,11 +783,16 @@ class ZohoSandbox(Sandbox):
         checks: Sequence[str] | None = None,
     ) -> Response:
         """Rows one by one, answered in their order; 207 where some were refused, 400 where all were."""
+        if not rows.module.writable or rows.module.parent:
+            raise Refused(400, "INVALID_MODULE", "the module is not supported in API")
         listed = body["data"]
         if len(listed) > _ROWS:
             raise Refused(400, "LIMIT_EXCEEDED", "limit exceeded", limit=_ROWS)
         self._charge(request, -(-len(listed) // 10) - 1)
         unmoved = request.headers.get("if-unmodified-since")
+        if len(listed) > _SMALL:
+            with self._dear():
+                await asyncio.sleep(self.seconds)
         told = []
         for n, fields in enumerate(listed):
             try:
@@ -734,136 +831,30 @@ class ZohoSandbox(Sandbox):
                 api_name="id",
                 json_path=f"$.data[{n}].id",
             )
+        if there in self.account.locked:
+            raise Refused(
+                400, "RECORD_LOCKED", "record is locked", action="edit", id=there
+            )
         if unmoved and there:
             moved = rows.live[there]["Modified_Time"]
             if moved > datetime.fromisoformat(unmoved):
                 raise Refused(412, "ALREADY_MODIFIED", "record has been modified")
-        sound = self._sound(rows, fields, there, row=n)
-        made = self._put(rows.module.name, there, sound)
+        sound = self.account.sound(rows, fields, there, row=n)
+        made = self.account.put(rows.module.name, there, sound)
         row = rows.live[made]
         action = {} if checks is None else {"action": "update" if there else "insert"}
         if checks is not None:
             action["duplicate_field"] = matched  # type: ignore[assignment]
         details = {
-            "Modified_Time": _instant(row["Modified_Time"]),
-            "Modified_By": _named(row["Modified_By"]),
-            "Created_Time": _instant(row["Created_Time"]),
+            "Modified_Time": instant(row["Modified_Time"]),
+            "Modified_By": _who(row["Modified_By"]),
+            "Created_Time": instant(row["Created_Time"]),
             "id": made,
-            "Created_By": _named(row["Created_By"]),
+            "Created_By": _who(row["Created_By"]),
+            "$approval_state": "approved",
         }
         message = "record updated" if there else "record added"
         return {**_success(message, details), **action}
-
-    def _sound(
-        self,
-        rows: Rows,
-        fields: Mapping[str, Any],
-        record: str | None,
-        *,
-        row: int = 0,
-    ) -> dict[str, Any]:
-        """A row's fields as they will be kept.
-
-        Raises:
-            Refused: with the code, the field and the place of the row.
-        """
-        found: dict[str, Any] = {}
-        for name, value in fields.items():
-            kind = rows.module.fields.get(name)
-            if kind is None or kind.read_only:
-                continue  # Zoho ignores what it does not know and what may not be written
-            at = {"api_name": name, "json_path": f"$.data[{row}].{name}"}
-            if kind.type in LOOKUPS:
-                found[name] = self._looked_up(kind, value, at)
-                continue
-            try:
-                found[name] = taken(value, kind)
-            except Invalid as e:
-                raise Refused(
-                    400, "INVALID_DATA", "invalid data", **e.details, **at
-                ) from None
-        self._check_mandatory(rows, found, record, row)
-        for name, kind in rows.module.fields.items():
-            if kind.unique and found.get(name):
-                held = rows.holder(name, found[name], but=record or "")
-                if held:
-                    raise Refused(
-                        400,
-                        "DUPLICATE_DATA",
-                        "duplicate data",
-                        api_name=name,
-                        json_path=f"$.data[{row}].{name}",
-                        duplicate_record={
-                            "id": held,
-                            "module": {"api_name": rows.module.name},
-                        },
-                        more_records=False,
-                    )
-        return found
-
-    def _looked_up(
-        self, kind: FieldKind, value: Any, at: Mapping[str, Any]
-    ) -> dict[str, Any] | None:
-        if value is None or value == "":
-            return None
-        record = str(value["id"] if isinstance(value, Mapping) else value)
-        known = (
-            {p[0] for p in _PEOPLE} if kind.to == "users" else self._store[kind.to].live
-        )
-        if record not in known:
-            raise Refused(
-                400, "INVALID_DATA", "invalid data", expected_data_type="lookup", **at
-            )
-        return {"id": record}
-
-    @staticmethod
-    def _check_mandatory(
-        rows: Rows, found: Mapping[str, Any], record: str | None, row: int
-    ) -> None:
-        for kind in rows.module.fields.values():
-            if not kind.mandatory:
-                continue
-            blank = found.get(kind.name) is None
-            if blank and (record is None or kind.name in found):
-                raise Refused(
-                    400,
-                    "MANDATORY_NOT_FOUND",
-                    "required field not found",
-                    api_name=kind.name,
-                    json_path=f"$.data[{row}].{kind.name}",
-                )
-
-    def _put(
-        self,
-        module: str,
-        record: str | None,
-        fields: Mapping[str, Any],
-        *,
-        by: str = _PEOPLE[0][0],
-        at: datetime | None = None,
-    ) -> str:
-        """Keep a record; stamps are of whole seconds."""
-        rows = self._store[module]
-        now = (at or self.clock.now()).replace(microsecond=0)
-        if record is None:
-            record = f"415086800000{self._next:07}"
-            self._next += 1
-            rows.live[record] = {
-                **dict.fromkeys(rows.module.fields),
-                "id": record,
-                "Owner": {"id": by},
-                "Created_By": {"id": by},
-                "Created_Time": now,
-            }
-        row = rows.live[record]
-        row.update(fields)
-        row.update({"Modified_By": {"id": by}, "Modified_Time": now})
-        if module == "Deals" and fields.get("Stage"):
-            row["Probability"] = fields.get("Probability", PROBABILITY[row["Stage"]])
-            row["Expected_Revenue"] = (
-                (row.get("Amount") or 0) * row["Probability"] / 100
-            )
-        return record
 
     def _removed(self, rows: Rows, ids: Sequence[str]) -> Response:
         if len(ids) > _ROWS:
@@ -876,111 +867,253 @@ class ZohoSandbox(Sandbox):
                 ).body
                 told.append(body)
                 continue
-            self._bin(rows, record)
+            if record in self.account.locked:
+                words = "You cannot perform this operation as the record is locked."
+                told.append(
+                    Refused(
+                        400, "RECORD_LOCKED", words, action="record_locking", id=record
+                    ).body
+                )
+                continue
+            self.account.delete(rows.module.name, record)
             told.append(_success("record deleted", {"id": record}))
         refused = sum(r["status"] == "error" for r in told)
         status = 200 if not refused else 400 if refused == len(told) else 207
         return answer({"data": told}, status)
 
-    def _bin(self, rows: Rows, record: str) -> None:
-        at = self.clock.now().replace(microsecond=0)
-        rows.bin[record] = (at, "recycle", rows.live.pop(record))
+    async def _restore(self, request: Request) -> Response:
+        """Out of the recycle bin, whatever module it was in."""
+        record = request.path_params["id"]
+        for name, rows in self.account.modules.items():
+            if record in rows.bin:
+                self.account.restore(name, record)
+                told = _success("record restored", {"id": record})
+                return answer({"recycle_bin": [told]})
+        raise Refused(400, "INVALID_DATA", "invalid data", id=record)
 
-    def _restore(self, rows: Rows, record: str) -> None:
-        _, _, row = rows.bin.pop(record)
-        rows.live[record] = row
-        row["Modified_Time"] = self.clock.now().replace(microsecond=0)
+    async def _merge(self, request: Request) -> Response:
+        """At most two records go into a master."""
+        rows = self.account.of(request.path_params["module"])
+        master = request.path_params["id"]
+        body = orjson.loads(await request.body())["merge"][0]
+        losers = [str(x["id"]) for x in body["data"]]
+        if master not in rows.live or not set(losers) <= set(rows.live):
+            raise Refused(400, "INVALID_DATA", "invalid data", api_name="id")
+        if len(losers) > 2 or master in losers:  # noqa: PLR2004 - "maximum of 3 records"
+            raise Refused(400, "INVALID_DATA", "invalid data", api_name="data")
+        chosen = {
+            f["api_name"]: str(x["id"])
+            for x in body["data"]
+            for f in x.get("_fields") or ()
+        }
+        self.account.merge(rows.module.name, master, losers, chosen)
+        told = _success("record merged successfully", {"id": master})
+        return answer({"merge": [told]}, 201)
 
     async def _convert(self, request: Request) -> Response:
-        """A lead becomes a contact and an account, or joins those that are named."""
-        leads = self._of("Leads")
+        """A lead becomes a contact and an account, or joins those that are named, and maybe a deal."""
         record = request.path_params["id"]
         body = orjson.loads(await request.body())["data"][0]
-        lead = leads.live.get(record)
-        if lead is None or lead.get("Converted__s"):
+        lead = self.account.modules["Leads"].live.get(record)
+        if lead is None:
+            raise Refused(400, "INVALID_DATA", "invalid data", resource_path_index=1)
+        if lead.get("Converted__s"):
             raise Refused(
-                400, "INVALID_DATA", "the id given seems to be invalid", id=record
-            )
+                400, "ID_ALREADY_CONVERTED", "id already converted", resource_path_index=1
+            )  # fmt: skip
         self._charge(request, 4)
-        made = self.convert(
-            record,
-            contact=(body.get("Contacts") or {}).get("id"),
-            account=(body.get("Accounts") or {}).get("id"),
-        )
-        details = {
-            module: {"name": self._title(module, i), "id": i}
+        with self._dear():
+            made = self.account.convert(
+                record,
+                contact=(body.get("Contacts") or {}).get("id"),
+                account=(body.get("Accounts") or {}).get("id"),
+                deal=body.get("Deals"),
+            )
+        details: Row = {
+            module: {"name": self.account.title(module, i), "id": i}
             for module, i in made.items()
         }
+        details.setdefault("Deals", None)
         return answer(
             {"data": [_success("The record has been converted successfully", details)]}
         )
 
-    def convert(
-        self, record: str, *, contact: str | None = None, account: str | None = None
-    ) -> dict[str, str]:
-        """Convert a lead; the ids of the contact and the account it became, by module."""
-        leads, by = self._store["Leads"], _PEOPLE[1][0]
-        lead = leads.live[record]
-        if account is None:
-            account = self._store["Accounts"].holder("Account_Name", lead["Company"])
-        if account is None:
-            account = self._put(
-                "Accounts", None, {"Account_Name": lead["Company"]}, by=by
-            )
-        if contact is None:
-            fields = {
-                "First_Name": lead.get("First_Name"),
-                "Last_Name": lead["Last_Name"],
-                "Email": lead.get("Email"),
-                "Phone": lead.get("Phone"),
-                "Title": lead.get("Designation"),
-                "Mailing_City": lead.get("City"),
-                "Mailing_Country": lead.get("Country"),
-                "Account_Name": {"id": account},
-            }
-            contact = self._put("Contacts", None, fields, by=by)
-        self._put(
-            "Leads",
-            record,
-            {
-                "Converted__s": True,
-                "Converted_Contact": {"id": contact},
-                "Converted_Account": {"id": account},
-                "Converted_Date_Time": self.clock.now().replace(microsecond=0),
-            },
-            by=by,
+    async def _related(self, request: Request) -> Response:
+        """Who is on a related list; who is put on it or taken off."""
+        at = request.path_params
+        rows = self.account.of(at["module"])
+        record, name = at["id"], at["list"]
+        if record not in rows.live:
+            raise Refused(400, "INVALID_DATA", "invalid data", resource_path_index=1)
+        members = self.account.members(rows.module.name, record, name)
+        if request.method == "GET":
+            return self._list_members(rows, name, members, request)
+        if request.method == "DELETE":
+            ids = request.query_params.get("ids", at.get("member", "")).split(",")
+            asked: list[tuple[str, Row | None]] = [(i, None) for i in ids if i]
+        else:
+            given = orjson.loads(await request.body())["data"]
+            if at.get("member"):
+                given = [{**given[0], "id": at["member"]}]
+            asked = [
+                (str(g["id"]), {k: v for k, v in g.items() if k != "id"}) for g in given
+            ]
+        told = []
+        for member, more in asked:
+            try:
+                self.account.relate(rows.module.name, record, name, member, more)
+                word = "relation removed" if more is None else "relation added"
+                told.append(_success(word, {"id": member}))
+            except Refused as e:
+                told.append(e.body)
+        refused = sum(r["status"] == "error" for r in told)
+        return answer({"data": told}, 400 if refused == len(told) else 200)
+
+    def _list_members(
+        self, rows: Rows, name: str, members: Mapping[str, Row], request: Request
+    ) -> Response:
+        asked = request.query_params
+        names = self._asked_fields(asked.get("fields"))
+        to = self.account.modules[self.account.listed(rows.module.name, name)]
+        page = _counted(asked.get("page"), "page", 1, None)
+        per_page = _counted(asked.get("per_page"), "per_page", _PAGE, _PAGE)
+        ids = sorted(members, key=int)
+        part = ids[(page - 1) * per_page : page * per_page]
+        if not part:
+            return Response(status_code=204)
+        data = [
+            {**self.account.shown(to, i, names, lines=False), **members[i]}
+            for i in part
+        ]
+        info = {"per_page": per_page, "count": len(part), "page": page}
+        more = page * per_page < len(ids)
+        return answer({"data": data, "info": {**info, "more_records": more}})
+
+    async def _web_form(self, request: Request) -> Response:
+        """What the form on a web page sends: a lead is made, the visitor is sent on."""
+        form = dict(parse_qsl((await request.body()).decode()))
+        if not form.get("xnQsjsdp") or not form.get("xmIwtLD"):
+            return answer({"error": "invalid form"}, 400)
+        names = self.account.modules["Leads"].module.fields
+        spelled_out = {_FORM.get(k, k): v for k, v in form.items()}
+        self.fill_form(**{k: v for k, v in spelled_out.items() if k in names and v})
+        return RedirectResponse(form.get("returnURL") or "/", 302)
+
+    async def _watch(self, request: Request) -> Response:
+        """Channels are opened, renewed, listed and closed."""
+        now = self.clock.now()
+        if request.method == "GET":
+            open_ = [c for c in self._channels.values() if c.until > now]
+            if not open_:
+                return Response(status_code=204)
+            listed = [
+                {
+                    "notify_on_related_action": False,
+                    "channel_expiry": instant(c.until),
+                    "resource_uri": f"{self.url}/crm/v8/{c.events[0].partition('.')[0]}",
+                    "resource_id": "4150868000000002175",
+                    "notify_url": c.url,
+                    "resource_name": c.events[0].partition(".")[0],
+                    "channel_id": c.number,
+                    "events": list(c.events),
+                    "token": c.token,
+                }
+                for c in open_
+            ]
+            info = {"per_page": _PAGE, "count": len(listed), "page": 1}
+            return answer({"watch": listed, "info": {**info, "more_records": False}})
+        if request.method == "DELETE":
+            told = []
+            for number in request.query_params.get("channel_ids", "").split(","):
+                gone = self._channels.pop(number, None)
+                told.append(
+                    _success("Successfully unsubscribed", {"channel_id": number})
+                    if gone
+                    else Refused(
+                        400, "INVALID_DATA", "invalid data", channel_id=number
+                    ).body
+                )
+            return answer({"watch": told})
+        told = []
+        for body in orjson.loads(await request.body())["watch"]:
+            try:
+                told.append(self._opened(request.method, body, now))
+            except Refused as e:
+                told.append(e.body)
+        refused = sum(r["status"] == "error" for r in told)
+        whole = 201 if request.method == "POST" else 200
+        status = whole if not refused else 400 if refused == len(told) else 207
+        return answer({"watch": told}, status)
+
+    def _opened(self, method: str, body: Row, now: datetime) -> Row:
+        number = str(body.get("channel_id"))
+        if method == "POST":
+            channel = watching.opened(body, self.account.modules, now)
+        elif number in self._channels:
+            channel = watching.renewed(self._channels[number], body, now)
+        else:
+            raise Refused(400, "INVALID_DATA", "invalid data", api_name="channel_id")
+        self._channels[number] = channel
+        told = watching.told(channel, self.url)
+        return _success(
+            "Successfully subscribed for actions-watch of the given module",
+            {"events": told},
         )
-        return {"Contacts": contact, "Accounts": account}
 
-    def _title(self, module: str, record: str) -> str:
-        rows = self._store[module]
-        return str(rows.live[record].get(rows.module.titled) or "")
+    async def _new_job(self, request: Request) -> Response:
+        body = orjson.loads(await request.body())
+        number = f"41508680000007{len(self._jobs):05}"
+        job = jobs.made(self.account, number, body["query"])
+        self._charge(request, _BULK - 1)
+        self._jobs[number] = job
+        shown = job.shown()
+        details = {
+            k: shown[k]
+            for k in ("id", "operation", "state", "created_by", "created_time")
+        }
+        told = {
+            "status": "success",
+            "code": "ADDED_SUCCESSFULLY",
+            "message": "Added successfully.",
+            "details": details,
+        }
+        return answer({"data": [told], "info": {}}, 201)
 
-    def _shown(self, rows: Rows, record: str, names: Iterable[str]) -> dict[str, Any]:
-        """A record as the API shows it; unknown names are left out."""
-        row = rows.live[record]
-        found: dict[str, Any] = {"id": record}
-        for name in names:
-            kind = rows.module.fields.get(name)
-            if kind is None or name == "id":
-                continue
-            value = row.get(name)
-            if value is None:
-                found[name] = None
-            elif kind.to == "users":
-                found[name] = _named(value)
-            elif kind.type in LOOKUPS:
-                title = ""
-                if value["id"] in self._store[kind.to].live:
-                    title = self._title(kind.to, value["id"])
-                found[name] = {"name": title, "id": value["id"]}
-            else:
-                found[name] = _spelled(value)
-        return found
+    def _known_job(self, request: Request) -> jobs.Job:
+        job = self._jobs.get(request.path_params["id"])
+        if job is None or self.clock.now() - job.made > _RESULT_LIFE:
+            raise Refused(
+                404, "RESOURCE_NOT_FOUND", "The resource requested is not found."
+            )
+        return job
+
+    async def _job(self, request: Request) -> Response:
+        job = self._known_job(request)
+        job.asked += 1
+        return answer({"data": [job.shown()]})
+
+    async def _result(self, request: Request) -> Response:
+        job = self._known_job(request)
+        now = self.clock.time()
+        while self._downloads and self._downloads[0] <= now - 60:
+            self._downloads.popleft()
+        if len(self._downloads) >= _DOWNLOADS:
+            raise Refused(429, "TOO_MANY_REQUESTS", "download limit reached")
+        if job.state != "COMPLETED":
+            raise Refused(400, "JOB_NOT_SUCCEEDED", "the job has not succeeded")
+        self._downloads.append(now)
+        headers = {"Content-Disposition": f"attachment; filename={job.number}.zip"}
+        return Response(job.result, 200, headers, "application/x-download")
 
 
-_VERBS = ["GET", "POST", "PUT", "DELETE"]
-_ONE = ["GET", "PUT", "DELETE"]
+_VERBS = ("GET", "POST", "PUT", "DELETE")
+_ONE = ("GET", "PUT", "DELETE")
+_WATCHED = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_SYSTEM = {"id", "Owner", "Created_By", "Modified_By", "Created_Time", "Modified_Time"}
+_SMALL = 10
+"""Rows of a write that is no heavy call."""
+_BULK = 50
+"""Credits of a bulk read."""
 
 
 def _refusal(e: Refused) -> Response:
@@ -994,6 +1127,12 @@ def _success(message: str, details: Mapping[str, Any]) -> dict[str, Any]:
         "message": message,
         "status": "success",
     }
+
+
+def _who(user: Mapping[str, Any]) -> dict[str, Any]:
+    """A user as the answer to a write names one."""
+    found = named(user)
+    return {"name": found["name"], "id": found["id"]}
 
 
 def _counted(text: str | None, name: str, usual: int, most: int | None) -> int:
@@ -1023,16 +1162,7 @@ def _opened(text: str) -> dict[str, Any] | None:
     return found
 
 
-def _instant(at: datetime) -> str:
-    """Whole seconds with the organization's offset."""
-    return at.astimezone(_ZONE).isoformat(timespec="seconds")
-
-
-def _spelled(value: Any) -> Any:
-    return _instant(value) if isinstance(value, datetime) else value
-
-
-def _dear(limit: int) -> int:
+def _credits(limit: int) -> int:
     """Credits of a query: one for 200 rows, two for 1,000, three for 2,000."""
     return 1 + (limit > _PAGE) + (limit > 5 * _PAGE)
 
@@ -1042,25 +1172,3 @@ def _rank(value: Any) -> tuple[bool, Any]:
     if isinstance(value, str) and value.isdigit():
         return True, int(value)
     return value is not None, value
-
-
-def _named(who: Mapping[str, Any]) -> dict[str, Any]:
-    found = next((p for p in _PEOPLE if p[0] == who["id"]), _PEOPLE[0])
-    return {"name": f"{found[1]} {found[2]}", "id": found[0], "email": found[3]}
-
-
-def _user(record: str, given: str, family: str, email: str) -> dict[str, Any]:
-    return {
-        "id": record,
-        "first_name": given,
-        "last_name": family,
-        "full_name": f"{given} {family}",
-        "email": email,
-        "status": "active",
-        "confirm": True,
-        "role": {"name": "CEO", "id": "4150868000000026005"},
-        "profile": {"name": "Administrator", "id": "4150868000000026011"},
-        "locale": "en_US",
-        "time_zone": "Asia/Jakarta",
-        "offset": 25_200_000,
-    }
