@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
 
 from connector_hub.sdk import (
+    REDIRECT_URI,
     Account,
     Answer,
     Auth,
@@ -117,7 +118,8 @@ class HubSpot(Connector):
             Bearer("token"),
             OAuth2(
                 "/oauth/2026-03/token",
-                authorize_url="https://app.hubspot.com/oauth/authorize",
+                authorize_url="{app}/oauth/authorize",
+                revoke_url="/oauth/2026-03/token/revoke",
                 scopes=(
                     "oauth",
                     *(
@@ -166,6 +168,8 @@ class HubSpot(Connector):
     class Config(Connector.Config):
         """Either ``token``, of a private app, or what a public app has: ``client_id`` with the others.
 
+        A public app without ``refresh_token`` lives on what ``connector-hub connect`` gets, in a browser at
+        ``app``, back to ``redirect_uri``, for ``scopes``, which must be those that the app was made with.
         With ``client_secret`` the webhooks of either are heard.
 
         ``burst``: calls per 10 s (100 on Free and Starter, 190 above). ``daily``: calls a day of a private
@@ -176,6 +180,9 @@ class HubSpot(Connector):
         client_id: str | None = None
         client_secret: SecretStr | None = None
         refresh_token: SecretStr | None = None
+        redirect_uri: str = REDIRECT_URI
+        scopes: tuple[str, ...] = ()
+        app: str = "https://app.hubspot.com"
         burst: int = 100
         daily: int = 250_000
 
