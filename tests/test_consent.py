@@ -53,14 +53,13 @@ class Served:
     folder: Path
     redirect: str
     environ: dict[str, str] = field(default_factory=dict)
-    told: list[str] = field(default_factory=list)
 
     @property
     def accounts(self) -> Any:
         return self.sandbox.accounts  # type: ignore[attr-defined]
 
-    def opened(self) -> Any:
-        return open_hub(self.folder, environ=self.environ)
+    def opened(self, **more: Any) -> Any:
+        return open_hub(self.folder, environ=self.environ, **more)
 
     @property
     def minted(self) -> int:

@@ -32,7 +32,6 @@ _BAD_REFRESH = (
 _BAD_CODE = ("invalid_grant", "BAD_AUTH_CODE", "missing or unknown auth code")
 _BAD_APP = ("invalid_client", "BAD_CLIENT_ID", "missing or invalid client id")
 _BAD_GRANT = ("unsupported_grant_type", "BAD_GRANT_TYPE", "unknown grant type")
-_BAD_TOKEN = ("invalid_request", "BAD_TOKEN", "missing or unknown token")
 
 
 class Accounts:
@@ -99,7 +98,7 @@ class Accounts:
         if not _is_app(form):
             return _refused(_BAD_APP)
         if self.refreshes.pop(form.get("token", ""), None) is None:
-            return _refused(_BAD_TOKEN)
+            return _refused(_BAD_REFRESH)
         return answer(None)
 
     async def delete(self, request: Request) -> Response:
