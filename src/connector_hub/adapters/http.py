@@ -30,6 +30,7 @@ from connector_hub.adapters import grants
 from connector_hub.adapters.breaker import Breaker
 from connector_hub.adapters.grants import Agreed, Consent, Grant
 from connector_hub.adapters.limiter import PATIENCE, WindowLimiter
+from connector_hub.adapters.quota import when
 from connector_hub.adapters.redacting import Redaction, hush, quotes
 from connector_hub.adapters.tokens import Spent, TokenKeeper
 from connector_hub.errors import (
@@ -716,7 +717,7 @@ class HttpClient:
                 self._limiter.throttled(bucket, wait)
                 raise _Sorted(
                     RateLimited(
-                        text, wait=wait, where=self._where, hint="run again later"
+                        text, wait=wait, where=self._where, hint=self._later(wait)
                     ),
                     again=True,
                     wait=wait,
@@ -733,6 +734,8 @@ class HttpClient:
                 self._limiter.hold(bucket, wait)
                 raise self._doubt(f"status {answer.status}", again, wait)
             case Kind.QUOTA:
+                rest = self._limiter.spent(bucket)
+                wait = rest if wait is None else wait
                 self._limiter.hold(bucket, wait)
         raise _Sorted(self._final(fault, text, wait), again=False)
 
@@ -747,7 +750,7 @@ class HttpClient:
                     text,
                     wait=wait,
                     where=at,
-                    hint="run again when the vendor's window is over",
+                    hint=self._later(wait),
                 )
             case Kind.AUTH | Kind.EXPIRED:
                 return AuthError(
@@ -772,6 +775,12 @@ class HttpClient:
                     text, reason=fault.code or "REJECTED", fields=fault.fields, where=at
                 )
         return ConfigError(text, where=at)
+
+    def _later(self, wait: float | None) -> str:
+        """When another try is worth it."""
+        if wait is None:
+            return "run again later"
+        return f"run again {when(self._clock.now(), wait)}"
 
     def _checked_base(self, url: str) -> str:
         parts = urlsplit(url)

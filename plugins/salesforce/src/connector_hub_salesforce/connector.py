@@ -38,6 +38,7 @@ from connector_hub.sdk import (
     InDoubt,
     JwtBearer,
     Kind,
+    Left,
     Limit,
     MarkLost,
     Missing,
@@ -664,7 +665,7 @@ class Salesforce(Connector):
             Limit("calls", self.config.concurrency, 0, "concurrent"),
         )
 
-    def heed(self, answer: Answer) -> Mapping[str, float]:
+    def heed(self, answer: Answer) -> Mapping[str, Left]:
         """What is left of the 24 hours, from ``Sforce-Limit-Info``."""
         return faults.left(answer)
 
