@@ -130,7 +130,7 @@ async def test_a_401_that_does_not_speak_of_age_is_no_reason_to_refresh(
     async with opening() as hub:
         live = await hub.connect("sales")
         sandbox: Any = vendors["sales"]
-        sandbox._deaths.clear()
+        sandbox.accounts.deaths.clear()
         with pytest.raises(AuthError):
             await live.connector.check()
         assert refreshes(vendors)[0] == 1
@@ -159,7 +159,7 @@ async def test_an_app_with_a_wrong_secret_is_told_as_credentials(
     assert refreshes(vendors)[0] == 1
 
 
-@pytest.mark.parametrize("keys", ["client_id: a", "refresh_token: env:R", ""])
+@pytest.mark.parametrize("keys", ["refresh_token: env:R", "client_secret: env:S", ""])
 async def test_a_connection_without_credentials_is_refused_at_load(
     tmp_path: Path, keys: str
 ) -> None:
@@ -169,7 +169,7 @@ async def test_a_connection_without_credentials_is_refused_at_load(
         async with open_hub(tmp_path, environ={}):
             pass
     assert "'token' is missing" in str(told.value)
-    assert "client_id: and refresh_token:" in str(told.value)
+    assert "add token:, or client_id:" in str(told.value)
 
 
 class Typed:

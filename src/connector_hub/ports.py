@@ -184,6 +184,10 @@ class Token:
     ``base`` where the vendor gave a base URL with it. ``source`` is the digest of the value behind the
     reference that it all began with. ``asked`` is the digest of a refresh token that was sent and whose
     answer was not kept: the vendor may have spent it. ``version`` counts the changes.
+
+    ``server`` is where it was issued, where the vendor has several. ``dies``: when the vendor says that
+    ``access`` ends; ``renewed``: when it came. ``scopes`` are those that were granted, where it says so.
+    ``account`` is the vendor's own id of whose it is.
     """
 
     refresh: str
@@ -193,6 +197,11 @@ class Token:
     source: str = ""
     asked: str = ""
     version: int = 0
+    server: str = ""
+    dies: datetime | None = None
+    renewed: datetime | None = None
+    scopes: tuple[str, ...] = ()
+    account: str = ""
 
     def __repr__(self) -> str:
         return f"<Token version {self.version}>"
@@ -210,6 +219,9 @@ class Tokens(Protocol):
         Returns:
             What is kept now, of the next version; None where another version is kept.
         """
+
+    def drop_token(self, connection: str) -> bool:
+        """Forget a connection's token; whether there was one."""
 
 
 Progress = Callable[[str, int, int | None], None]

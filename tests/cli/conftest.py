@@ -200,6 +200,9 @@ class FakeHub:
         self.asked.append(("prepare", {"make": make}))
         return self.lacking
 
+    def asks_person(self, name: str) -> bool:
+        return False
+
     async def connect(self, name: str, *, secrets: Any = None) -> Any:
         given = {r: secrets.read(r) for r in self.config.values()}
         self._answer(name, secrets=given)

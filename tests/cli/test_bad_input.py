@@ -214,7 +214,9 @@ def test_an_unknown_key_is_told_with_its_place_and_the_nearest(bench):
 
 def test_an_unknown_key_of_a_connection_is_told_without_what_stands_there(bench):
     bench.edit("token: env:HUBSPOT_TOKEN", f"access: {LITERAL}")
-    bench("sync").ends(2, "hub.yaml:2:", "unknown key 'access'", "there are: base_url")
+    bench("sync").ends(
+        2, "hub.yaml:2:", "unknown key 'access'", "there are: app, base_url"
+    )
 
 
 def test_a_missing_mapping_names_the_file_to_write(bench):

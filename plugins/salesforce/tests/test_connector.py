@@ -16,6 +16,7 @@ from connector_hub.sdk import (
     Gone,
     InDoubt,
     Kind,
+    Left,
     MarkLost,
     Missing,
     QuotaSpent,
@@ -577,7 +578,7 @@ async def test_what_is_left_is_heard_from_the_limit_header(wire):
     sf = wire(SalesforceSandbox())
     header = "per-app-api-usage=17/250(appName=x); api-usage=25/5000"
     answer = Answer(200, {"sforce-limit-info": header}, b"")
-    assert sf.heed(answer) == {"calls": 4975.0}
+    assert sf.heed(answer) == {"calls": Left(4975.0, of=5000.0)}
     assert sf.heed(Answer(200, {}, b"")) == {}
 
 

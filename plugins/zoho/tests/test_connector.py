@@ -68,7 +68,7 @@ async def test_check_tells_the_organization_and_whose_writes_are_ours(wire):
 async def test_a_wrong_token_is_told_as_credentials(wire):
     sandbox = ZohoSandbox()
     zoho = wire(sandbox)
-    sandbox._tokens.clear()
+    sandbox.accounts.tokens.clear()
     with pytest.raises(AuthError):
         await zoho.check()
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import re
+import contextlib
 import ssl
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import cache, partial
 from random import Random, SystemRandom
@@ -25,10 +26,13 @@ import orjson
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 from tenacity.stop import stop_after_attempt, stop_base
 
+from connector_hub.adapters import grants
 from connector_hub.adapters.breaker import Breaker
+from connector_hub.adapters.grants import Agreed, Consent, Grant
 from connector_hub.adapters.limiter import PATIENCE, WindowLimiter
+from connector_hub.adapters.quota import when
 from connector_hub.adapters.redacting import Redaction, hush, quotes
-from connector_hub.adapters.tokens import Grant, Spent, TokenKeeper
+from connector_hub.adapters.tokens import Spent, TokenKeeper
 from connector_hub.errors import (
     AuthError,
     ConfigError,
@@ -45,15 +49,16 @@ from connector_hub.errors import (
     VendorError,
     is_code,
 )
-from connector_hub.ports import Answer, Clock, Secrets, http_date
+from connector_hub.ports import Answer, Clock, Secrets, Token, http_date
 from connector_hub.sdk.auth import (
+    REDIRECT_URI,
     ApiKey,
-    Auth,
     Basic,
     Bearer,
     ClientCredentials,
-    FirstOf,
+    JwtBearer,
     OAuth2,
+    chosen,
 )
 from connector_hub.sdk.connector import Connector, Fault, Kind
 
@@ -66,11 +71,8 @@ CALL_SECONDS = 180.0
 _BACKOFF_CAP = 30.0
 _LONGEST_WAIT = 3600.0
 _TOKEN_EARLY = 120.0
-_LONGEST_LIFE = 10 * 365 * 86_400.0
 _CHALLENGE, _INVALID = "www-authenticate", 'error="invalid_token"'
 """RFC 6750, 3.1."""
-_ERROR = re.compile(r"[a-z_]{1,40}")
-"""An error of RFC 6749: a word, never a value."""
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _REPEATABLE = {"GET", "HEAD"}
 _REDIRECT = range(300, 400)
@@ -283,15 +285,17 @@ class HttpClient:
         self._base = self._checked_base(
             getattr(config, "base_url", None) or kind.base_url
         )
+        self._home = self._base
+        """Where tokens are asked for, wherever they are used."""
         self._connector: Connector | None = None
         self._limiter = WindowLimiter((), clock)
-        self._auth = _chosen(kind.auth, config)
+        self._auth = chosen(kind.auth, config)
         self._header: dict[str, str] | None = None
         self._redaction = Redaction()
         self._dies = float("inf")
         self._minting = asyncio.Lock()
         self._keeper = keeper
-        self._first = ""
+        self._first: str | None = None
         self._client = httpx.AsyncClient(  # noqa: TID251
             transport=transport,
             verify=_tls(),
@@ -713,7 +717,7 @@ class HttpClient:
                 self._limiter.throttled(bucket, wait)
                 raise _Sorted(
                     RateLimited(
-                        text, wait=wait, where=self._where, hint="run again later"
+                        text, wait=wait, where=self._where, hint=self._later(wait)
                     ),
                     again=True,
                     wait=wait,
@@ -730,6 +734,8 @@ class HttpClient:
                 self._limiter.hold(bucket, wait)
                 raise self._doubt(f"status {answer.status}", again, wait)
             case Kind.QUOTA:
+                rest = self._limiter.spent(bucket)
+                wait = rest if wait is None else wait
                 self._limiter.hold(bucket, wait)
         raise _Sorted(self._final(fault, text, wait), again=False)
 
@@ -744,7 +750,7 @@ class HttpClient:
                     text,
                     wait=wait,
                     where=at,
-                    hint="run again when the vendor's window is over",
+                    hint=self._later(wait),
                 )
             case Kind.AUTH | Kind.EXPIRED:
                 return AuthError(
@@ -769,6 +775,12 @@ class HttpClient:
                     text, reason=fault.code or "REJECTED", fields=fault.fields, where=at
                 )
         return ConfigError(text, where=at)
+
+    def _later(self, wait: float | None) -> str:
+        """When another try is worth it."""
+        if wait is None:
+            return "run again later"
+        return f"run again {when(self._clock.now(), wait)}"
 
     def _checked_base(self, url: str) -> str:
         parts = urlsplit(url)
@@ -819,14 +831,14 @@ class HttpClient:
         """Whether another token is what is missing: a 401 alone may mean anything."""
         if isinstance(self._auth, OAuth2):
             return fault.kind is Kind.EXPIRED
-        return isinstance(self._auth, ClientCredentials) and fault.kind in {
+        return isinstance(self._auth, ClientCredentials | JwtBearer) and fault.kind in {
             Kind.AUTH,
             Kind.EXPIRED,
         }
 
     async def _credentials(self, refused: dict[str, str] | None) -> dict[str, str]:
         """The headers that sign a request; a token that is known to be dead is minted anew, once."""
-        if isinstance(self._auth, ClientCredentials):
+        if isinstance(self._auth, ClientCredentials | JwtBearer):
             return await self._minted(self._auth, refused)
         if isinstance(self._auth, OAuth2):
             return await self._kept(self._auth, refused)
@@ -849,7 +861,7 @@ class HttpClient:
                 }
         return {}
 
-    def _secret(self, name: str) -> str:
+    def _secret(self, name: str, *, header: bool = True) -> str:
         held = getattr(self._config, name, None)
         if held is None:
             raise ConfigError(
@@ -864,7 +876,7 @@ class HttpClient:
                 e.message, where=f"{self._where}, {name}", hint=e.hint
             ) from None
         self._redaction.learn([secret])
-        if not _is_header(secret):
+        if header and not _is_header(secret):
             raise ConfigError(
                 f"{name} has characters that no header can carry",
                 where=self._where,
@@ -873,7 +885,7 @@ class HttpClient:
         return secret
 
     async def _minted(
-        self, auth: ClientCredentials, refused: dict[str, str] | None
+        self, auth: ClientCredentials | JwtBearer, refused: dict[str, str] | None
     ) -> dict[str, str]:
         """A token that lives; another than the refused one, which somebody may have replaced already."""
         async with self._minting:
@@ -882,38 +894,96 @@ class HttpClient:
                 self._header = await self._mint(auth)
             return self._header
 
-    async def _mint(self, auth: ClientCredentials) -> dict[str, str]:
-        """A new access token (RFC 6749, 4.4); asking twice does no harm."""
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": str(getattr(self._config, auth.client_id)),
-            "client_secret": self._secret(auth.client_secret),
-            **auth.extra,
-        }
-        token = (await self._token(auth.token_path, form, again=True)).json()
-        access = token.get("access_token") if isinstance(token, dict) else None
-        if not (isinstance(access, str) and access and _is_header(access)):
+    async def _mint(self, auth: ClientCredentials | JwtBearer) -> dict[str, str]:
+        """A new access token (RFC 6749, 4.4; RFC 7523, 2.1); asking twice does no harm."""
+        form = (
+            self._assertion(auth)
+            if isinstance(auth, JwtBearer)
+            else {
+                "grant_type": "client_credentials",
+                **self._app(auth.client_id, auth.client_secret),
+                **auth.extra,
+            }
+        )
+        answer = await self._token(self._endpoint(auth.token_path), form, again=True)
+        grant = grants.granted(answer, origin=auth.origin)
+        if grant is None:
             raise AuthError(
                 "the vendor's token answer has no token",
                 where=self._where,
                 hint="look at the token path: another service may answer there",
             )
-        self._redaction.learn([access])
-        self._dies = self._clock.monotonic() + _life(token.get("expires_in"))
-        if auth.origin and token.get(auth.origin):
-            self._base = self._checked_base(self._url(str(token[auth.origin])))
-        return {"Authorization": f"Bearer {access}"}
+        self._redaction.learn([grant.access])
+        self._dies = self._clock.monotonic() + _life(grant.seconds)
+        if grant.base:
+            self._base = self._checked_base(self._url(grant.base))
+        return {"Authorization": f"Bearer {grant.access}"}
+
+    def _assertion(self, auth: JwtBearer) -> dict[str, str]:
+        """A fresh one: it is good for one question and three minutes."""
+        key = self._secret(auth.private_key, header=False)
+        try:
+            made = grants.assertion(
+                key,
+                issuer=str(getattr(self._config, auth.client_id)),
+                subject=str(getattr(self._config, auth.user)),
+                audience=str(getattr(self._config, auth.audience)),
+                now=self._clock.now(),
+            )
+        except ValueError:
+            raise ConfigError(
+                f"{auth.private_key} is no RSA key that can sign",
+                where=self._where,
+                hint="make one: openssl genrsa 2048",
+            ) from None
+        self._redaction.learn([made])
+        return {"grant_type": grants.ASSERTION, "assertion": made}
+
+    def _app(self, client: str, secret: str) -> dict[str, str]:
+        """An app's id, and its secret where it has one."""
+        form = {"client_id": str(getattr(self._config, client))}
+        if getattr(self._config, secret, None) is not None:
+            form["client_secret"] = self._secret(secret)
+        return form
+
+    def _endpoint(self, url: str, server: str = "") -> str:
+        """The full URL of an endpoint for tokens; at the server that the vendor named, if it did.
+
+        Raises:
+            Unavailable: that server is not the vendor's.
+        """
+        filled = url.format_map(_Fields(self._config))
+        whole = self._home + filled if filled.startswith("/") else filled
+        checked = self._checked_base(whole)
+        if not server:
+            return checked
+        own, named = urlsplit(checked), urlsplit(server)
+        if _origin(own) != _origin(named) and not self._friendly(
+            named.scheme, named.hostname or ""
+        ):
+            raise Unavailable(
+                f"the vendor points to {named.hostname}, which is not its own host; nothing was sent there",
+                where=self._where,
+            )
+        return own._replace(scheme=named.scheme, netloc=named.netloc).geturl()
 
     async def _token(
         self,
-        path: str,
+        url: str,
         form: Mapping[str, str],
         *,
         again: bool,
+        spent: Collection[str] = (),
+        empty: bool = False,
     ) -> Answer:
-        """The answer of a token endpoint; ``again`` says that asking twice does no harm."""
+        """The answer of a token endpoint; ``again`` says that asking twice does no harm.
+
+        ``empty``: it need say nothing.
+
+        Raises:
+            Spent: it says one of the words that mean so.
+        """
         content = str(httpx.QueryParams(form)).encode()
-        url = self._url(path)
         deadline = _Deadline(self._clock, self._call_seconds)
 
         async def attempt() -> Answer:
@@ -927,17 +997,20 @@ class HttpClient:
                     _FORM,
                     "token",
                     again,
-                    want_json=again,
+                    want_json=again and not empty,
                     seconds=deadline.left(),
                 )
-            if _oauth_error(answer) == "invalid_grant" and not again:
+            if grants.error(answer) in spent:
                 raise Spent
-            if answer.status >= 300:  # noqa: PLR2004
+            if grants.refused(answer):
                 answer = self._redacted(answer)
                 fault = self._fault(answer)
                 if fault.kind in {Kind.RECORD, Kind.CONFIG, Kind.MISSING}:
+                    said = grants.error(answer)
                     fault = Fault(
-                        Kind.AUTH, "the vendor gives no token for these credentials"
+                        Kind.AUTH,
+                        "the vendor gives no token for these credentials"
+                        + (f" ({said})" if said else ""),
                     )
                 self._raise(fault, answer, "token", again)
             return answer
@@ -948,47 +1021,183 @@ class HttpClient:
         self, auth: OAuth2, refused: dict[str, str] | None
     ) -> dict[str, str]:
         """The header of the connection's rotating token; where it was issued is where it is used."""
-        assert self._keeper is not None  # noqa: S101 - whoever makes the client knows its auth
-        dead = (refused or {}).get("Authorization", "").removeprefix("Bearer ")
-        self._first = self._first or self._secret(auth.refresh_token)
-        token = await self._keeper.live(self._first, partial(self._refresh, auth), dead)
+        sent = (refused or {}).get("Authorization", "")
+        token = await self._keeping().live(
+            self._first_refresh(auth),
+            partial(self._refresh, auth),
+            sent.removeprefix(f"{auth.scheme} "),
+        )
         self._redaction.learn([token.access])
         if token.base:
             self._base = self._checked_base(self._url(token.base))
-        return {"Authorization": f"Bearer {token.access}"}
+        return {"Authorization": f"{auth.scheme} {token.access}"}
 
-    async def _refresh(self, auth: OAuth2, refresh: str) -> Grant:
+    def _keeping(self) -> TokenKeeper:
+        assert self._keeper is not None  # noqa: S101 - whoever makes the client knows its auth
+        return self._keeper
+
+    def _first_refresh(self, auth: OAuth2) -> str:
+        """The refresh token that hub.yaml refers to; empty where a person agrees instead."""
+        if self._first is None:
+            given = getattr(self._config, auth.refresh_token, None) is not None
+            self._first = self._secret(auth.refresh_token) if given else ""
+        return self._first
+
+    async def _refresh(self, auth: OAuth2, token: Token) -> Grant:
         """Send a refresh token (RFC 6749, 6); see ``tokens.Ask``."""
         form = {
             "grant_type": "refresh_token",
-            "refresh_token": refresh,
-            "client_id": str(getattr(self._config, auth.client_id)),
+            "refresh_token": token.refresh,
+            **self._app(auth.client_id, auth.client_secret),
         }
-        if getattr(self._config, auth.client_secret, None) is not None:
-            form["client_secret"] = self._secret(auth.client_secret)
-        answer = await self._token(auth.token_url, form, again=False)
+        self._redaction.learn([token.refresh])
+        return await self._granted(auth, form, token.server)
+
+    async def _granted(
+        self, auth: OAuth2, form: Mapping[str, str], server: str
+    ) -> Grant:
+        """What a token endpoint gives for something that is good for one question."""
+        url = self._endpoint(auth.token_url, server)
+        answer = await self._token(url, form, again=False, spent=auth.spent)
         try:
-            granted = answer.json()
+            grant = grants.granted(answer, origin=auth.origin)
         except Unavailable:
             raise InDoubt(
                 "the vendor's token answer is no JSON", where=self._where
             ) from None
-        found = granted if isinstance(granted, dict) else {}
-        access = str(found.get("access_token") or "")
-        self._redaction.learn([access, str(found.get("refresh_token") or "")])
-        if not (access and access.isascii() and access.isprintable()):
-            said = _oauth_error(answer)
+        if grant is None:
             raise AuthError(
-                f"the vendor's token answer has no token{said and f' ({said})'}",
+                "the vendor's token answer has no token",
                 where=self._where,
                 hint=f"look at the app's id and secret: connector-hub connect {self._where}",
             )
-        return Grant(
-            access,
-            str(found.get("refresh_token") or ""),
-            _seconds(found.get("expires_in")),
-            str((auth.origin and found.get(auth.origin)) or ""),
+        self._redaction.learn([grant.access, grant.refresh])
+        return replace(grant, server=server)
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where the connection lets a browser be sent back to.
+
+        Raises:
+            ConfigError: the connection needs nobody's consent.
+        """
+        name = self._agreeable().redirect_uri
+        return str(getattr(self._config, name, None) or REDIRECT_URI)
+
+    def held(self) -> Token:
+        """The refresh token that is lived on, with what came of it.
+
+        Raises:
+            ConfigError: the connection has none.
+        """
+        return self._keeping().held(self._first_refresh(self._agreeable()))
+
+    def consent(self, redirect_uri: str) -> Consent:
+        """What a person has to be asked.
+
+        Raises:
+            ConfigError: the connection's way of signing needs nobody's consent.
+        """
+        auth = self._agreeable()
+        return grants.consent(
+            auth,
+            self._endpoint(auth.authorize_url),
+            str(getattr(self._config, auth.client_id)),
+            redirect_uri,
+            tuple(getattr(self._config, "scopes", ())),
         )
+
+    def _agreeable(self) -> OAuth2:
+        if isinstance(self._auth, OAuth2):
+            return self._auth
+        raise ConfigError(
+            f"connection {self._where} has no token that is renewed or given back",
+            where=self._where,
+            hint="it signs with what hub.yaml refers to",
+        )
+
+    async def exchange(self, asked: Consent, redirected: str) -> Grant:
+        """Give the code that a browser brought back for tokens (RFC 6749, 4.1.3; RFC 7636, 4.5).
+
+        Raises:
+            AuthError: the answer is another question's, the person said no, or the code is no good.
+            Unavailable: no answer came.
+        """
+        auth = self._agreeable()
+        agreed = grants.agreed(asked, redirected, server=auth.server, where=self._where)
+        self._redaction.learn([agreed.code, asked.verifier])
+        try:
+            return await self._granted(
+                auth, self._coded(auth, asked, agreed), agreed.server
+            )
+        except Spent:
+            raise AuthError(
+                "the vendor does not take the code: it was used before, is too old, or is another app's",
+                where=self._where,
+                hint=f"run connector-hub connect {self._where} again",
+            ) from None
+        except InDoubt:
+            raise Unavailable(
+                "the code was sent, and no answer came",
+                where=self._where,
+                hint=f"run connector-hub connect {self._where} again",
+            ) from None
+
+    def _coded(self, auth: OAuth2, asked: Consent, agreed: Agreed) -> dict[str, str]:
+        return {
+            "grant_type": "authorization_code",
+            "code": agreed.code,
+            "redirect_uri": asked.redirect_uri,
+            "code_verifier": asked.verifier,
+            **self._app(auth.client_id, auth.client_secret),
+        }
+
+    async def renew(self) -> None:
+        """Another access token, though the one there is may live.
+
+        Raises:
+            ConfigError: the connection has none that is renewed.
+            AuthError, Unavailable: see ``TokenKeeper.live``.
+        """
+        if isinstance(self._auth, ClientCredentials | JwtBearer):
+            await self._minted(self._auth, self._header)
+            return
+        auth = self._agreeable()
+        await self._keeping().renewed(
+            self._first_refresh(auth), partial(self._refresh, auth)
+        )
+
+    async def revoke(self, token: Token) -> bool:
+        """Give a refresh token back (RFC 7009); whether the vendor has a way to.
+
+        Raises:
+            Unavailable: no answer came.
+        """
+        auth = self._agreeable()
+        if not auth.revoke_url:
+            return False
+        form = {
+            "token": token.refresh,
+            "token_type_hint": "refresh_token",
+            **self._app(auth.client_id, auth.client_secret),
+        }
+        self._redaction.learn([token.refresh])
+        url = self._endpoint(auth.revoke_url, token.server)
+        gone = {*auth.spent, "invalid_token", "unsupported_token_type"}
+        with contextlib.suppress(Spent):
+            await self._token(url, form, again=True, spent=gone, empty=True)
+        return True
+
+
+class _Fields(dict[str, str]):
+    """A connection's Config, for URLs that name its fields."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self._config = config
+
+    def __missing__(self, name: str) -> str:
+        return str(getattr(self._config, name)).rstrip("/")
 
 
 async def post(
@@ -1040,46 +1249,14 @@ def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or usual
 
 
-def _chosen(auth: Auth, config: Any) -> Auth:
-    """The way of ``FirstOf`` that the connection's keys allow."""
-    if not isinstance(auth, FirstOf):
-        return auth
-    return auth.chosen(config) or auth.ways[0]
-
-
-def _oauth_error(answer: Answer) -> str:
-    """The error of a token endpoint (RFC 6749, 5.2), which some send with status 200; empty for none."""
-    try:
-        found = orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
-        return ""
-    said = str(found.get("error") or "") if isinstance(found, dict) else ""
-    return said if _ERROR.fullmatch(said) else ""
-
-
-def _seconds(value: Any) -> float | None:
-    """The life of a token; None where the vendor gives no number."""
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError):
-        return None
-    return seconds if 0 < seconds < _LONGEST_LIFE else None
-
-
 def _is_header(text: str) -> bool:
     """Whether a header can carry it."""
     return text.isascii() and text.isprintable()
 
 
-def _life(seconds: Any) -> float:
-    """How long a token is used that lives so many seconds; for ever where the vendor gives no number."""
-    try:
-        life = float(seconds)
-    except (TypeError, ValueError):
-        return float("inf")
-    if not life > 0:
-        return float("inf")
-    return life - min(_TOKEN_EARLY, life / 2)
+def _life(seconds: float | None) -> float:
+    """How long a token is used that lives so many seconds; for ever where nobody knows."""
+    return float("inf") if seconds is None else seconds - min(_TOKEN_EARLY, seconds / 2)
 
 
 def retry_after(answer: Answer, now: datetime | None = None) -> float | None:

@@ -12,9 +12,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from connector_hub.errors import QuotaSpent, RateLimited
+from connector_hub.adapters.quota import RESERVE, Day, when
+from connector_hub.errors import RateLimited
 from connector_hub.ports import Clock
-from connector_hub.sdk.connector import Limit
+from connector_hub.sdk.connector import Left, Limit
 
 _EPSILON = 1e-6
 _RECOVERY = 1.0
@@ -28,8 +29,6 @@ _FORGIVEN = 4.0
 """The share of the rate once refused at which none is kept to any more."""
 _SLOWEST = 0.2
 _BURST = 1.25
-_STALE = 3600.0
-"""Seconds after which the vendor's word on what is left of a day is asked for anew."""
 PATIENCE = 120.0
 """A vendor that asks for more seconds than this ends the call; the run is resumable."""
 
@@ -39,7 +38,7 @@ class _Bucket:
     """One bucket's windows and who waits for it."""
 
     rolling: list[Limit] = field(default_factory=list)
-    daily: Limit | None = None
+    day: Day | None = None
     concurrent: int | None = None
     log: deque[tuple[float, int]] = field(default_factory=deque)
     logged: int = 0
@@ -50,9 +49,6 @@ class _Bucket:
     held_until: float = 0.0
     narrowed: float | None = None
     recovered: float = 0.0
-    left: float | None = None
-    told: float = 0.0
-    """When the vendor said so, in monotonic seconds."""
     took: float | None = None
     """Calls a second at which the vendor refused one; None while it refuses none."""
     next_at: float = 0.0
@@ -118,6 +114,8 @@ class _Bucket:
         self.lately.append(now)
         while self.lately[0] < now - 1:
             self.lately.popleft()
+        if self.day is not None:
+            self.day.spend(cost)
         if self.rolling:
             self.log.append((now, cost))
             self.logged += cost
@@ -161,17 +159,16 @@ class WindowLimiter:
     """
 
     def __init__(
-        self, limits: Sequence[Limit], clock: Clock, *, reserve: float = 0.1
+        self, limits: Sequence[Limit], clock: Clock, *, reserve: float = RESERVE
     ) -> None:
         self._clock = clock
-        self._reserve = reserve
         self._buckets: dict[str, _Bucket] = {}
         for limit in limits:
             bucket = self._buckets.setdefault(limit.bucket, _Bucket())
             if limit.kind == "rolling":
                 bucket.rolling.append(limit)
             elif limit.kind == "daily":
-                bucket.daily = limit
+                bucket.day = Day(limit, clock, reserve)
             else:
                 bucket.concurrent = limit.amount
 
@@ -199,7 +196,7 @@ class WindowLimiter:
             self._wake(b)
 
     async def _enter(self, name: str, b: _Bucket, cost: int, until: float) -> None:
-        self._check_quota(name, b)
+        self._check_quota(name, b, cost)
         ticket: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         b.waiting.append(ticket)
         try:
@@ -207,6 +204,7 @@ class WindowLimiter:
                 if b.waiting[0] is ticket:
                     wait = b.room(self._clock.monotonic(), cost)
                     self._check_patience(name, b, until)
+                    self._check_quota(name, b, cost)
                     if wait <= 0:
                         break
                     await self._pause(ticket, wait)
@@ -227,7 +225,7 @@ class WindowLimiter:
             raise RateLimited(
                 f"the vendor asks to wait {held:,.0f} s (bucket {name!r})",
                 wait=held,
-                hint="run again when that time is over",
+                hint=f"run again {when(self._clock.now(), held)}",
             )
 
     async def _pause(self, ticket: asyncio.Future[None], wait: float) -> None:
@@ -255,25 +253,22 @@ class WindowLimiter:
         if b.waiting and not b.waiting[0].done():
             b.waiting[0].set_result(None)
 
-    def _check_quota(self, name: str, b: _Bucket) -> None:
-        if b.daily is None or b.left is None:
-            return
-        if self._clock.monotonic() - b.told > _STALE:
-            b.left = None
-            return
-        if b.left <= b.daily.amount * self._reserve:
-            raise QuotaSpent(
-                f"{b.left:,.0f} of {b.daily.amount:,} calls are left in bucket {name!r}; "
-                "they are kept for people",
-                hint="run again when the vendor's day is over",
-            )
+    @staticmethod
+    def _check_quota(name: str, b: _Bucket, cost: int) -> None:
+        if b.day is not None:
+            b.day.check(name, b.flying + cost)
 
-    def heed(self, left: Mapping[str, float]) -> None:
+    def heed(self, left: Mapping[str, float | Left]) -> None:
         """Take the vendor's own word on what is left, per bucket."""
         for name, amount in left.items():
             b = self._buckets.get(name)
-            if b is not None and b.daily is not None:
-                b.left, b.told = amount, self._clock.monotonic()
+            if b is not None and b.day is not None:
+                b.day.heed(amount)
+
+    def spent(self, bucket: str) -> float | None:
+        """The vendor says that a bucket's day is spent: seconds until it is not, None where nobody knows."""
+        b = self._buckets.get(bucket)
+        return b.day.spent() if b is not None and b.day is not None else None
 
     def throttled(self, bucket: str, wait: float | None) -> None:
         """The vendor refused a call: hold the bucket back, then send fewer at once, and slower.
@@ -293,4 +288,5 @@ class WindowLimiter:
 
     def left(self) -> dict[str, float]:
         """What the vendor said is left, per bucket."""
-        return {n: b.left for n, b in self._buckets.items() if b.left is not None}
+        told = {n: b.day.left() for n, b in self._buckets.items() if b.day is not None}
+        return {n: left for n, left in told.items() if left is not None}

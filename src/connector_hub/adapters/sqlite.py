@@ -550,6 +550,13 @@ class SqliteStore:
             )
         return kept if done.rowcount else None
 
+    def drop_token(self, connection: str) -> bool:
+        """Forget a connection's token; whether there was one."""
+        done = self._write(
+            "delete from token where tenant=? and connection=?", (_TENANT, connection)
+        )
+        return bool(done.rowcount)
+
     def links(
         self, account: str, resource: str, records: Collection[str]
     ) -> dict[str, Link]:

@@ -13,10 +13,11 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from connector_hub.adapters.grants import Grant
 from connector_hub.errors import AuthError, HubError, InDoubt, Unavailable
 from connector_hub.ports import Clock, Token, Tokens
 
@@ -28,22 +29,12 @@ _GRACE = 1.0
 """Seconds that a cancelled run waits for an answer that is on its way: it may be the only good token."""
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """An answer: ``refresh`` is empty where the old one stays good, ``seconds`` of life may be unknown."""
-
-    access: str = field(repr=False)
-    refresh: str = field(default="", repr=False)
-    seconds: float | None = None
-    base: str = ""
-
-
 class Spent(Exception):
     """The vendor does not accept a refresh token (RFC 6749, 5.2: ``invalid_grant``)."""
 
 
-Ask = Callable[[str], Awaitable[Grant]]
-"""Sends a refresh token once, and again only where it surely was not taken.
+Ask = Callable[[Token], Awaitable[Grant]]
+"""Sends a token's refresh token once, and again only where it surely was not taken.
 
 Raises ``Spent``; ``InDoubt`` where it left and no answer came; other hub errors where it was not taken.
 """
@@ -77,12 +68,12 @@ class TokenKeeper:
         """A token that lives, and is another than the refused one. Asks for it where nobody else has.
 
         Args:
-            first: the refresh token of the configuration.
+            first: the refresh token of the configuration; empty where a person agreed instead.
             ask: asks the vendor.
             refused: an access token that the vendor calls expired.
 
         Raises:
-            AuthError: the vendor wants a new consent.
+            AuthError: the vendor wants a new consent, or nobody has agreed yet.
             Unavailable: no answer came; the next run asks again.
             StoreError: the state cannot be written: nothing was asked, or its answer is lost.
         """
@@ -93,10 +84,42 @@ class TokenKeeper:
                 self._held = held
             return held
 
+    async def renewed(self, first: str, ask: Ask) -> Token:
+        """Another token than the one that is kept, though that may live. Raises what ``live`` does."""
+        return await self.live(first, ask, refused=self._read(first).access)
+
+    def held(self, first: str) -> Token:
+        """What is kept now; without any, what the configuration begins with."""
+        return self._read(first)
+
+    async def begin(self, grant: Grant, account: str) -> None:
+        """A person has agreed: what was kept goes, and the state lives on this.
+
+        Raises:
+            AuthError: the vendor gave nothing to go on with.
+        """
+        if not grant.refresh:
+            raise AuthError(
+                "the vendor gave no refresh token",
+                where=self._connection,
+                hint="let the app ask for offline access at the vendor, then connect again",
+            )
+        async with self._alone, self._lock():
+            kept = self._tokens().token(self._connection)
+            version = kept.version if kept else 0
+            new = Token(grant.refresh, account=account, version=version)
+            self._held = self._swap(self._granted(new, grant))
+
     async def _fetched(self, first: str, ask: Ask, refused: str) -> Token:
         kept = self._read(first)
         if self._good(kept, refused):
             return kept
+        if not kept.refresh:
+            raise AuthError(
+                "nobody has agreed to this connection yet",
+                where=self._connection,
+                hint=f"run connector-hub connect {self._connection}",
+            )
         async with self._lock():
             kept = self._read(first)
             if self._good(kept, refused):
@@ -110,6 +133,8 @@ class TokenKeeper:
     def _read(self, first: str) -> Token:
         """What is kept, unless the configuration has got another refresh token since."""
         kept = self._tokens().token(self._connection)
+        if not first:
+            return kept or Token("")
         source = _digest(first)
         if kept is None:
             return Token(first, source=source)
@@ -125,7 +150,7 @@ class TokenKeeper:
             lost = token.asked == _digest(token.refresh)
             token = self._asking(token)
             try:
-                grant = await ask(token.refresh)
+                grant = await ask(token)
             except InDoubt:
                 if not again:
                     raise Unavailable(
@@ -173,22 +198,22 @@ class TokenKeeper:
         return kept
 
     def _granted(self, token: Token, grant: Grant) -> Token:
+        now, life = self._clock.now(), grant.seconds
         return replace(
             token,
             refresh=grant.refresh or token.refresh,
             access=grant.access,
-            until=self._renewal(grant.seconds),
+            until=_after(now, None if life is None else life - min(_EARLY, life / 2)),
+            dies=_after(now, life),
+            renewed=now,
             base=grant.base,
+            scopes=grant.scopes or token.scopes,
+            server=grant.server or token.server,
             asked="",
         )
 
-    def _renewal(self, seconds: float | None) -> datetime | None:
-        if seconds is None:
-            return None
-        return self._clock.now() + timedelta(seconds=seconds - min(_EARLY, seconds / 2))
-
     def _refusal(self, *, lost: bool) -> AuthError:
-        hint = f"give a new refresh token: connector-hub connect {self._connection}"
+        hint = f"connect it anew: connector-hub connect {self._connection}"
         if lost:
             return AuthError(
                 "an answer with a new token was lost, and the vendor no longer takes the old one",
@@ -200,6 +225,31 @@ class TokenKeeper:
             where=self._connection,
             hint=hint,
         )
+
+
+def _after(now: datetime, seconds: float | None) -> datetime | None:
+    return None if seconds is None else now + timedelta(seconds=seconds)
+
+
+class Trial:
+    """A token that is tried before it is kept: ``Tokens`` in memory, for one connection."""
+
+    def __init__(self) -> None:
+        self._token: Token | None = None
+
+    def token(self, connection: str) -> Token | None:
+        """See ``Tokens``."""
+        return self._token
+
+    def swap_token(self, connection: str, token: Token) -> Token | None:
+        """See ``Tokens``; nobody else is there to be faster."""
+        self._token = replace(token, version=token.version + 1)
+        return self._token
+
+    def drop_token(self, connection: str) -> bool:
+        """See ``Tokens``."""
+        had, self._token = self._token, None
+        return had is not None
 
 
 async def _to_its_end(work: Coroutine[Any, Any, Token]) -> Token:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import webbrowser
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +16,7 @@ from connector_hub.cli.tables import table
 from connector_hub.errors import ConfigError
 
 if TYPE_CHECKING:
-    from connector_hub.hub import Hub
+    from connector_hub.hub import Hub, Live
     from connector_hub.sdk.connector import FieldInfo, Resource
 
 
@@ -57,6 +59,16 @@ class _Typed:
         return text
 
 
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How a person is asked."""
+
+    piped: bool
+    browser: bool
+    paste: bool
+    seconds: float
+
+
 @click.command()
 @click.argument("name")
 @click.option(
@@ -65,36 +77,56 @@ class _Typed:
     is_flag=True,
     help="Read the secrets from stdin, one a line, in the order they are asked for.",
 )
+@click.option("--no-browser", is_flag=True, help="Print the address, open nothing.")
+@click.option(
+    "--paste",
+    is_flag=True,
+    help="The browser is on another machine: ask for the address it ends at.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=300.0,
+    metavar="SECONDS",
+    help="How long to wait for a yes in the browser (default: 300).",
+)
 @with_session
-def connect(session: Session, *, name: str, piped: bool) -> int:
-    """Ask for the secrets of connection NAME, test them, then store them.
+def connect(
+    session: Session,
+    *,
+    name: str,
+    piped: bool,
+    no_browser: bool,
+    paste: bool,
+    timeout: float,
+) -> int:
+    """Get what connection NAME signs with, test it, then store it.
 
-    They are stored where hub.yaml's references point to, after the vendor has accepted
-    them. Secrets behind env: references are not asked for: set the variables yourself.
+    Where a person has to agree, a browser opens at the vendor; what comes of it is kept,
+    encrypted, in the state. Other secrets are asked for, and stored where hub.yaml's
+    references point to once the vendor has accepted them. Secrets behind env: references
+    are not asked for: set the variables yourself.
     """
+    how = _How(piped, not (no_browser or paste), paste, timeout)
 
     async def work() -> None:
         async with session.open() as hub:
-            await _connect(session, hub, name, piped=piped)
+            await _connect(session, hub, name, how)
 
     return finish_command(session, work())
 
 
-async def _connect(session: Session, hub: Hub, name: str, *, piped: bool) -> None:
-    wanted = hub.connection(name).secrets()
-    given: dict[str, str] = {}
-    for option, reference in wanted.items():
-        if reference.startswith("env:"):
-            variable = reference.removeprefix("env:")
-            session.note(f"{option}: taken from the variable {variable}; set it there")
-        else:
-            given[reference] = _secret(session, name, option, piped=piped)
-    live = await hub.connect(name, secrets=_Typed(given, hub.secrets))
+async def _connect(session: Session, hub: Hub, name: str, how: _How) -> None:
+    given = _given(session, hub, name, how)
+    live = await _connected(session, hub, name, how, _Typed(given, hub.secrets))
     account = live.account
     session.say(f"ok  {name} answers: account {account.id} ({account.name})")
     for reference, secret in given.items():
         hub.secrets.store(reference, secret)
         session.say(f"ok  stored at {reference}")
+    agreed = hub.asks_person(name)
+    if agreed:
+        session.say("ok  the token is kept in the state, encrypted")
     if account.lacks:
         session.say(f"warn  it lacks {', '.join(account.lacks)}")
     session.document(
@@ -102,9 +134,71 @@ async def _connect(session: Session, hub: Hub, name: str, *, piped: bool) -> Non
             "connection": name,
             "account": {"id": account.id, "name": account.name},
             "stored": list(given),
+            "agreed": agreed,
             "lacks": list(account.lacks),
         }
     )
+
+
+def _given(session: Session, hub: Hub, name: str, how: _How) -> dict[str, str]:
+    """Secrets by reference, asked for one by one; where a person agrees, only those not there yet."""
+    given: dict[str, str] = {}
+    agreeing = hub.asks_person(name)
+    for option, reference in hub.connection(name).secrets().items():
+        if reference.startswith("env:"):
+            variable = reference.removeprefix("env:")
+            session.note(f"{option}: taken from the variable {variable}; set it there")
+        elif not (agreeing and _is_there(hub, reference)):
+            given[reference] = _secret(session, name, option, piped=how.piped)
+    return given
+
+
+def _is_there(hub: Hub, reference: str) -> bool:
+    try:
+        hub.secrets.read(reference)
+    except ConfigError:
+        return False
+    return True
+
+
+async def _connected(
+    session: Session, hub: Hub, name: str, how: _How, secrets: _Typed
+) -> Live:
+    if not hub.asks_person(name):
+        return await hub.connect(name, secrets=secrets)
+
+    def tell(url: str) -> None:
+        session.note(f"open this address and agree:\n\n  {url}\n")
+        if how.browser and not session.no_input:
+            _browse(url)
+        if not how.paste:
+            session.note(f"waiting {how.seconds:,.0f} s for your answer there")
+
+    def paste() -> str:
+        if session.asks:
+            session.note("then paste the address that the browser ends at:")
+        return sys.stdin.readline()
+
+    return await hub.consent(
+        name,
+        tell=tell,
+        paste=paste if how.paste else None,
+        seconds=how.seconds,
+        secrets=secrets,
+    )
+
+
+def _browse(url: str) -> None:
+    """Open a browser that has a window: one in the terminal would take it over."""
+    try:
+        browser = webbrowser.get()
+    except webbrowser.Error:
+        return
+    windowed = not isinstance(browser, webbrowser.GenericBrowser) or isinstance(
+        browser, webbrowser.BackgroundBrowser
+    )
+    if windowed:
+        browser.open(url)
 
 
 def _secret(session: Session, name: str, option: str, *, piped: bool) -> str:

@@ -13,7 +13,11 @@ COMMANDS = {
         "init": ("setup:init", "Start a project: hub.yaml, key, editor schemas."),
         "doctor": ("doctor:doctor", "Look at everything, say how to mend it."),
         "connectors": ("accounts:connectors", "What is installed."),
-        "connect": ("accounts:connect", "Ask for a secret, test it, store it."),
+        "connect": (
+            "accounts:connect",
+            "A yes in the browser, or a secret; tested, stored.",
+        ),
+        "auth": ("auth:auth", "What connections sign with; renew it, give it back."),
         "check": ("setup:check", "Files, mapping tests, connections."),
         "describe": ("accounts:describe", "A vendor's fields, live."),
         "prepare": ("accounts:prepare", "Show and make the record-key fields."),

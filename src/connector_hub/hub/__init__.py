@@ -20,6 +20,7 @@ from connector_hub.adapters.clock import SystemClock
 from connector_hub.adapters.plugins import Plugins
 from connector_hub.hub.asking import Known, Mended
 from connector_hub.hub.connections import Live, write_key
+from connector_hub.hub.consenting import Consenting, Credential
 from connector_hub.hub.mapping import Mappings
 from connector_hub.hub.personal import Personal
 from connector_hub.hub.rotating import Rotating
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     import httpx
 
 
-class Hub(Personal, Rotating, Mappings):
+class Hub(Personal, Rotating, Consenting, Mappings):
     """A project at work. Made by ``open_hub``; two hubs in one process are two objects."""
 
 
@@ -85,4 +86,13 @@ async def open_hub(
         await hub.aclose()
 
 
-__all__ = ["Hub", "Known", "Live", "Mended", "Options", "open_hub", "write_key"]
+__all__ = [
+    "Credential",
+    "Hub",
+    "Known",
+    "Live",
+    "Mended",
+    "Options",
+    "open_hub",
+    "write_key",
+]

@@ -303,7 +303,9 @@ class Connections:
             if live is not None:
                 await live.client.aclose()
 
-    def _make(self, name: str, secrets: Any) -> tuple[Connector, HttpClient]:
+    def _make(
+        self, name: str, secrets: Any, keeper: TokenKeeper | None = None
+    ) -> tuple[Connector, HttpClient]:
         wanted = self.connection(name)
         kind = self.plugins.connector(wanted.connector)
         client = HttpClient(
@@ -314,9 +316,7 @@ class Connections:
             clock=self.clock,
             ledger=self._ledger(name),
             breaker=self._breaker(name),
-            keeper=TokenKeeper(
-                name, lambda: self.store, lambda: self._refreshing(name), self.clock
-            ),
+            keeper=keeper or self._keeper(name),
             transport=self._transports.get(name),
             chance=self.chance,
         )
@@ -325,6 +325,12 @@ class Connections:
             connector = kind(wanted.config, client, clock=self.clock, key_field=key)
             client.attach(connector)
             return Watched(connector, name), client
+
+    def _keeper(self, name: str) -> TokenKeeper:
+        """Keeps a connection's rotating token in the state."""
+        return TokenKeeper(
+            name, lambda: self.store, lambda: self._refreshing(name), self.clock
+        )
 
     def _breaker(self, name: str) -> Breaker:
         """What a connection's calls have met, over all its clients."""

@@ -33,12 +33,14 @@ from connector_hub.model.record import (
 )
 from connector_hub.ports import Answer, Clock, Http
 from connector_hub.sdk.auth import (
+    REDIRECT_URI,
     ApiKey,
     Auth,
     Basic,
     Bearer,
     ClientCredentials,
     FirstOf,
+    JwtBearer,
     OAuth2,
 )
 from connector_hub.sdk.connector import (
@@ -49,6 +51,7 @@ from connector_hub.sdk.connector import (
     Fault,
     FieldInfo,
     Kind,
+    Left,
     Limit,
     Resource,
     Way,
@@ -57,6 +60,7 @@ from connector_hub.sdk.hearing import Heard, Request, Shared, Signed
 from connector_hub.sdk.hooks import hookimpl
 
 __all__ = [
+    "REDIRECT_URI",
     "Account",
     "Answer",
     "ApiKey",
@@ -82,7 +86,9 @@ __all__ = [
     "Http",
     "HubError",
     "InDoubt",
+    "JwtBearer",
     "Kind",
+    "Left",
     "Limit",
     "LinkPatch",
     "MarkLost",

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+REDIRECT_URI = "http://localhost:8976/callback"
+"""Where a vendor sends the browser back to, unless a connection says otherwise; apps register it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Auth:
@@ -78,16 +81,47 @@ class ClientCredentials(Auth):
 
 
 @dataclass(frozen=True, slots=True)
+class JwtBearer(Auth):
+    """OAuth 2.0 with a signed assertion in place of a secret (RFC 7523, 2.1), by RS256.
+
+    ``token_path`` is relative to the base URL. ``client_id``, ``user`` and ``audience`` name Config fields,
+    and so does ``private_key``, a secret one: a PEM of at least 2,048 bits. ``origin`` is as in
+    ``ClientCredentials``.
+    """
+
+    token_path: str
+    client_id: str = "client_id"
+    user: str = "user"
+    audience: str = "audience"
+    private_key: str = "private_key"
+    origin: str | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The app's id, the user it acts for, and the key."""
+        return (self.client_id, self.user, self.private_key)
+
+
+@dataclass(frozen=True, slots=True)
 class OAuth2(Auth):
     """OAuth 2.0 with a refresh token (RFC 6749, 6), which the vendor may replace with every use.
 
-    ``token_url`` is absolute or relative to the base URL; a person agrees to ``scopes`` at ``authorize_url``.
-    ``client_id``, ``client_secret`` and ``refresh_token`` name Config fields, the last two secret; a public
-    app has no secret. ``origin`` is as in ``ClientCredentials``.
+    A person agrees to ``scopes`` at ``authorize_url`` (``connector-hub connect``, with PKCE), or the
+    Config refers to a refresh token that was got elsewhere. What the vendor gives is kept in the state, where
+    all processes find it; another value behind the reference begins anew. A token is renewed two minutes
+    before it dies, or when ``Connector.fault`` sorts an answer as ``Kind.EXPIRED``.
 
-    The Config's refresh token is the first one. What replaces it is kept in the state, where all processes
-    find it; another value behind the reference begins anew. A token is renewed two minutes before it dies,
-    or when ``Connector.fault`` sorts an answer as ``Kind.EXPIRED``.
+    ``token_url``, ``authorize_url`` and ``revoke_url`` (RFC 7009; empty where the vendor has none) are
+    absolute or relative to the connection's base URL, and may name Config fields in braces:
+    ``{accounts}/token``. ``client_id``, ``client_secret``, ``refresh_token`` and ``redirect_uri`` name
+    Config fields, the two in the middle secret; a public app has no secret. ``origin`` is as in
+    ``ClientCredentials``.
+
+    ``given``: further Config fields that must be there, where they tell this way from another.
+    ``scheme``: the word before the token in the Authorization header.
+    ``separator``: what stands between two scopes. ``asking``: what else the vendor wants to be asked with.
+    ``server``: the member of the redirect that names the server to go on with; it must satisfy ``origins``.
+    ``spent``: the errors that say a code or refresh token is no good (any more).
     """
 
     token_url: str
@@ -96,12 +130,20 @@ class OAuth2(Auth):
     client_id: str = "client_id"
     client_secret: str = "client_secret"  # noqa: S105
     refresh_token: str = "refresh_token"  # noqa: S105
+    redirect_uri: str = "redirect_uri"
     origin: str | None = None
+    revoke_url: str = ""
+    given: tuple[str, ...] = ()
+    scheme: str = "Bearer"
+    separator: str = " "
+    asking: Mapping[str, str] = field(default_factory=dict)
+    server: str = ""
+    spent: tuple[str, ...] = ("invalid_grant",)
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The app's id and the first refresh token."""
-        return (self.client_id, self.refresh_token)
+        """The app's id, and what tells this way from others."""
+        return (self.client_id, *self.given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,3 +161,28 @@ class FirstOf(Auth):
 def lacking(way: Auth, config: Any) -> list[str]:
     """The Config fields that a way needs and a connection does not have."""
     return [name for name in way.needs if getattr(config, name, None) is None]
+
+
+def chosen(auth: Auth, config: Any) -> Auth:
+    """The way that a connection signs."""
+    if not isinstance(auth, FirstOf):
+        return auth
+    return auth.chosen(config) or auth.ways[0]
+
+
+_WAYS: Mapping[type[Auth], str] = {
+    Bearer: "token",
+    ApiKey: "key",
+    Basic: "password",
+    ClientCredentials: "client credentials",
+    JwtBearer: "jwt",
+}
+
+
+def way_of(auth: Auth, config: Any) -> str:
+    """How a connection signs, in a word or two."""
+    way = chosen(auth, config)
+    if isinstance(way, OAuth2):
+        given = getattr(config, way.refresh_token, None) is not None
+        return "refresh token" if given else "consent"
+    return _WAYS.get(type(way), "none")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -155,14 +156,28 @@ class Account:
 class Limit:
     """``amount`` requests (or credits) per ``per`` seconds in a bucket.
 
-    A ``rolling`` window counts the last ``per`` seconds, a ``daily`` one is only watched and kept a
-    reserve of, ``concurrent`` bounds requests in flight (``per`` is ignored).
+    A ``rolling`` window counts the last ``per`` seconds and is waited for. A ``daily`` one is not: at nine
+    tenths of it calls end, the rest is for people. ``concurrent`` bounds requests in flight (``per`` is
+    ignored).
     """
 
     bucket: str
     amount: int
     per: float
     kind: Literal["rolling", "daily", "concurrent"] = "rolling"
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a vendor says is left of a bucket's day.
+
+    ``of``: how much there is in all, where it says so. ``resets``: when its day ends; None for a window that
+    rolls, or where nobody knows.
+    """
+
+    amount: float
+    of: float | None = None
+    resets: datetime | None = None
 
 
 class Kind(enum.Enum):
@@ -352,8 +367,8 @@ class Connector:
         """Sort an answer of status >= 300; None leaves it to the hub's table of statuses."""
         return None
 
-    def heed(self, answer: Answer) -> Mapping[str, float]:
-        """What the answer's headers say is left, per bucket."""
+    def heed(self, answer: Answer) -> Mapping[str, float | Left]:
+        """What the answer's headers say is left of the day, per bucket."""
         return {}
 
     @classmethod
@@ -382,6 +397,7 @@ __all__ = [
     "FieldInfo",
     "Gone",
     "Kind",
+    "Left",
     "Limit",
     "Outcome",
     "Page",

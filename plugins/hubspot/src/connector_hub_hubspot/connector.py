@@ -6,16 +6,19 @@ Search has an index that lags, 10,000 rows a query and 5 calls a second; the lis
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
 
 from connector_hub.sdk import (
+    REDIRECT_URI,
     Account,
     Answer,
     Auth,
@@ -35,6 +38,7 @@ from connector_hub.sdk import (
     Heard,
     InDoubt,
     Kind,
+    Left,
     Limit,
     MarkLost,
     Missing,
@@ -117,7 +121,8 @@ class HubSpot(Connector):
             Bearer("token"),
             OAuth2(
                 "/oauth/2026-03/token",
-                authorize_url="https://app.hubspot.com/oauth/authorize",
+                authorize_url="{app}/oauth/authorize",
+                revoke_url="/oauth/2026-03/token/revoke",
                 scopes=(
                     "oauth",
                     *(
@@ -162,10 +167,13 @@ class HubSpot(Connector):
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self._labels: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+        self._zone: ZoneInfo | None = None
 
     class Config(Connector.Config):
         """Either ``token``, of a private app, or what a public app has: ``client_id`` with the others.
 
+        A public app without ``refresh_token`` lives on what ``connector-hub connect`` gets, in a browser at
+        ``app``, back to ``redirect_uri``, for ``scopes``, which must be those that the app was made with.
         With ``client_secret`` the webhooks of either are heard.
 
         ``burst``: calls per 10 s (100 on Free and Starter, 190 above). ``daily``: calls a day of a private
@@ -176,12 +184,19 @@ class HubSpot(Connector):
         client_id: str | None = None
         client_secret: SecretStr | None = None
         refresh_token: SecretStr | None = None
+        redirect_uri: str = REDIRECT_URI
+        scopes: tuple[str, ...] = ()
+        app: str = "https://app.hubspot.com"
         burst: int = 100
         daily: int = 250_000
 
     async def check(self) -> Account:
         """Account details (one call)."""
         me = await self.http.get("/account-info/v3/details")
+        with contextlib.suppress(
+            ValueError, KeyError
+        ):  # a zone that this machine does not know
+            self._zone = ZoneInfo(str(me["timeZone"]))
         portal = str(me["portalId"])
         return Account(
             portal,
@@ -731,10 +746,24 @@ class HubSpot(Connector):
             return rolling
         return (*rolling, Limit("calls", self.config.daily, 86_400, "daily"))
 
-    def heed(self, answer: Answer) -> Mapping[str, float]:
-        """What is left of the day; private apps only."""
-        left = answer.headers.get("x-hubspot-ratelimit-daily-remaining")
-        return {"calls": float(left)} if left and left.isdigit() else {}
+    def heed(self, answer: Answer) -> Mapping[str, Left]:
+        """What is left of the day, which ends at midnight of the account's zone; private apps only."""
+        left, of = (
+            answer.headers.get(f"x-hubspot-ratelimit-daily{end}", "")
+            for end in ("-remaining", "")
+        )
+        if not left.isdigit():
+            return {}
+        most = float(of) if of.isdigit() else None
+        return {"calls": Left(float(left), most, self._midnight())}
+
+    def _midnight(self) -> datetime | None:
+        """When the account's day ends, once its zone is known."""
+        if self._zone is None:
+            return None
+        now = self.clock.now().astimezone(self._zone)
+        day = now.date() + timedelta(days=1)
+        return datetime.combine(day, time(), self._zone)
 
     def fault(self, answer: Answer) -> Fault | None:  # noqa: C901, PLR0911
         """Sort an error answer.
@@ -754,9 +783,7 @@ class HubSpot(Connector):
                 kind = (
                     Kind.QUOTA if body.get("policyName") == "DAILY" else Kind.THROTTLED
                 )
-                return Fault(
-                    kind, message, wait=_WINDOWS.get(str(body.get("policyName")))
-                )
+                return Fault(kind, message, wait=self._until_free(body))
             case 401:
                 old = category == "EXPIRED_AUTHENTICATION"
                 kind = Kind.EXPIRED if old else Kind.AUTH
@@ -795,6 +822,13 @@ class HubSpot(Connector):
             case 524:
                 return Fault(Kind.AMBIGUOUS, message)
         return None
+
+    def _until_free(self, body: Mapping[str, Any]) -> float | None:
+        """Seconds until a spent window is surely free; HubSpot sends no Retry-After."""
+        midnight = self._midnight()
+        if body.get("policyName") == "DAILY" and midnight is not None:
+            return (midnight - self.clock.now()).total_seconds()
+        return _WINDOWS.get(str(body.get("policyName")))
 
     def _about_key(self, error: Mapping[str, Any]) -> bool:
         """Whether a refusal is about the key property itself rather than about a record."""

@@ -18,7 +18,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
-from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -28,15 +27,18 @@ from starlette.routing import Route
 
 from connector_hub.testing.people import UNKNOWN_STAGE, companies, people
 from connector_hub.testing.sandbox import Sandbox, Windows, answer, iso, moment
+from connector_hub_hubspot import accounts
 from connector_hub_hubspot import properties as born
+from connector_hub_hubspot.accounts import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    REFRESH_TOKEN,
+    Accounts,
+)
 from connector_hub_hubspot.properties import STAGES, Property
 
+__all__ = ["CLIENT_ID", "CLIENT_SECRET", "PORTAL", "REFRESH_TOKEN", "HubSpotSandbox"]
 PORTAL = 4211337
-CLIENT_ID = "0b7c2a51-9f3d-4e8a-8c1e-sandbox"
-CLIENT_SECRET = "6d1f7f0e-sandbox-4c1b-app"  # noqa: S105 - of the sandbox
-REFRESH_TOKEN = "na1-4f1e-sandbox-refresh"  # noqa: S105 - of the sandbox
-_LIFE = 1_800
-"""Seconds that an access token of a public app lives."""
 _PUBLIC_BURST = 110
 _BURST, _BURST_SECONDS = 100, 10.0
 _DAILY = 250_000
@@ -172,10 +174,7 @@ class HubSpotSandbox(Sandbox):
     def routes(self) -> Sequence[Route]:
         """The vendor's paths, under ``/crm/v3/objects`` and the dated ``/crm/objects/2026-03``."""
         found: list[Route] = [
-            *(
-                Route(f"/oauth/{version}/token", self._token, methods=["POST"])
-                for version in ("v1", "v3", "2026-03")
-            ),
+            *accounts.routes(lambda: self.accounts),
             Route("/account-info/v3/details", self._do(self._account), methods=["GET"]),
             Route("/crm/v3/owners", self._do(self._owner_list), methods=["GET"]),
             Route("/crm/v3/owners/{id}", self._do(self._owner), methods=["GET"]),
@@ -249,7 +248,7 @@ class HubSpotSandbox(Sandbox):
             "companies": Objects("companies", born.companies(extra)),
         }
         self._windows = Windows(self.clock)
-        self._deaths: dict[str, float] = {}
+        self.accounts = Accounts(self.clock, PORTAL)
         self._events: list[dict[str, Any]] | None = None
         self._happened = 0
         self._links: dict[tuple[str, str], dict[str, dict[str, set[int]]]] = {
@@ -448,50 +447,19 @@ class HubSpotSandbox(Sandbox):
 
         return call
 
-    async def _token(self, request: Request) -> Response:
-        """The refresh token stays; parameters are in the form, for v1 in the query, too."""
-        form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
-        if request.url.path.startswith("/oauth/v1/"):
-            form = {**dict(request.query_params), **form}
-        if form.get("grant_type") != "refresh_token":
-            return _no_token(
-                "unsupported_grant_type", "BAD_GRANT_TYPE", "unknown grant type"
-            )
-        app = (form.get("client_id"), form.get("client_secret"))
-        if app != (CLIENT_ID, CLIENT_SECRET):
-            return _no_token(
-                "invalid_client", "BAD_CLIENT_ID", "missing or invalid client id"
-            )
-        if form.get("refresh_token") != REFRESH_TOKEN:
-            said = "refresh token is invalid, expired or revoked"
-            return _no_token("invalid_grant", "BAD_REFRESH_TOKEN", said)
-        token = f"CK{uuid.uuid4().hex}"
-        self._deaths[token] = self.clock.time() + _LIFE
-        return answer(
-            {
-                "token_type": "bearer",
-                "refresh_token": REFRESH_TOKEN,
-                "access_token": token,
-                "hub_id": PORTAL,
-                "scopes": ["oauth", "crm.objects.contacts.read"],
-                "expires_in": _LIFE,
-                "token_use": "access_token",
-            }
-        )
-
     def _authorize(self, request: Request) -> bool:
         """Whether the token is a public app's; it may have died."""
         _, _, token = request.headers.get("authorization", "").partition("Bearer ")
         if token == self.access_token:
             return False
-        if token not in self._deaths:
+        if token not in self.accounts.deaths:
             raise Refused(
                 401,
                 "INVALID_AUTHENTICATION",
                 "Authentication credentials not found. This API supports OAuth 2.0 authentication and "
                 "you can find more details at https://developers.hubspot.com/docs/methods/auth/oauth-overview",
             )
-        late = self.clock.time() - self._deaths[token]
+        late = self.clock.time() - self.accounts.deaths[token]
         if late >= 0:
             said = f"The OAuth token used to make this call expired {int(late)} second(s) ago."
             raise Refused(401, "EXPIRED_AUTHENTICATION", said)
@@ -1585,19 +1553,6 @@ def _slug(label: str) -> str:
 
 def _unescaped(match: re.Match[str]) -> str:
     return chr(int(match.group(1), 16))
-
-
-def _no_token(error: str, status: str, said: str) -> Response:
-    """A refusal of the token endpoint, as HubSpot spells RFC 6749, 5.2."""
-    return answer(
-        {
-            "error": error,
-            "error_description": said,
-            "status": status,
-            "message": said,
-        },
-        400,
-    )
 
 
 def _owner_row(owner: tuple[str, str, str, bool]) -> dict[str, Any]:

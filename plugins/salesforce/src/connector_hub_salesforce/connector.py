@@ -36,7 +36,9 @@ from connector_hub.sdk import (
     FirstOf,
     Gone,
     InDoubt,
+    JwtBearer,
     Kind,
+    Left,
     Limit,
     MarkLost,
     Missing,
@@ -92,6 +94,16 @@ _USER = "User"
 """Read only, for the owners of records: those who may be given some, people with a license who are active."""
 
 
+_WEB = OAuth2(
+    "/services/oauth2/token",
+    authorize_url="/services/oauth2/authorize",
+    revoke_url="/services/oauth2/revoke",
+    scopes=("api", "id", "refresh_token"),
+    origin="instance_url",
+)
+"""The web server flow, whether its first refresh token comes from hub.yaml or from a person's yes."""
+
+
 class Salesforce(Connector):
     """Salesforce contacts, leads and accounts, and users to look owners up.
 
@@ -104,12 +116,9 @@ class Salesforce(Connector):
     auth: ClassVar[Auth] = FirstOf(
         (
             Bearer("token"),
-            OAuth2(
-                "/services/oauth2/token",
-                authorize_url="/services/oauth2/authorize",
-                scopes=("api", "id", "refresh_token"),
-                origin="instance_url",
-            ),
+            JwtBearer("/services/oauth2/token", origin="instance_url"),
+            replace(_WEB, given=("refresh_token",)),
+            replace(_WEB, given=("redirect_uri",)),
             ClientCredentials("/services/oauth2/token", origin="instance_url"),
         )
     )
@@ -141,9 +150,11 @@ class Salesforce(Connector):
     class Config(Connector.Config):
         """``base_url``: the My Domain URL. ``daily``: the account's API calls per 24 h.
 
-        Either ``client_id`` and ``client_secret`` (OAuth client credentials), with
-        ``refresh_token`` a person's consent (the web server flow), or ``token`` (a session
-        id or access token, which dies with its session).
+        Either ``client_id`` and ``client_secret`` (OAuth client credentials); with
+        ``redirect_uri`` a person's consent, which ``connector-hub connect`` asks for (the web
+        server flow), or with ``refresh_token`` one that was got elsewhere; or ``client_id``,
+        ``user`` and ``private_key`` (JWT bearer), ``audience`` being the login host; or
+        ``token`` (a session id or access token, which dies with its session).
         ``concurrency``: calls in flight.
         """
 
@@ -151,6 +162,11 @@ class Salesforce(Connector):
         client_id: str | None = None
         client_secret: SecretStr | None = None
         refresh_token: SecretStr | None = None
+        redirect_uri: str | None = None
+        scopes: tuple[str, ...] = ()
+        user: str | None = None
+        private_key: SecretStr | None = None
+        audience: str = "https://login.salesforce.com"
         token: SecretStr | None = None
         version: str = "66.0"
         daily: int = Field(100_000, gt=0)
@@ -649,7 +665,7 @@ class Salesforce(Connector):
             Limit("calls", self.config.concurrency, 0, "concurrent"),
         )
 
-    def heed(self, answer: Answer) -> Mapping[str, float]:
+    def heed(self, answer: Answer) -> Mapping[str, Left]:
         """What is left of the 24 hours, from ``Sforce-Limit-Info``."""
         return faults.left(answer)
 

@@ -15,6 +15,7 @@ from connector_hub.sdk import (
     Exists,
     Fault,
     Kind,
+    Left,
     Missing,
     Rejected,
     Unavailable,
@@ -71,12 +72,13 @@ def locator_lost(answer: Answer) -> bool:
     return code(answer) == "INVALID_QUERY_LOCATOR"
 
 
-def left(answer: Answer) -> dict[str, float]:
+def left(answer: Answer) -> dict[str, Left]:
     """Calls left of the 24 hours, from ``Sforce-Limit-Info: api-usage=USED/MAX``."""
     found = _USAGE.search(answer.headers.get("sforce-limit-info", ""))
     if not found:
         return {}
-    return {"calls": float(max(int(found.group(2)) - int(found.group(1)), 0))}
+    used, most = (float(found.group(n)) for n in (1, 2))
+    return {"calls": Left(max(most - used, 0.0), most)}
 
 
 def sort(answer: Answer, key: str | None, connection: str) -> Fault | None:

@@ -22,7 +22,13 @@ from starlette.routing import Route
 
 from connector_hub.testing.people import companies, people
 from connector_hub.testing.sandbox import Sandbox, answer
-from connector_hub_salesforce import objects, soql
+from connector_hub_salesforce import accounts, objects, soql
+from connector_hub_salesforce.accounts import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    REFRESH_TOKEN,
+    Accounts,
+)
 from connector_hub_salesforce.bulkjobs import Jobs
 from connector_hub_salesforce.calls import Call, Reply, not_allowed, nowhere, only
 from connector_hub_salesforce.ids import is_id, long_id
@@ -30,9 +36,7 @@ from connector_hub_salesforce.objects import Kind
 from connector_hub_salesforce.org import ORG, PERSON, ROBOT, Org, Row
 from connector_hub_salesforce.refused import Refused
 
-CLIENT_ID = "sandbox-client"
-CLIENT_SECRET = "sandbox-secret-5d2c"  # noqa: S105 - of the sandbox
-REFRESH_TOKEN = "5Aep861sandbox"  # noqa: S105 - of the sandbox
+__all__ = ["CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN", "SalesforceSandbox"]
 KEY_FIELD = "Connector_Hub_Id__c"
 _OLDEST, _NEWEST, _NOW = 50, 67, 66
 _SESSION = 7_200.0
@@ -85,7 +89,7 @@ class SalesforceSandbox(Sandbox):
     def routes(self) -> Sequence[Route]:
         """Tokens, versions and one door for everything under a version."""
         return [
-            Route("/services/oauth2/token", self._token, methods=["POST"]),
+            *accounts.routes(lambda: self.accounts),
             Route("/services/oauth2/userinfo", self._userinfo, methods=["GET", "POST"]),
             Route("/services/data", self._versions, methods=["GET"]),
             Route("/services/data/", self._versions, methods=["GET"]),
@@ -101,7 +105,9 @@ class SalesforceSandbox(Sandbox):
         self.org = Org(lambda: _BORN)
         self._sessions = {self.access_token: self.clock.time()}
         self._minted = 0
-        self._refresh_token = REFRESH_TOKEN
+        self.accounts = Accounts(
+            self.clock, self._sessions, self.seed, lambda: self.rotation
+        )
         self._cursors: dict[str, Cursor] = {}
         self._calls_made: deque[float] = deque()
         self.jobs = Jobs(self.org, self.clock, lambda: self.bulk_seconds)
@@ -227,42 +233,6 @@ class SalesforceSandbox(Sandbox):
 
     # -- tokens --------------------------------------------------------------
 
-    async def _token(self, request: Request) -> Response:
-        """RFC 6749 as Salesforce has it: client credentials, refresh; no password."""
-        form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
-        form = {**dict(request.query_params), **form}
-        grant = form.get("grant_type", "")
-        if grant not in {"client_credentials", "refresh_token"}:
-            return _oauth_error("unsupported_grant_type", "grant type not supported")
-        if form.get("client_id") != CLIENT_ID:
-            return _oauth_error("invalid_client_id", "client identifier invalid")
-        if grant == "client_credentials" and form.get("client_secret") != CLIENT_SECRET:
-            return _oauth_error("invalid_client", "invalid client credentials")
-        if form.get("client_secret") not in {None, CLIENT_SECRET}:
-            return _oauth_error("invalid_client", "invalid client credentials")
-        refreshing = grant == "refresh_token"
-        if refreshing and form.get("refresh_token") != self._refresh_token:
-            return _oauth_error("invalid_grant", "expired access/refresh token")
-        self._minted += 1
-        seed = f"{self.seed}/{self._minted}/{self.clock.time()}"
-        digest = hashlib.sha256(seed.encode()).hexdigest()
-        token = f"{ORG}!AQ0AQ{digest}"
-        self._sessions[token] = self.clock.time()
-        here = _origin(request)
-        told = {
-            "access_token": token,
-            "signature": hashlib.sha256(token.encode()).hexdigest()[:43] + "=",
-            "scope": "refresh_token id api" if refreshing else "id api",
-            "instance_url": here,
-            "id": f"{here}/id/{long_id(ORG)}/{long_id(ROBOT)}",
-            "token_type": "Bearer",
-            "issued_at": str(int(self.clock.time() * 1000)),
-        }
-        if refreshing and self.rotation:
-            self._refresh_token = f"5Aep861{digest[:24]}"
-            told["refresh_token"] = self._refresh_token
-        return answer(told)
-
     def _signed_in(self, request: Request) -> bool:
         """Whether the token is good; using it prolongs its session."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -280,7 +250,7 @@ class SalesforceSandbox(Sandbox):
         if not self._signed_in(request):
             return PlainTextResponse("Bad_OAuth_Token", 403)
         user = self.org.tables["User"].rows[long_id(ROBOT)]
-        here = _origin(request)
+        here = accounts.origin(request)
         return answer(
             {
                 "sub": f"{here}/id/{long_id(ORG)}/{long_id(ROBOT)}",
@@ -1083,15 +1053,6 @@ def _allow_save(call: Call) -> bool:
     return "allowsave=true" in call.headers.get(
         "sforce-duplicate-rule-header", ""
     ).lower().replace(" ", "")
-
-
-def _origin(request: Request) -> str:
-    """Where the caller reaches the sandbox: tokens must lead back here."""
-    return f"{request.url.scheme}://{request.headers.get('host', '127.0.0.1')}"
-
-
-def _oauth_error(word: str, said: str) -> Response:
-    return answer({"error": word, "error_description": said}, 400)
 
 
 def _halted() -> Reply:

@@ -15,7 +15,10 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, Literal
 
+from pydantic import model_validator
+
 from connector_hub.sdk import (
+    REDIRECT_URI,
     Account,
     Answer,
     Auth,
@@ -30,11 +33,13 @@ from connector_hub.sdk import (
     Fault,
     Field,
     FieldInfo,
+    FirstOf,
     Gone,
     Heard,
     InDoubt,
     Limit,
     MarkLost,
+    OAuth2,
     Outcome,
     Page,
     Record,
@@ -48,7 +53,7 @@ from connector_hub.sdk import (
     Way,
     Write,
 )
-from connector_hub_zoho import bulk, faults, lines, query, related
+from connector_hub_zoho import bulk, centres, faults, lines, query, related
 from connector_hub_zoho.api import FIELDS, IDS, PAGE, ROWS, SMALL, Api
 from connector_hub_zoho.asking import ABOUT, BY, CONVERTED, STAMP, Asked, asked
 from connector_hub_zoho.values import field_info, field_infos
@@ -112,6 +117,16 @@ def _module(name: str, can: Can = _ALL) -> Resource:
     )
 
 
+_SCHEME = "Zoho-oauthtoken"
+_SCOPES = (
+    "ZohoCRM.modules.ALL",
+    "ZohoCRM.settings.ALL",
+    "ZohoCRM.coql.READ",
+    "ZohoCRM.users.READ",
+    "ZohoCRM.org.READ",
+)
+
+
 class Zoho(Connector):
     """Zoho CRM (https://www.zoho.com/crm/developer/docs/api/v8/).
 
@@ -120,18 +135,25 @@ class Zoho(Connector):
     """
 
     name = "zoho"
-    auth: ClassVar[Auth] = Bearer("token", scheme="Zoho-oauthtoken")
-    base_url = "https://www.zohoapis.com"
-    origins = (
-        "www.zohoapis.com",
-        "www.zohoapis.eu",
-        "www.zohoapis.in",
-        "www.zohoapis.com.au",
-        "www.zohoapis.com.cn",
-        "www.zohoapis.jp",
-        "www.zohoapis.sa",
-        "www.zohoapis.ca",
+    auth: ClassVar[Auth] = FirstOf(
+        (
+            Bearer("token", scheme=_SCHEME),
+            OAuth2(
+                "{accounts_server}/oauth/v2/token",
+                authorize_url="{accounts_server}/oauth/v2/auth",
+                revoke_url="{accounts_server}/oauth/v2/token/revoke",
+                scopes=_SCOPES,
+                separator=",",
+                asking={"access_type": "offline", "prompt": "consent"},
+                origin="api_domain",
+                server="accounts-server",
+                scheme=_SCHEME,
+                spent=("invalid_code", "invalid_grant"),
+            ),
+        )
     )
+    base_url = centres.APIS["com"]
+    origins = centres.ORIGINS
     key_field = "Connector_Hub_Id"
     signed = Shared("notify_token", lambda request: _token_of(request))  # noqa: PLW0108 - it stands below
     resources = (
@@ -157,13 +179,25 @@ class Zoho(Connector):
     )
 
     class Config(Connector.Config):
-        """``base_url``: the API domain of the account's data centre.
+        """``data_centre``: where the account lives, as its addresses end: ``com``, ``eu``, ``in``, ...
+
+        An app's ``client_id`` and ``client_secret``, with ``refresh_token`` where it was got elsewhere (a
+        self client); without, ``connector-hub connect`` asks a person for ``scopes``, and the browser comes
+        back to ``redirect_uri``. Or ``token``, an access token, which lives an hour.
+        ``accounts``: where tokens are given, if not where the data centre has it.
 
         ``edition`` and ``users`` say how many credits there are in 24 hours, and calls in flight;
         ``credits`` and ``concurrency`` say so outright. ``notify_token``: what notifications are known by.
         """
 
-        token: SecretStr
+        data_centre: centres.Centre = "com"
+        accounts: str | None = None
+        client_id: str | None = None
+        client_secret: SecretStr | None = None
+        refresh_token: SecretStr | None = None
+        redirect_uri: str = REDIRECT_URI
+        scopes: tuple[str, ...] = ()
+        token: SecretStr | None = None
         version: str = "v8"
         edition: (
             Literal["free", "standard", "professional", "enterprise", "ultimate"] | None
@@ -172,6 +206,20 @@ class Zoho(Connector):
         credits: int | None = Field(None, gt=0)
         concurrency: int | None = Field(None, gt=0)
         notify_token: SecretStr | None = None
+
+        @model_validator(mode="before")
+        @classmethod
+        def _at_home(cls, given: Any) -> Any:
+            """Records are where the data centre has them, unless it is said otherwise."""
+            home = isinstance(given, dict) and centres.APIS.get(
+                given.get("data_centre", "com")
+            )
+            return {"base_url": home, **given} if home else given
+
+        @property
+        def accounts_server(self) -> str:
+            """Where people agree and tokens are given."""
+            return self.accounts or centres.ACCOUNTS[self.data_centre]
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)

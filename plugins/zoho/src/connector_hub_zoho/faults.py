@@ -25,6 +25,8 @@ from connector_hub.sdk import (
 )
 
 _THROTTLED = {"TOO_MANY_REQUESTS", "RATE_LIMIT_EXCEEDED"}
+_MINTED, _MINT_SECONDS = "Access Denied", 600.0
+"""What the token endpoint says when it has been asked too often, and for how long at most."""
 _LATER = {"DEPENDENT_SERVICE_ERROR", "SERVICE_UNAVAILABLE"}
 _SHAPE = {
     "INVALID_MODULE",
@@ -83,6 +85,9 @@ def sort(answer: Answer, key: str | None, connection: str) -> Fault | None:
 
 def _by_word(word: str, message: str, fields: tuple[str, ...]) -> Fault | None:
     """What Zoho's own word decides, whatever the status."""
+    if word == _MINTED:
+        said = "Zoho gives no more tokens for now: ten were asked for in ten minutes"
+        return Fault(Kind.THROTTLED, said, wait=_MINT_SECONDS)
     if word in _THROTTLED:
         return Fault(Kind.THROTTLED, message, word)
     if word in _LATER:
@@ -104,7 +109,9 @@ def _by_status(
             said = "the token lacks a scope this call needs"
             found = Fault(Kind.DENIED, said, word)
         case 401:
-            found = Fault(Kind.AUTH, "Zoho does not accept the token", word)
+            # INVALID_TOKEN is said of old tokens and of wrong ones
+            old = Kind.EXPIRED if word == "INVALID_TOKEN" else Kind.AUTH
+            found = Fault(old, "Zoho does not accept the token", word)
         case 403:
             said = f"{word}: {message}{_permissions(error)}"
             found = Fault(Kind.DENIED, said, word)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from starlette.routing import Route
 
 from connector_hub.testing.people import companies, people
 from connector_hub.testing.sandbox import Sandbox, answer
-from connector_hub_zoho import coql, jobs, metadata, watching
+from connector_hub_zoho import accounts, coql, jobs, metadata, watching
 from connector_hub_zoho.account import (
     USERS,
     ZONE,
@@ -37,6 +36,7 @@ from connector_hub_zoho.account import (
     named,
     spelled,
 )
+from connector_hub_zoho.accounts import Accounts
 from connector_hub_zoho.born import WEB
 from connector_hub_zoho.modules import LOOKUPS, FieldKind, Module
 
@@ -44,7 +44,6 @@ _DAY, _CREDITS, _CONCURRENCY, _HEAVY = 86_400.0, 50_000, 5, 10
 _PAGE, _FIELDS, _ROWS, _IDS = 200, 50, 100, 100
 _PAGED, _TOKENED = 2_000, 100_000
 _PAGE_LIFE = timedelta(hours=24)
-_MINTS, _MINT_SECONDS, _TOKENS, _TOKEN_LIFE = 10, 600.0, 15, 3_600
 _DOWNLOADS, _RESULT_LIFE = 10, timedelta(days=1)
 _SORTS = ("id", "Created_Time", "Modified_Time")
 _SEARCH_LAG = 2.0
@@ -69,9 +68,9 @@ class ZohoSandbox(Sandbox):
 
     name: ClassVar[str] = "zoho"
     access_token = "1000.0f1e2d3c4b5a69788796a5b4c3d2e1f0.a1b2c3"  # noqa: S105 - it opens nothing
-    refresh_token = "1000.f0e1d2c3b4a5968778695a4b3c2d1e0f.d4e5f6"  # noqa: S105 - it opens nothing
-    client_id = "1000.SANDBOXCLIENT"
-    client_secret = "sandbox-client-secret"  # noqa: S105 - it opens nothing
+    refresh_token = accounts.REFRESH_TOKEN
+    client_id = accounts.CLIENT_ID
+    client_secret = accounts.CLIENT_SECRET
     credits = _CREDITS
     concurrency = _CONCURRENCY
     heavy = _HEAVY
@@ -112,7 +111,7 @@ class ZohoSandbox(Sandbox):
             (f"{v}/{{module}}/{{id}}/{{list}}/{{member}}", self._related, _ONE),
         ]
         return [
-            Route("/oauth/v2/token", self._token, methods=["POST"]),
+            *accounts.routes(lambda: self.accounts),
             Route("/crm/WebToLeadForm", self._web_form, methods=["POST"]),
             *(Route(p, self._do(h), methods=list(verbs)) for p, h, verbs in own),
         ]
@@ -123,8 +122,7 @@ class ZohoSandbox(Sandbox):
         self.spent: dict[str, int] = {}
         self._credits: deque[tuple[float, int]] = deque()
         self._flying = self._toiling = 0
-        self._minted: deque[float] = deque()
-        self._tokens: dict[str, float] = {self.access_token: float("inf")}
+        self.accounts = Accounts(self.clock, lambda: self.url, self.access_token)
         self._jobs: dict[str, jobs.Job] = {}
         self._downloads: deque[float] = deque()
         self._channels: dict[str, watching.Channel] = {}
@@ -318,7 +316,9 @@ class ZohoSandbox(Sandbox):
             left = self.credits - self._used()
             if left <= self.credits / 2:
                 response.headers["X-API-CREDITS-REMAINING"] = str(left)
-            until = datetime.fromtimestamp(self.clock.time() + _TOKEN_LIFE, ZONE)
+            until = datetime.fromtimestamp(
+                self.clock.time() + accounts.TOKEN_LIFE, ZONE
+            )
             response.headers["X-ACCESSTOKEN-RESET"] = instant(until)
             return response
 
@@ -341,8 +341,7 @@ class ZohoSandbox(Sandbox):
 
     def _authorize(self, request: Request) -> None:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        until = self._tokens.get(token)
-        if scheme != "Zoho-oauthtoken" or until is None or until < self.clock.time():
+        if scheme != "Zoho-oauthtoken" or not self.accounts.lives(token):
             raise Refused(401, "INVALID_TOKEN", "invalid oauth token")
 
     def _used(self) -> int:
@@ -360,46 +359,6 @@ class ZohoSandbox(Sandbox):
             self._credits.append((self.clock.time(), amount))
             route = f"{request.method} {request.url.path}"
             self.spent[route] = self.spent.get(route, 0) + amount
-
-    async def _token(self, request: Request) -> Response:
-        """Ten tokens in ten minutes, fifteen that live; refusals have status 200."""
-        form = {**request.query_params, **(await request.form())}
-        now = self.clock.time()
-        while self._minted and self._minted[0] <= now - _MINT_SECONDS:
-            self._minted.popleft()
-        if form.get("client_id") != self.client_id:
-            return answer({"error": "invalid_client"})
-        if form.get("client_secret") != self.client_secret:
-            return answer({"error": "invalid_client_secret"})
-        if (
-            form.get("grant_type") != "refresh_token"
-            or form.get("refresh_token") != self.refresh_token
-        ):
-            return answer({"error": "invalid_code"})
-        if len(self._minted) >= _MINTS:
-            return answer(
-                {
-                    "error_description": "You have made too many requests continuously. "
-                    "Please try again after some time.",
-                    "error": "Access Denied",
-                    "status": "failure",
-                },
-                400,
-            )
-        self._minted.append(now)
-        token = f"1000.{secrets.token_hex(16)}.{secrets.token_hex(16)}"
-        self._tokens[token] = now + _TOKEN_LIFE
-        for old in list(self._tokens)[1:-_TOKENS]:
-            del self._tokens[old]
-        return answer(
-            {
-                "access_token": token,
-                "scope": "ZohoCRM.modules.ALL ZohoCRM.settings.ALL",
-                "api_domain": self.url,
-                "token_type": "Bearer",
-                "expires_in": _TOKEN_LIFE,
-            }
-        )
 
     async def _org(self, _: Request) -> Response:
         return answer({"org": [metadata.organization()]})
