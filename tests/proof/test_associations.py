@@ -59,9 +59,11 @@ def advised(folder: Path, contacts: str = "") -> Accounts:
     return world
 
 
-async def employed(folder: Path, n: int = 1, contacts: str = "") -> Accounts:
+async def employed(
+    folder: Path, n: int = 1, contacts: str = "", companies: str = ""
+) -> Accounts:
     """So many people who work for firm 1, and a firm 2; all on both sides."""
-    world = Accounts(folder, contacts)
+    world = Accounts(folder, contacts, companies=companies)
     firm, _ = world.firm(1), world.firm(2)
     for i in range(n):
         world.employ(world.h(i), firm)
@@ -304,6 +306,50 @@ async def test_who_leaves_a_company_that_is_gone_for_another_takes_the_copy_alon
     world.employ(contact, two[0])
     await world.syncs()
     assert world.right()[row]["AccountId"] == two[1]
+    await world.quiet()
+
+
+async def torn(folder: Path, policy: str) -> tuple[Accounts, str, str, str]:
+    """Both sides choose another company, Salesforce one that HubSpot never gets: contact, row, account."""
+    contacts = f"fields: {{company: {{both: {policy}}}}}"
+    world = await employed(folder, contacts=contacts, companies="create: right")
+    (contact,), (row,) = world.left(), world.right()
+    _, (two, _) = (await names(world)).items()
+    alone = world.account(3)
+    world.employ(contact, two)
+    world.s(record=row, AccountId=alone)
+    await world.syncs()
+    assert world.works_for(contact) == two
+    return world, contact, row, alone
+
+
+@pytest.mark.parametrize("policy", ["ask", "left", "right", "fill"])
+async def test_both_sides_choose_another_company_and_one_is_not_there_across(
+    tmp_path, policy
+):
+    """What has no counterpart cannot be written; it is written over only where the rules or people say so."""
+    world, _, row, alone = await torn(tmp_path, policy)
+    _, (_, two) = (await names(world)).items()
+    kept = policy in {"ask", "right"}
+    assert world.right()[row]["AccountId"] == (alone if kept else two)
+    assert await world.questions() == (["fields"] if policy == "ask" else [])
+    await world.quiet()
+
+
+@pytest.mark.parametrize("take", ["left", "right"])
+async def test_people_may_take_the_company_that_is_not_there_across(tmp_path, take):
+    world, contact, row, alone = await torn(tmp_path, "ask")
+    _, (firm, two) = (await names(world)).items()
+
+    async def say(hub):
+        (asked,) = hub.conflicts("contacts")
+        return hub.resolve(asked, take)
+
+    assert await world.ask(say) == ("company",)
+    await world.syncs()
+    assert world.right()[row]["AccountId"] == (two if take == "left" else alone)
+    assert world.works_for(contact) == firm
+    assert await world.questions() == []
     await world.quiet()
 
 

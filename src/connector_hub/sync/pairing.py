@@ -12,7 +12,7 @@ from connector_hub.model.mapping import Bad, Spoke, blank
 from connector_hub.model.merge import Merged
 from connector_hub.model.plan import Seen
 from connector_hub.model.record import EMPTY
-from connector_hub.sync import fights, rivals
+from connector_hub.sync import fights, rivals, targets
 from connector_hub.sync.base import change_hash
 from connector_hub.sync.linking import Subject
 from connector_hub.sync.merging import Pair, merge_pair
@@ -36,6 +36,7 @@ def merge_subject(
     if pair.moved is not None:
         _notice_rivals(run, side, s, pair.moved)
     merged = merge_pair(policies, spokes, pair, decided, run.options.backfill)
+    merged = targets.kept_apart(merged, pair.views)
     merged = fights.held_back(run, s, merged, pair.views)
     if pair.moved is not None and not policies.keys() <= pair.based:
         _count_unbased(run, policies, pair)

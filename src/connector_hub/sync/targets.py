@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from collections.abc import Mapping as Map
+from dataclasses import replace
 from typing import Any
 
+from connector_hub.model.job import Policy, SideName
+from connector_hub.model.merge import Merged
 from connector_hub.model.record import Gone, Want
 from connector_hub.sync.linking import Subject
 from connector_hub.sync.run import JobRun
@@ -64,7 +68,7 @@ async def _look(run: JobRun, side: LiveSide, name: str, ends: Sequence[_Ends]) -
 
 
 def _lead_elsewhere(run: JobRun, side: LiveSide, name: str, s: Subject) -> None:
-    """A link that moved on one side travels, though the other's still leads to what has no counterpart."""
+    """A link that moved travels, or is asked about, though the other's leads to what has no counterpart."""
     if s.base is None or s.there_base is None or s.there is None:
         return
     other = run.other(side)
@@ -72,15 +76,38 @@ def _lead_elsewhere(run: JobRun, side: LiveSide, name: str, s: Subject) -> None:
         name in side.bases.moved(s.base, s.seen.raws),
         name in other.bases.moved(s.there_base, s.there.raws),
     )
-    stays, view, leads = (other, s.there_view, s.view)
-    if moved == (False, True):
-        stays, view, leads = (side, s.view, s.there_view)
-    elif moved != (True, False):
-        return
-    waits = [w for w in s.waits if w[:2] == (stays.name, name)]
-    if waits and name not in view and isinstance(leads.get(name), bytes):
-        view[name] = _NOWHERE
-        s.waits = tuple(w for w in s.waits if w not in waits)
+    ends = ((side, s.view), (other, s.there_view))
+    for (mover, leads), (stays, view), own in (
+        (*ends, moved),
+        (*ends[::-1], moved[::-1]),
+    ):
+        waits = [w for w in s.waits if w[:2] == (stays.name, name)]
+        if not (waits and name not in view and isinstance(leads.get(name), bytes)):
+            continue
+        if own == (True, False) or (
+            all(own) and _may_win(run.policies[name], mover.name)
+        ):
+            view[name] = _NOWHERE
+            s.waits = tuple(w for w in s.waits if w not in waits)
+
+
+def kept_apart(merged: Merged, views: tuple[Map[str, Any], Map[str, Any]]) -> Merged:
+    """Where people take a link that cannot be led across, the sides agree to differ."""
+    left = {n for n in merged.left if views[1].get(n) == _NOWHERE}
+    right = {n for n in merged.right if views[0].get(n) == _NOWHERE}
+    if not (left or right):
+        return merged
+    return replace(
+        merged,
+        left=tuple(n for n in merged.left if n not in left),
+        right=tuple(n for n in merged.right if n not in right),
+        agreed=merged.agreed + tuple(sorted(left | right)),
+    )
+
+
+def _may_win(policy: Policy, mover: SideName) -> bool:
+    """Where both sides led a link elsewhere: whether one of them is to travel, or a person is asked."""
+    return policy.both in {"ask", mover} or (policy.both, mover) == ("fill", "left")
 
 
 def _hub(
