@@ -12,6 +12,7 @@ from tests.conftest import Opener, Vendors
 
 from connector_hub.cli.app import cli
 from connector_hub.cli.session import Session
+from connector_hub_hubspot.portal.properties import Property
 
 
 @pytest.fixture
@@ -160,7 +161,7 @@ def test_a_new_word_is_named_by_field_and_shown_where_values_may_be_seen(
     run: Any, vendors: Vendors
 ) -> None:
     sales: Any = vendors["sales"]
-    options = sales._objects["contacts"].properties["lifecyclestage"]
+    options = sales.portal.objects["contacts"].properties["lifecyclestage"]
     options.options += ("brand_new",)
     edited(vendors, 0, lifecyclestage="brand_new")
     result = run("plan", "contacts")
@@ -242,11 +243,10 @@ def test_options_become_words_and_a_moment_a_day(
     run: Any, vendors: Vendors, tmp_path: Path
 ) -> None:
     sales: Any = vendors["sales"]
-    contacts = sales._objects["contacts"]
-    sales._add_property(
-        contacts, "source", kind="enumeration", options=("web", "PHONE_INQUIRY", "fair")
-    )
-    sales._add_property(contacts, "born_at", label="Birthdate", kind="datetime")
+    contacts = sales.portal.objects["contacts"]
+    words = ("web", "PHONE_INQUIRY", "fair")
+    contacts.define(Property("source", "source", "enumeration", options=words))
+    contacts.define(Property("born_at", "Birthdate", "datetime"))
     told = run("map", "suggest", "contacts").stdout
     assert "birthdate   date, a new word" in told
     words = ("--left", "properties.source", "--right", "LeadSource", "--yes")

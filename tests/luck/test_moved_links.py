@@ -102,7 +102,7 @@ async def test_a_conversion_does_not_overwrite_the_company_people_chose(
     firm = vendors["sales"].edit(
         "companies", {"properties": {"name": "Right Firm", "domain": "right.example"}}
     )["id"]
-    vendors["sales"]._link("contacts", h1, "companies", firm, {1})
+    vendors["sales"].portal.associate("contacts", h1, "companies", firm, {1})
     async with opened("both", right=BOTH) as hub:
         later(vendors)
         for j in hub.jobs_in_order():

@@ -211,7 +211,7 @@ async def test_the_pilots_companies_when_a_member_moves_to_another(
         firm = vendors["sales"].edit(
             "companies", {"properties": {"name": "New Firm", "domain": "new.example"}}
         )["id"]
-        vendors["sales"]._link("contacts", a, "companies", firm, {1})
+        vendors["sales"].portal.associate("contacts", a, "companies", firm, {1})
         edit_left(vendors, a, city="Bogor")
         for _ in range(3):
             later(vendors)

@@ -61,7 +61,7 @@ async def test_the_company_a_lead_could_not_hold_comes_with_the_conversion(
     firm = vendors["sales"].edit(
         "companies", {"properties": {"name": "Firm", "domain": "firm.example"}}
     )["id"]
-    vendors["sales"]._link("contacts", h, "companies", firm, {1})
+    vendors["sales"].portal.associate("contacts", h, "companies", firm, {1})
     lead(vendors, 1, Company="Other Words")
     async with opened(direction, right=BOTH) as hub:
         later(vendors)

@@ -79,9 +79,9 @@ async def names(world: Accounts) -> dict[str, str]:
 def kinds(world: Accounts, contact: str) -> dict[str, set[str | None]]:
     """A contact's associations at HubSpot: labels by company."""
     box = world.sandboxes["sales"]
-    held = box._linked("contacts", contact, "companies")
+    held = box.portal.links.live("contacts", contact, "companies")
     return {
-        i: {t["label"] for t in box._kinds("contacts", "companies", k)}
+        i: {t["label"] for t in box.portal.links.told("contacts", "companies", k)}
         for i, k in held.items()
     }
 

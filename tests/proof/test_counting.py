@@ -256,7 +256,7 @@ class TestThroughTheHub:
         await hub.sync("contacts")
         for s in vendors.values():
             s.clock.advance(600)
-        objects = vendors["sales"]._objects["contacts"]  # type: ignore[attr-defined]
+        objects = vendors["sales"].portal.objects["contacts"]  # type: ignore[attr-defined]
         hidden = dict(list(objects.rows.items())[left:])
         for record in hidden:
             del objects.rows[record]
@@ -278,7 +278,7 @@ class TestThroughTheHub:
             assert said in receipt.document()["notes"][0]
             assert receipt.deleted == 0
             assert len(vendors["billing"].live("Contact")) == 30
-            objects = vendors["sales"]._objects["contacts"]  # type: ignore[attr-defined]
+            objects = vendors["sales"].portal.objects["contacts"]  # type: ignore[attr-defined]
             objects.rows.update(hidden)
             receipt = await hub.sync("contacts", options=Options(full=True))
             assert (receipt.notes, receipt.read) == ((), 30)
@@ -291,7 +291,7 @@ class TestThroughTheHub:
         async with opened("both") as hub:
             hidden = await self.emptied(hub, vendors, 0)
             row = next(iter(hidden))
-            objects = sales._objects["contacts"]  # type: ignore[attr-defined]
+            objects = sales.portal.objects["contacts"]  # type: ignore[attr-defined]
             objects.rows.update(hidden)
             body = {"id": row, "properties": {"jobtitle": "Edited"}}
             sales.edit("contacts", body)

@@ -526,7 +526,7 @@ async def test_behind_a_proxy_the_public_address_is_what_is_signed(kept):
 async def test_the_sandbox_signs_as_hubspots_own_library_checks(vendors):
     sandbox = vendors["sales"]
     url = "https://hub.example/hooks/sales?to=a%3Ab"
-    body, headers = sandbox._signed([event()], url)
+    body, headers = sandbox._events.signed([event()], url)
     assert Signature.is_valid(
         headers["X-HubSpot-Signature-v3"],
         CLIENT_SECRET,

@@ -820,7 +820,7 @@ async def test_pages_that_drift_while_they_are_read_lose_nobody(
     opened: Opener, vendors: Vendors, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """Records leave the pages that were read, come into them, or are shown twice."""
-    monkeypatch.setattr("connector_hub_hubspot.connector._SEARCH", 5)
+    monkeypatch.setattr("connector_hub_hubspot.places.SEARCH", 5)
     sales = vendors["sales"]
     monkeypatch.setattr(sales, "search_lag", 0.0)
     for n in range(20):

@@ -22,7 +22,7 @@ from connector_hub.adapters.http import HttpClient, Ledger
 from connector_hub.errors import ConfigError, Exists, Rejected
 from connector_hub.sdk import Gone, LinkPatch, Ref, SecretStr, Want, Write
 from connector_hub_hubspot import HubSpot
-from connector_hub_hubspot.connector import _unassociated
+from connector_hub_hubspot.links import without
 from connector_hub_hubspot.sandbox import (
     CLIENT_ID,
     CLIENT_SECRET,
@@ -108,7 +108,7 @@ async def test_an_edit_is_in_the_changed_feed_and_only_it(connector, sandbox):
 async def test_more_rows_of_one_stamp_than_a_search_gives_are_all_read(
     connector, sandbox, monkeypatch
 ):
-    monkeypatch.setattr("connector_hub_hubspot.connector._SEARCH", 20)
+    monkeypatch.setattr("connector_hub_hubspot.places.SEARCH", 20)
     monkeypatch.setattr("connector_hub_hubspot.sandbox._SEARCHES", 10_000)
     found, _ = await everything(connector, at='{"ms": 1704096000000}')
     assert {r.id for r in found} == {r["id"] for r in sandbox.live("contacts")}
@@ -349,15 +349,15 @@ def test_an_error_about_associations_is_not_read_as_none():
         "subCategory": "crm.associations.NO_ASSOCIATIONS_FOUND",
         "context": {"fromObjectId": ["1"]},
     }
-    assert _unassociated([]) is None
-    assert _unassociated([none]) is None
-    assert _unassociated([none, {"category": "INTERNAL", "context": {}}]) == {"1"}
+    assert without([]) is None
+    assert without([none]) is None
+    assert without([none, {"category": "INTERNAL", "context": {}}]) == {"1"}
 
 
 async def test_a_merge_hands_on_what_the_loser_had(connector, sandbox):
     a, b = sandbox.live("contacts")[:2]
     company = sandbox.live("companies")[-1]["id"]
-    sandbox._link("contacts", b["id"], "companies", company, set())
+    sandbox.portal.associate("contacts", b["id"], "companies", company, set())
     await connector.http.post(
         "/crm/v3/objects/contacts/merge",
         json={"primaryObjectId": a["id"], "objectIdToMerge": b["id"]},
