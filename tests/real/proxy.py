@@ -203,5 +203,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _pass_on  # noqa: N815
 
+    def finish(self) -> None:
+        """Close what TLS was spoken over: the server knows only the socket from before."""
+        super().finish()
+        self.connection.close()
+
     def log_message(self, *words: object) -> None:
         """Nothing is logged."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from connector_hub_hubspot.sandbox import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN
+from connector_hub_hubspot.sandbox import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    PORTAL,
+    REFRESH_TOKEN,
+)
 
 APP = {
     "client_id": CLIENT_ID,
@@ -76,3 +81,25 @@ def test_airbyte_s_source_reads_in_full_and_what_changed_since(reader, served):
     assert {r["id"] for r in since.rows["contacts"]} >= {"50003", "50007"}
     assert source.proxy.hosts == {"api.hubapi.com"}
     assert not source.proxy.refused
+
+
+def test_hubspot_s_client_for_node_reads_writes_and_associates(client, served):
+    node = client("node")
+    sandbox = served("hubspot", records=250)
+    born = {r["id"] for r in sandbox.live("contacts")}
+    found = node.drive(
+        "hubspot_driver.cjs", url=sandbox.url, token=sandbox.access_token
+    )
+    live = {r["id"]: r for r in sandbox.live("contacts")}
+    assert set(found["listed"]) == born
+    assert (found["total"], found["searched"]) == (len(born), 100)
+    assert (found["upserted"], found["fresh"], found["errors"]) == (99, 99, 1)
+    assert found["traced"] == [["bad"]]
+    assert live[found["created"]]["properties"]["jobtitle"] == "Chief"
+    assert found["associated"] == [found["company"]]
+    assert found["gone"] == [found["archived"]]
+    assert found["clash"] == 409
+    assert len(live) == 250 + 99 + 1 - 1
+    assert found["owners"] == 2
+    assert found["properties"] == len(sandbox.portal.of("contacts").properties)
+    assert found["portal"] == PORTAL

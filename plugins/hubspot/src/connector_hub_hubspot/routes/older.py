@@ -12,7 +12,7 @@ from connector_hub.testing.sandbox import answer
 from connector_hub_hubspot.portal.properties import Property, system
 from connector_hub_hubspot.routes import Desk
 
-_ELSEWHERE = frozenset({"calls", "emails", "meetings", "notes"})
+_ELSEWHERE = frozenset({"calls", "emails", "meetings", "notes", "deal_split"})
 """Objects of every account whose records are not kept here: readers ask for their properties all the same."""
 
 
