@@ -15,7 +15,7 @@ STAMP := $(VENV)/.installed
 PACKAGES := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test setup lint types layers unit coverage prove mutants bench-quick bench clean
+.PHONY: help demo test setup lint types layers unit coverage real prove mutants bench-quick bench clean
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -49,6 +49,9 @@ unit: $(STAMP) ## pytest, on as many cores as there are (four at most)
 coverage: $(STAMP) ## pytest, with the branches of the kernel that no test takes
 	$(BIN)/pytest --cov=connector_hub.model --cov=connector_hub.sync --cov-branch --cov-report=term
 
+real: $(STAMP) ## clients nobody here wrote, each installed apart, on the sandboxes (minutes the first time)
+	REAL=1 $(BIN)/pytest tests/real -n auto --maxprocesses 4 --dist worksteal -rs --durations=10
+
 prove: $(STAMP) ## the proofs in their long profile: every schedule, thousands of stories, 500 killed syncs
 	PROVE=1 $(BIN)/pytest tests/proof -n auto --maxprocesses 4 --dist worksteal --durations=30
 	$(BIN)/python bench/kill.py --both --kills 500
@@ -71,7 +74,7 @@ bench: $(STAMP) ## CPU, memory, calls, and a sync that is killed thirty times (a
 	$(BIN)/python bench/kill.py --both
 
 clean: ## back to a fresh clone
-	rm -rf $(VENV) build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .mutants
+	rm -rf $(VENV) .real build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .mutants
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # Debian keeps pip's half of venv in a package of its own.

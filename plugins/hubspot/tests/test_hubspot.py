@@ -411,3 +411,50 @@ async def test_an_owner_that_does_not_exist_is_refused(connector):
     )
     assert isinstance(outcome, Rejected)
     assert outcome.fields == ("hubspot_owner_id",)
+
+
+def plain(sandbox):
+    """A client without the hub."""
+    return httpx.AsyncClient(  # noqa: TID251 - the sandbox without the hub
+        transport=httpx.ASGITransport(app=sandbox.app),
+        base_url="http://127.0.0.1",
+        headers={"Authorization": f"Bearer {sandbox.access_token}"},
+    )
+
+
+async def test_a_reader_of_old_finds_its_properties_filters_and_flags():
+    sandbox = HubSpotSandbox(records=12)
+    async with plain(sandbox) as client:
+        old = await client.get("/properties/v2/contact/properties")
+        assert {p["name"] for p in old.json()} >= {"email", "connector_hub_id"}
+        assert {p["readOnlyValue"] for p in old.json()} == {True, False}
+        calls = await client.get("/properties/v2/calls/properties")
+        assert "hs_lastmodifieddate" in {p["name"] for p in calls.json()}
+        body = {
+            "filters": [
+                {"propertyName": "hs_object_id", "operator": "GT", "value": "50010"}
+            ]
+        }
+        found = await client.post("/crm/v3/objects/contacts/search", json=body)
+        assert found.json()["total"] == 2
+        await client.delete("/crm/v3/objects/contacts/50001")
+        params = {"archived": "True"}
+        gone = await client.get("/crm/v3/objects/contacts", params=params)
+        assert [r["id"] for r in gone.json()["results"]] == ["50001"]
+
+
+async def test_a_token_tells_what_it_is_for():
+    sandbox = HubSpotSandbox()
+    form = {
+        "grant_type": "refresh_token",
+        "client_id": CLIENT_ID,
+        "client_secret": CLIENT_SECRET,
+        "refresh_token": REFRESH_TOKEN,
+    }
+    async with plain(sandbox) as client:
+        told = (await client.post("/oauth/v1/token", data=form)).json()
+        about = await client.get(f"/oauth/v1/access-tokens/{told['access_token']}")
+        assert about.json()["scopes"] == told["scopes"]
+        sandbox.clock.advance(1_800)
+        about = await client.get(f"/oauth/v1/access-tokens/{told['access_token']}")
+        assert about.status_code == 404

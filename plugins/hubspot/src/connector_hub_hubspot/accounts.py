@@ -23,7 +23,17 @@ REFRESH_TOKEN = "na1-4f1e-sandbox-refresh"  # noqa: S105 - of the sandbox
 LIFE = 1_800
 """Seconds that an access token of a public app lives."""
 _CODE_LIFE = 60.0
-_SCOPES = ("oauth", "crm.objects.contacts.read")
+_SCOPES = (
+    "oauth",
+    "crm.objects.owners.read",
+    *(
+        f"crm.{needs}.{name}.{what}"
+        for needs in ("objects", "schemas")
+        for name in ("contacts", "companies", "deals")
+        for what in ("read", "write")
+    ),
+)
+"""What the token that the sandbox is born with may do."""
 _BAD_REFRESH = (
     "invalid_grant",
     "BAD_REFRESH_TOKEN",
@@ -44,6 +54,7 @@ class Accounts:
         self._clock = clock
         self._portal = portal
         self.deaths: dict[str, float] = {}
+        self._scopes: dict[str, tuple[str, ...]] = {}
         self.refreshes: dict[str, tuple[str, ...]] = {REFRESH_TOKEN: _SCOPES}
         self.consents = Consents(
             "HubSpot",
@@ -80,6 +91,7 @@ class Accounts:
     def _granted(self, refresh: str) -> Response:
         token = f"CK{uuid.uuid4().hex}"
         self.deaths[token] = self._clock.time() + LIFE
+        self._scopes[token] = self.refreshes[refresh]
         return answer(
             {
                 "token_type": "bearer",
@@ -89,6 +101,26 @@ class Accounts:
                 "scopes": list(self.refreshes[refresh]),
                 "expires_in": LIFE,
                 "token_use": "access_token",
+            }
+        )
+
+    async def tell(self, request: Request) -> Response:
+        """What an access token is for; who holds it may ask."""
+        token = request.path_params["token"]
+        left = self.deaths.get(token, 0.0) - self._clock.time()
+        if left <= 0:
+            return answer({"status": "error", "message": "invalid token"}, 404)
+        return answer(
+            {
+                "token": token,
+                "user": "admin@sandbox.example",
+                "hub_domain": "sandbox.example",
+                "scopes": list(self._scopes[token]),
+                "hub_id": self._portal,
+                "app_id": 54_321,
+                "expires_in": int(left),
+                "user_id": 8_101,
+                "token_type": "access",
             }
         )
 
@@ -122,6 +154,9 @@ def routes(accounts: Callable[[], Accounts]) -> list[Route]:
     async def delete(request: Request) -> Response:
         return await accounts().delete(request)
 
+    async def tell(request: Request) -> Response:
+        return await accounts().tell(request)
+
     at, post = "/oauth/{}/token", ["POST"]
     dated = ("v3", "2026-03")
     return [
@@ -129,6 +164,7 @@ def routes(accounts: Callable[[], Accounts]) -> list[Route]:
         *(Route(at.format(v), token, methods=post) for v in ("v1", *dated)),
         *(Route(f"{at.format(v)}/revoke", revoke, methods=post) for v in dated),
         Route("/oauth/v1/refresh-tokens/{token}", delete, methods=["DELETE"]),
+        Route("/oauth/v1/access-tokens/{token}", tell, methods=["GET"]),
     ]
 
 

@@ -33,6 +33,7 @@ from connector_hub_hubspot.portal.refusals import PORTAL, Refused, malformed
 from connector_hub_hubspot.routes import Handler
 from connector_hub_hubspot.routes.associations import AssociationRoutes
 from connector_hub_hubspot.routes.objects import ObjectRoutes
+from connector_hub_hubspot.routes.older import OlderRoutes
 from connector_hub_hubspot.routes.settings import SettingRoutes
 
 __all__ = ["CLIENT_ID", "CLIENT_SECRET", "PORTAL", "REFRESH_TOKEN", "HubSpotSandbox"]
@@ -72,6 +73,7 @@ class HubSpotSandbox(Sandbox):
             *AssociationRoutes(self).routes(),
             *self._records_of.routes(),
             *SettingRoutes(self).routes(),
+            *OlderRoutes(self).routes(),
         ]
 
     def seed_data(self) -> None:

@@ -47,6 +47,8 @@ _PAGE_LIFE = timedelta(hours=24)
 _DOWNLOADS, _RESULT_LIFE = 10, timedelta(days=1)
 _SORTS = ("id", "Created_Time", "Modified_Time")
 _SEARCH_LAG = 2.0
+_OLDER = "/crm/v2"
+"""Version 2 is read by some to this day: all fields unless some are named, any number of pages."""
 _FORM = {
     "First Name": "First_Name",
     "Last Name": "Last_Name",
@@ -110,6 +112,14 @@ class ZohoSandbox(Sandbox):
             (f"{v}/{{module}}/{{id}}/{{list}}", self._related, _ONE),
             (f"{v}/{{module}}/{{id}}/{{list}}/{{member}}", self._related, _ONE),
         ]
+        older: list[tuple[str, Handler]] = [
+            (f"{_OLDER}/org", self._org),
+            (f"{_OLDER}/settings/modules", self._modules),
+            (f"{_OLDER}/settings/modules/{{name}}", self._modules),
+            (f"{_OLDER}/settings/fields", self._fields),
+            (f"{_OLDER}/{{module}}", self._records),
+        ]
+        own += [(path, handler, ("GET",)) for path, handler in older]
         return [
             *accounts.routes(lambda: self.accounts),
             Route("/crm/WebToLeadForm", self._web_form, methods=["POST"]),
@@ -452,7 +462,12 @@ class ZohoSandbox(Sandbox):
 
     def _list(self, rows: Rows, request: Request) -> Response:
         asked = request.query_params
-        names = self._asked_fields(asked.get("fields"))
+        older = request.url.path.startswith(_OLDER)
+        names = (
+            [*rows.module.fields]
+            if older and not asked.get("fields")
+            else self._asked_fields(asked.get("fields"))
+        )
         per_page = _counted(asked.get("per_page"), "per_page", _PAGE, _PAGE)
         order = asked.get("sort_by", "id")
         if order not in _SORTS:
@@ -485,7 +500,9 @@ class ZohoSandbox(Sandbox):
             reverse=down,
         )
         bound = _bound(asked, since)
-        start, page = self._start(asked, bound, per_page)
+        start, page = self._start(
+            asked, bound, per_page, paged=None if older else _PAGED
+        )
         part = found[start : start + per_page]
         if not part:
             return Response(status_code=304 if since else 204)
@@ -525,9 +542,9 @@ class ZohoSandbox(Sandbox):
         return answer({"data": data, "info": {**info, "more_records": more}})
 
     def _start(
-        self, asked: Mapping[str, str], bound: str, per_page: int
+        self, asked: Mapping[str, str], bound: str, per_page: int, paged: int | None
     ) -> tuple[int, int]:
-        """Where a page starts: by its number up to 2,000 records, by token up to 100,000."""
+        """Where a page starts: by its number up to so many records (2,000), by token up to 100,000."""
         if asked.get("page_token"):
             token = _opened(asked["page_token"])
             if token is None:
@@ -554,12 +571,12 @@ class ZohoSandbox(Sandbox):
                 )
             return start, start // per_page + 1
         page = _counted(asked.get("page"), "page", 1, None)
-        if page * per_page > _PAGED:
+        if paged is not None and page * per_page > paged:
             raise Refused(
                 400,
                 "DISCRETE_PAGINATION_LIMIT_EXCEEDED",
                 "You can only get the first 2000 records without using page_token param",
-                limit=_PAGED,
+                limit=paged,
             )
         return (page - 1) * per_page, page
 

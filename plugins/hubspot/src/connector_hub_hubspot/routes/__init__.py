@@ -44,6 +44,11 @@ def number(query: QueryParams, name: str, default: int) -> int:
     return int(text)
 
 
+def archived(query: QueryParams) -> bool:
+    """Whether what is archived is asked for, in letters of either case: Python's clients write ``True``."""
+    return query.get("archived", "").lower() == "true"
+
+
 def split(values: Sequence[str]) -> list[str]:
     """Both ``a,b`` and repeated parameters."""
     return [part for v in values for part in v.split(",") if part]

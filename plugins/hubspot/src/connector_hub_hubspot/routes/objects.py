@@ -15,7 +15,15 @@ from connector_hub_hubspot.portal import search
 from connector_hub_hubspot.portal.associations import listed
 from connector_hub_hubspot.portal.records import Objects, Row
 from connector_hub_hubspot.portal.refusals import PORTAL, Refused, malformed, missing
-from connector_hub_hubspot.routes import BATCH, Desk, batch, error, number, split
+from connector_hub_hubspot.routes import (
+    BATCH,
+    Desk,
+    archived,
+    batch,
+    error,
+    number,
+    split,
+)
 
 _PAGE, _HISTORIES = 100, 50
 
@@ -103,11 +111,11 @@ class ObjectRoutes:
         most = _HISTORIES if history else _PAGE
         if not 0 < limit <= most:
             raise malformed(f"limit must be at most {most}")
-        archived = q.get("archived") == "true"
-        if archived:
+        gone = archived(q)
+        if gone:
             self._desk.portal.forget_old(objects)
-        order = sorted(objects.gone, key=int) if archived else objects.order()
-        rows = objects.gone if archived else objects.rows
+        order = sorted(objects.gone, key=int) if gone else objects.order()
+        rows = objects.gone if gone else objects.rows
         start = _place(order, q.get("after"))
         names = self._asked(objects, split(q.getlist("properties")))
         to = self._wanted(request)
@@ -126,10 +134,8 @@ class ObjectRoutes:
     async def _get(self, request: Request) -> Response:
         objects, q = self._of(request), request.query_params
         record = request.path_params["id"]
-        if q.get("archived") == "true":
-            row = _archived(objects, record)
-        else:
-            row = objects.by(record, q.get("idProperty"))
+        by = q.get("idProperty")
+        row = _archived(objects, record) if archived(q) else objects.by(record, by)
         names = self._asked(objects, split(q.getlist("properties")))
         body = self.shown(objects, row, names, self._wanted(request))
         history = split(q.getlist("propertiesWithHistory"))
@@ -192,10 +198,13 @@ class ObjectRoutes:
             raise malformed(f"limit must be at most {search.PAGE}")
         if after + limit > search.CAP:
             raise malformed(f"The search is limited to {search.CAP} results")
+        groups = list(body.get("filterGroups") or [])
+        if body.get("filters"):  # one group, in short
+            groups.append({"filters": body["filters"]})
         index = objects.index
         index.catch_up(self._desk.portal.clock.time(), objects.rows)
         found = index.find(
-            body.get("filterGroups") or [],
+            groups,
             body.get("sorts") or [],
             objects.properties,
             lambda i, to, other: other in portal.links.live(objects.type, i, to),
@@ -222,8 +231,8 @@ class ObjectRoutes:
             )
         match verb:
             case "read":
-                archived = request.query_params.get("archived") == "true"
-                return self._read(objects, body, archived=archived)
+                gone = archived(request.query_params)
+                return self._read(objects, body, archived=gone)
             case "archive":
                 for i in inputs:
                     self._desk.portal.archive(objects, str(i["id"]))

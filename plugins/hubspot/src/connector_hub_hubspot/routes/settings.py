@@ -15,7 +15,7 @@ from connector_hub_hubspot.portal import owners
 from connector_hub_hubspot.portal.pipelines import Pipeline, Stage
 from connector_hub_hubspot.portal.refusals import PORTAL, Refused, malformed, missing
 from connector_hub_hubspot.portal.schemas import Schema, defined
-from connector_hub_hubspot.routes import Desk, number
+from connector_hub_hubspot.routes import Desk, archived, number
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -82,7 +82,7 @@ class SettingRoutes:
         asked = request.query_params
         return answer(
             owners.listed(
-                archived=asked.get("archived") == "true",
+                archived=archived(asked),
                 after=str(number(asked, "after", 0)),
                 limit=number(asked, "limit", 100),
                 email=asked.get("email"),
