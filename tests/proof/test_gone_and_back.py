@@ -220,7 +220,9 @@ class Story(Accounts):
 
     def company(self, contact: str) -> str | None:
         """The primary company of a contact, else the only one it has."""
-        held = self.sandboxes["sales"].portal.links.live("contacts", contact, "companies")
+        held = self.sandboxes["sales"].portal.links.live(
+            "contacts", contact, "companies"
+        )
         only = next(iter(held)) if len(held) == 1 else None
         return next((i for i, kinds in held.items() if 1 in kinds), only)
 
