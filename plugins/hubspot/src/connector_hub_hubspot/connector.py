@@ -42,9 +42,11 @@ from connector_hub.sdk import (
     Limit,
     MarkLost,
     Missing,
+    Need,
     OAuth2,
     Outcome,
     Page,
+    Permission,
     Record,
     Ref,
     Rejected,
@@ -57,6 +59,7 @@ from connector_hub.sdk import (
     Way,
     Write,
 )
+from connector_hub_hubspot import scopes
 
 PREFIX = "properties."
 _LIST, _SEARCH, _BATCH, _ASSOCIATIONS = 100, 200, 100, 1000
@@ -735,6 +738,11 @@ class HubSpot(Connector):
                 for resource, record in _mentioned(event):
                     look.setdefault(resource, {})[record] = None
         return Heard({resource: tuple(ids) for resource, ids in look.items()})
+
+    @classmethod
+    def permissions(cls, needs: Sequence[Need]) -> Sequence[Permission]:
+        """The scopes of the app."""
+        return scopes.permissions(needs)
 
     def limits(self) -> Sequence[Limit]:
         """Limits of the account.
