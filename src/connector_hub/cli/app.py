@@ -18,6 +18,7 @@ COMMANDS = {
             "A yes in the browser, or a secret; tested, stored.",
         ),
         "auth": ("auth:auth", "What connections sign with; renew it, give it back."),
+        "permissions": ("permissions:permissions", "What a job must be allowed."),
         "check": ("setup:check", "Files, mapping tests, connections."),
         "describe": ("accounts:describe", "A vendor's fields, live."),
         "prepare": ("accounts:prepare", "Show and make the record-key fields."),

@@ -22,6 +22,7 @@ from connector_hub.hub.asking import Known, Mended
 from connector_hub.hub.connections import Live, write_key
 from connector_hub.hub.consenting import Consenting, Credential
 from connector_hub.hub.mapping import Mappings
+from connector_hub.hub.permitting import Permitted
 from connector_hub.hub.personal import Personal
 from connector_hub.hub.rotating import Rotating
 from connector_hub.ports import Clock
@@ -93,6 +94,7 @@ __all__ = [
     "Live",
     "Mended",
     "Options",
+    "Permitted",
     "open_hub",
     "write_key",
 ]

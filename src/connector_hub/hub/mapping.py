@@ -39,11 +39,11 @@ from connector_hub.sync.suggest import (
 
 if TYPE_CHECKING:
     pass
-from connector_hub.hub.planning import Planning
+from connector_hub.hub.permitting import Permitting, rights_of
 from connector_hub.hub.running import left_out, written_to
 
 
-class Mappings(Planning):
+class Mappings(Permitting):
     """Mappings: what can be seen of them without writing."""
 
     async def check(self, *, live: bool = True) -> list[str]:
@@ -60,6 +60,7 @@ class Mappings(Planning):
         lines = [f"{len(self.project.jobs)} jobs, their mappings and tests"]
         moved: list[Diagnostic] = []
         if live:
+            allowed = {p.connection: p for p in self.permissions()}
             for name in self.project.connections:
                 if name in self.project.elsewhere:
                     continue
@@ -69,6 +70,9 @@ class Mappings(Planning):
                 )
                 if c.account.lacks:
                     lines.append(f"{name}: lacks {', '.join(c.account.lacks)}")
+                if name in allowed and allowed[name].lacks:
+                    scopes = ", ".join(allowed[name].lacks or ())
+                    lines.append(f"{name}: lacks the scopes {scopes}")
                 lines += [
                     f"{name}: lacks {missing}; run connector-hub prepare {name}"
                     for missing in await self.prepare(name, make=False)
@@ -84,6 +88,7 @@ class Mappings(Planning):
                     for u in await self._unknown(job)
                 ]
                 moved += await self._moved(job)
+                lines += [f"{name}: {what}" for what in await self._forbidden(job)]
         if moved:
             raise Outgrown(Diagnostics(moved))
         return lines
@@ -113,6 +118,19 @@ class Mappings(Planning):
                         creates=job.creates_at(name),
                     )
                 ]
+        return found
+
+    async def _forbidden(self, job: Job) -> list[str]:
+        """What a job does that a vendor's own description does not let us do."""
+        found = []
+        for connection, need in self._needs(job):
+            if not need.changes:
+                continue
+            told = await self.describe(connection, need.resource)
+            lacks = sorted(need.rights - rights_of(told))
+            if lacks:
+                rest = f"{' or '.join(lacks)} {need.resource}"
+                found.append(f"{connection}: its user may not {rest}")
         return found
 
     def _fact(self, job: str, side: SideName, name: str) -> str | None:

@@ -60,6 +60,7 @@ from connector_hub.sdk.connector import (
 )
 from connector_hub.sdk.hearing import Heard, Request, Shared, Signed
 from connector_hub.sdk.hooks import hookimpl
+from connector_hub.sdk.permissions import Need, Permission
 
 __all__ = [
     "REDIRECT_URI",
@@ -95,10 +96,12 @@ __all__ = [
     "LinkPatch",
     "MarkLost",
     "Missing",
+    "Need",
     "OAuth2",
     "Outcome",
     "Page",
     "Pending",
+    "Permission",
     "QuotaSpent",
     "RateLimited",
     "Record",

@@ -7,7 +7,7 @@ The author does not write retries, limits, timeouts, batching, diffing, merging,
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -31,6 +31,7 @@ from connector_hub.model.record import (
 )
 from connector_hub.sdk.auth import Auth
 from connector_hub.sdk.hearing import Heard, Request, Shared, Signed
+from connector_hub.sdk.permissions import Need, Permission
 
 if TYPE_CHECKING:
     from connector_hub.ports import Answer, Clock, Http
@@ -358,6 +359,21 @@ class Connector:
             ValueError: it is not what the vendor documents.
         """
         return Heard()
+
+    @classmethod
+    def permissions(cls, needs: Sequence[Need]) -> Sequence[Permission]:
+        """What an administrator has to grant for all of this to be done."""
+        return ()
+
+    @classmethod
+    def covers(cls, granted: Collection[str], scope: str) -> bool:
+        """Whether the scopes that were granted hold this one."""
+        return scope in granted
+
+    @classmethod
+    def permission_files(cls, job: str, needs: Sequence[Need]) -> Mapping[str, str]:
+        """The same as files that an administrator can deploy, by name; none where there are no such."""
+        return {}
 
     def limits(self) -> Sequence[Limit]:
         """The vendor's limits for this account."""

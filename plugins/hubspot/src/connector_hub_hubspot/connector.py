@@ -39,9 +39,11 @@ from connector_hub.sdk import (
     Kind,
     Left,
     Limit,
+    Need,
     OAuth2,
     Outcome,
     Page,
+    Permission,
     Record,
     Ref,
     Request,
@@ -52,7 +54,7 @@ from connector_hub.sdk import (
     Way,
     Write,
 )
-from connector_hub_hubspot import kinds, places
+from connector_hub_hubspot import kinds, places, scopes
 from connector_hub_hubspot.faults import (
     body_of,
     refusal,
@@ -649,6 +651,11 @@ class HubSpot(Connector):
                 for resource, record in _mentioned(event):
                     look.setdefault(resource, {})[record] = None
         return Heard({resource: tuple(ids) for resource, ids in look.items()})
+
+    @classmethod
+    def permissions(cls, needs: Sequence[Need]) -> Sequence[Permission]:
+        """The scopes of the app."""
+        return scopes.permissions(needs)
 
     def limits(self) -> Sequence[Limit]:
         """Limits of the account.

@@ -8,11 +8,14 @@ outcome, in the order sent.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from email.utils import format_datetime, parsedate_to_datetime
+from functools import reduce
+from operator import or_
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -42,9 +45,11 @@ from connector_hub.sdk import (
     Limit,
     MarkLost,
     Missing,
+    Need,
     OAuth2,
     Outcome,
     Page,
+    Permission,
     Record,
     Ref,
     Rejected,
@@ -56,7 +61,7 @@ from connector_hub.sdk import (
     Way,
     Write,
 )
-from connector_hub_salesforce import faults, query
+from connector_hub_salesforce import faults, permissionset, query
 from connector_hub_salesforce.ids import is_id, long_id
 
 STAMP = "SystemModstamp"
@@ -203,7 +208,8 @@ class Salesforce(Connector):
         """The resource with its fields, live from the vendor (one call)."""
         body = await self._described(resource)
         fields = tuple(field_info(f) for f in body["fields"])
-        return replace(self.resource(resource), fields=fields)
+        known = self.resource(resource)
+        return replace(known, can=known.can & _allowed(body), fields=fields)
 
     async def _described(self, resource: str) -> Any:
         return await self.http.get(self._path("sobjects", resource, "describe"))
@@ -658,6 +664,18 @@ class Salesforce(Connector):
             )
         return found
 
+    @classmethod
+    def permissions(cls, needs: Sequence[Need]) -> Sequence[Permission]:
+        """Licence, user, object and field rights."""
+        return permissionset.permissions(needs)
+
+    @classmethod
+    def permission_files(cls, job: str, needs: Sequence[Need]) -> Mapping[str, str]:
+        """A permission set, named so that ``sf project deploy`` takes it."""
+        named = re.sub(r"\W+", "_", f"connector_hub_{job}").strip("_")
+        text = permissionset.as_xml(job, permissionset.permissions(needs))
+        return {f"{named}.permissionset-meta.xml": text}
+
     def limits(self) -> Sequence[Limit]:
         """API Request Limits and Allocations (Developer Limits Quick Reference)."""
         return (
@@ -693,6 +711,21 @@ class Salesforce(Connector):
             changed=datetime.fromisoformat(stamp) if stamp else None,
             by=row.get(BY),
         )
+
+
+_FLAGS = {
+    Can.READ: "queryable",
+    Can.CREATE: "createable",
+    Can.UPDATE: "updateable",
+    Can.ARCHIVE: "deletable",
+}
+
+
+def _allowed(body: Mapping[str, Any]) -> Can:
+    """What the user may do with records of an object, as its description says."""
+    return ~reduce(
+        or_, (can for can, flag in _FLAGS.items() if not body.get(flag, True)), Can(0)
+    )
 
 
 def _place(at: str | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -39,9 +39,11 @@ from connector_hub.sdk import (
     InDoubt,
     Limit,
     MarkLost,
+    Need,
     OAuth2,
     Outcome,
     Page,
+    Permission,
     Record,
     Ref,
     Request,
@@ -53,7 +55,7 @@ from connector_hub.sdk import (
     Way,
     Write,
 )
-from connector_hub_zoho import bulk, centres, faults, lines, query, related
+from connector_hub_zoho import bulk, centres, faults, lines, query, related, scopes
 from connector_hub_zoho.api import FIELDS, IDS, PAGE, ROWS, SMALL, Api
 from connector_hub_zoho.asking import ABOUT, BY, CONVERTED, STAMP, Asked, asked
 from connector_hub_zoho.values import field_info, field_infos
@@ -825,6 +827,16 @@ class Zoho(Connector):
             case {"module": str(module), "ids": list(ids)}:
                 return Heard({module: [str(i) for i in ids]})
         raise ValueError("Zoho's notifications have a module and ids")
+
+    @classmethod
+    def permissions(cls, needs: Sequence[Need]) -> Sequence[Permission]:
+        """The scopes of the app, and what the user's profile must allow."""
+        return scopes.permissions(needs)
+
+    @classmethod
+    def covers(cls, granted: Collection[str], scope: str) -> bool:
+        """``ZohoCRM.modules.ALL`` holds ``ZohoCRM.modules.contacts.READ``."""
+        return scopes.covers(granted, scope)
 
     def limits(self) -> Sequence[Limit]:
         """Credits of 24 hours and calls in flight (https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html)."""
