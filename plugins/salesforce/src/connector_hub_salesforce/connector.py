@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -45,6 +44,7 @@ from connector_hub.sdk import (
     OAuth2,
     Outcome,
     Page,
+    Pending,
     Record,
     Ref,
     Rejected,
@@ -56,8 +56,9 @@ from connector_hub.sdk import (
     Way,
     Write,
 )
-from connector_hub_salesforce import faults, query
+from connector_hub_salesforce import bulk, faults, query
 from connector_hub_salesforce.ids import is_id, long_id
+from connector_hub_salesforce.values import spelled
 
 STAMP = "SystemModstamp"
 BY = "LastModifiedById"
@@ -72,6 +73,10 @@ _WAYS = (
     Way("create", _ROWS),
     Way("update", _ROWS),
     Way("update", 1, conditional=True),
+    *(
+        Way(op, bulk.ROWS, cost=bulk.CALLS, asynchronous=True)
+        for op in ("create", "update")
+    ),
     Way("archive", _ROWS),
 )
 _HOLDS = {"Account": (("Contact", "AccountId"), ("Opportunity", "AccountId"))}
@@ -435,16 +440,27 @@ class Salesforce(Connector):
 
     async def write(
         self, resource: str, writes: Sequence[Write], *, way: Way
-    ) -> Sequence[Outcome]:
+    ) -> Sequence[Outcome] | Pending:
         """Upsert by record key, update by id, delete; one outcome per row, in order.
 
         Without a key field a create is a plain insert. Salesforce has no conditional
-        collection: on a conditional way updates go one by one.
+        collection: on a conditional way updates go one by one. On the asynchronous way a job is made
+        that ``outcomes`` fills.
         """
         if way.conditional:
             return [await self._update_unmoved(resource, w) for w in writes]
         if writes[0].op == "archive":
             return await self._archive(resource, writes)
+        if way.asynchronous and len(bulk.sheet(writes, self.key)) <= bulk.BYTES:
+            return Pending(await self._job(resource, writes[0].op), 0)
+        found: list[Outcome] = []
+        for start in range(0, len(writes), _ROWS):
+            found += await self._collection(resource, writes[start : start + _ROWS])
+        return found
+
+    async def _collection(
+        self, resource: str, writes: Sequence[Write]
+    ) -> Sequence[Outcome]:
         creates = writes[0].op == "create"
         path = self._path("composite", "sobjects")
         if creates and self.key:
@@ -459,6 +475,107 @@ class Salesforce(Connector):
             headers=_WRITING,
         )
         return _outcomes(writes, answer)
+
+    async def _job(self, resource: str, op: str) -> str:
+        """A new job; empty as it is, it does nothing."""
+        body: dict[str, Any] = {"object": resource, "operation": "update"}
+        if op == "create":
+            body |= {"operation": "upsert", "externalIdFieldName": self.key}
+        made = await self.http.post(
+            self._path("jobs", "ingest"),
+            json={**body, "contentType": "CSV", "lineEnding": "LF"},
+            headers=_WRITING,
+            repeatable=True,
+        )
+        return str(made["id"])
+
+    async def outcomes(
+        self, resource: str, writes: Sequence[Write], ticket: str
+    ) -> Sequence[Outcome] | Pending:
+        """What became of the rows of a job; one that is open yet is filled and closed.
+
+        Raises:
+            ConfigError: Salesforce cannot read the job as a whole.
+        """
+        answer = await self.http.send(
+            "GET",
+            self._path("jobs", "ingest", ticket),
+            ok=(_NOT_FOUND,),
+            want_json=True,
+        )
+        if answer.status == _NOT_FOUND:
+            return [InDoubt("Salesforce does not know the job any more")] * len(writes)
+        job = answer.json()
+        if job["state"] == "Open":
+            await self._fill_job(ticket, [w for w in writes if bulk.is_sayable(w)])
+            return Pending(ticket, bulk.LEAST)
+        if job["state"] not in bulk.ENDED:
+            return Pending(ticket, bulk.patience(answer, job))
+        told = await self._results(ticket, writes, job)
+        apart = [w for w in writes if not bulk.is_sayable(w)]
+        for start in range(0, len(apart), _ROWS):
+            part = apart[start : start + _ROWS]
+            found = await self._collection(resource, part)
+            told |= {w.key: o for w, o in zip(part, found, strict=True)}
+        return [told[w.key] for w in writes]
+
+    async def _fill_job(self, ticket: str, writes: Sequence[Write]) -> None:
+        """Give a job its rows and close it. Who did that before did the same."""
+        at = self._path("jobs", "ingest", ticket)
+        if writes:
+            filled = await self.http.send(
+                "PUT",
+                f"{at}/batches",
+                body=bulk.sheet(writes, self.key),
+                headers={"Content-Type": "text/csv"},
+                repeatable=True,
+                ok=(_BAD_REQUEST,),
+            )
+            if filled.status == _BAD_REQUEST and not faults.filled_before(filled):
+                await self._refused(filled)
+        closed = await self.http.send(
+            "PATCH",
+            at,
+            json={"state": "UploadComplete" if writes else "Aborted"},
+            repeatable=True,
+            ok=(_BAD_REQUEST,),
+        )
+        if closed.status == _BAD_REQUEST and not faults.moved_before(closed):
+            await self._refused(closed)
+
+    async def _refused(self, answer: Answer) -> None:
+        fault = self.fault(answer)
+        said = fault.message if fault else f"status {answer.status}"
+        raise ConfigError(
+            f"Salesforce does not take a bulk job ({said})", where=self.http.connection
+        )
+
+    async def _results(
+        self, ticket: str, writes: Sequence[Write], job: Mapping[str, Any]
+    ) -> dict[str, Outcome]:
+        """What an ended job says of each of these writes, by record key."""
+        processed = int(job.get("numberRecordsProcessed") or 0)
+        refused = int(job.get("numberRecordsFailed") or 0)
+        reason = str(job.get("errorMessage") or "")
+        if job["state"] == "Failed" and not processed and "InvalidBatch" in reason:
+            raise ConfigError(
+                f"Salesforce cannot read a bulk job: {reason}",
+                where=self.http.connection,
+                hint="see the fields of the mapping",
+            )
+        at = self._path("jobs", "ingest", ticket)
+        done = await self.http.send("GET", f"{at}/successfulResults")
+        failed = []
+        if refused:
+            answer = await self.http.send("GET", f"{at}/failedResults")
+            failed = list(bulk.rows_of(answer, "sf__Error"))
+        return bulk.outcomes(
+            writes,
+            self.key,
+            bulk.rows_of(done, "sf__Id"),
+            failed,
+            complete=job["state"] == "JobComplete",
+        )
 
     async def _update_unmoved(self, resource: str, w: Write) -> Outcome:
         """An update that Salesforce makes only if the record is not younger than ``w.version``.
@@ -806,18 +923,3 @@ def field_info(f: Mapping[str, Any]) -> FieldInfo:
         refers_to=tuple(f.get("referenceTo", ())),
         length=f.get("length") or None,
     )
-
-
-def spelled(value: Any) -> Any:
-    """A hub value as Salesforce's JSON: typed, lists as ``a;b``, None to clear."""
-    match value:
-        case Decimal():
-            return int(value) if value == value.to_integral_value() else float(value)
-        case datetime():
-            at = value.astimezone(UTC)
-            return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
-        case date():
-            return value.isoformat()
-        case tuple() | list():
-            return ";".join(str(v) for v in value)
-    return value

@@ -670,7 +670,9 @@ def _typed(f: Field, value: Any) -> Any:
         wanted = (bool,) if f.type == "boolean" else (int, float)
         if not isinstance(value, wanted) or isinstance(value, bool) != (bool in wanted):
             raise _unreadable(f, value)
-        return round(value) if f.type == "int" else value
+        if f.type == "boolean":
+            return value
+        return round(value) if f.type == "int" else float(value)
     if not isinstance(value, str):
         raise _unreadable(f, value)
     return _text(f, value.strip()) if value.strip() else None
