@@ -93,6 +93,7 @@ class SalesforceSandbox(Sandbox):
     assignment_rules = False
     rotation = False
     bulk_seconds = 2.0
+    org_id = long_id(ORG)
 
     def routes(self) -> Sequence[Route]:
         """Tokens, versions and one door for everything under a version."""
@@ -266,9 +267,9 @@ class SalesforceSandbox(Sandbox):
         here = accounts.origin(request)
         return answer(
             {
-                "sub": f"{here}/id/{long_id(ORG)}/{long_id(ROBOT)}",
+                "sub": f"{here}/id/{self.org_id}/{long_id(ROBOT)}",
                 "user_id": long_id(ROBOT),
-                "organization_id": long_id(ORG),
+                "organization_id": self.org_id,
                 "preferred_username": user["Username"],
                 "nickname": user["Name"],
                 "name": user["Name"],
@@ -364,7 +365,7 @@ class SalesforceSandbox(Sandbox):
             "jobs",
         )
         found = {n: f"{call.base}/{n}" for n in names}
-        identity = f"{self.url}/id/{long_id(ORG)}/{long_id(ROBOT)}"
+        identity = f"{self.url}/id/{self.org_id}/{long_id(ROBOT)}"
         return Reply(200, {**found, "identity": identity})
 
     def _limits(self, call: Call) -> Reply:
