@@ -121,6 +121,19 @@ class Clock(Protocol):
         """Let time pass."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a vendor gave for writes of a window that it works on; ``hubs`` are their hub ids."""
+
+    plan: str
+    n: int
+    side: SideName
+    resource: str
+    op: str
+    ticket: str
+    hubs: tuple[bytes, ...]
+
+
 class Http(Protocol):
     """What a connector speaks HTTP through: credentials, limits, retries and the ledger are inside."""
 
@@ -680,6 +693,9 @@ class Store(Protocol):
     def windows(self, job: str, plan: str) -> Iterator[tuple[int, list[Change]]]:
         """A plan's windows with their numbers, in order."""
 
+    def window(self, job: str, plan: str, n: int) -> list[Change]:
+        """The changes of one of a plan's windows; none where it is gone."""
+
     def open_window(
         self, job: str, plan: str, n: int, seed: bytes, run: int = 0
     ) -> None:
@@ -690,6 +706,22 @@ class Store(Protocol):
 
     def open_windows(self, job: str) -> list[tuple[str, int, list[Change]]]:
         """(plan, number, changes) of windows whose writes were never settled."""
+
+    def keep_ticket(self, job: str, ticket: Ticket) -> None:
+        """Keep what a vendor gave for writes, in place of what it gave for them before."""
+
+    def tickets(self, job: str) -> list[Ticket]:
+        """The tickets of open windows."""
+
+    def join_windows(
+        self,
+        job: str,
+        plan: str,
+        into: int,
+        others: Sequence[int],
+        changes: Sequence[Change],
+    ) -> None:
+        """Keep the changes of several windows as those of one."""
 
     def close_window(
         self, job: str, plan: str, n: int, rest: Sequence[Change] = ()

@@ -20,6 +20,7 @@ from connector_hub.errors import ConfigError, Locked, StoreError
 from connector_hub.model.journal import Entry
 from connector_hub.model.mapping import ABSENT
 from connector_hub.model.plan import Change, Seen
+from connector_hub.ports import Ticket
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 VAULT = Vault(b"k" * 32)
@@ -460,3 +461,30 @@ def test_the_file_is_looked_through_once_a_day_after_a_death_and_as_a_copy(
     copy = SqliteStore(tmp_path / "hub.db", VAULT)
     assert examined(AT + timedelta(days=1), copy) == 1
     copy.close()
+
+
+def test_a_ticket_lives_as_long_as_its_window_is_open(store):
+    def ticket(text, n=0):
+        return Ticket(
+            "p", n, "right", "Contact", "create", text, (b"h" * 16, b"i" * 16)
+        )
+
+    for n in (0, 1):
+        store.save_window("j", "p", n, [change("x")])
+        store.open_window("j", "p", n, b"s" * 12)
+        store.keep_ticket("j", ticket("first", n))
+    store.keep_ticket("j", ticket("second"))
+    assert store.tickets("j") == [ticket("second"), ticket("first", 1)]
+    store.close_window("j", "p", 0, [change("rest")])
+    assert len(store.tickets("j")) == 2
+    store.close_window("j", "p", 0)
+    assert store.tickets("j") == [ticket("first", 1)]
+
+
+def test_windows_are_joined_into_the_first(store):
+    for n in range(3):
+        store.save_window("j", "p", n, [change(str(n))])
+    store.join_windows("j", "p", 0, [1], [change("0"), change("1")])
+    kept = {n: [c.record for c in found] for n, found in store.windows("j", "p")}
+    assert kept == {0: ["0", "1"], 2: ["2"]}
+    assert store.window("j", "p", 1) == []

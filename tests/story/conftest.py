@@ -21,7 +21,7 @@ from connector_hub.sync.identity import Identities
 from connector_hub.sync.run import JobRun, Options, Route
 from connector_hub.sync.sides import LiveSide
 
-from .vendor import Memory, World
+from .vendor import Memory, Slow, World
 
 PERSON = Entity(
     "person",
@@ -109,7 +109,9 @@ class Project:
         )
 
     def _side(self, name: Any, world: World) -> LiveSide:
-        connector = Memory(world, None if self.keyless else "hub_key")
+        kind = Memory if world.jobs is None else Slow
+        connector = kind(world, None if self.keyless else "hub_key")
+        connector.clock = self.clock
         spoke = compile_mapping(self.maps[name], self.entity, transforms())
         from connector_hub.sdk import Account  # noqa: PLC0415
 

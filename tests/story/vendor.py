@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,7 @@ from connector_hub.sdk import (
     Gone,
     InDoubt,
     Page,
+    Pending,
     Record,
     Rejected,
     Resource,
@@ -64,6 +65,8 @@ class World:
     silent: bool = False
     """Nothing is told of rows within a record."""
     before_write: Any = None
+    jobs: dict[str, dict[str, Any]] | None = None
+    """Of a vendor that takes writes and works on them: what each ticket is about."""
 
     def person(self, record: str | None = None, **fields: Any) -> str:
         """Someone creates or edits a record."""
@@ -257,4 +260,52 @@ class Memory(Connector):
         )
 
 
-__all__ = ["Exists", "InDoubt", "Memory", "Unavailable", "World"]
+class Slow(Memory):
+    """A vendor that has two rows a call, or a job of a hundred that it works on for some looks."""
+
+    resources = (
+        replace(
+            Memory.resources[0],
+            ways=(
+                *(Way(op, 2) for op in ("create", "update", "archive")),
+                *(Way(op, 100) for op in ("list", "changed", "fetch", "find")),
+                Way("create", 100, cost=3, asynchronous=True),
+                Way("update", 100, cost=3, asynchronous=True),
+                Way("update", 1, conditional=True),
+            ),
+        ),
+    )
+
+    async def write(self, resource: str, writes: Sequence[Write], *, way: Way) -> Any:
+        if not way.asynchronous:
+            return await super().write(resource, writes, way=way)
+        self.world.meet("open a job")
+        assert self.world.jobs is not None
+        ticket = f"job {len(self.world.jobs) + 1}"
+        self.world.jobs[ticket] = {"state": "open", "writes": []}
+        return Pending(ticket, 0)
+
+    async def outcomes(
+        self, resource: str, writes: Sequence[Write], ticket: str
+    ) -> Any:
+        met = self.world.meet("write outcomes")
+        found = self._look(writes, (self.world.jobs or {}).get(ticket))
+        if isinstance(met, tuple):
+            raise met[1]
+        return Pending(ticket, 60) if found is None else found
+
+    def _look(self, writes: Sequence[Write], job: dict[str, Any] | None) -> Any:
+        if job is None:
+            return [InDoubt("the job is not known")] * len(writes)
+        if job["state"] == "open":
+            job |= {"state": "taken", "writes": list(writes)}
+        elif job["state"] == "taken":
+            # What a job did first may be what was sent last.
+            told = {w.key: self._write(w) for w in reversed(job["writes"])}
+            job |= {"state": "done", "told": told}
+        else:
+            return [job["told"][w.key] for w in writes]
+        return None
+
+
+__all__ = ["Exists", "InDoubt", "Memory", "Slow", "Unavailable", "World"]

@@ -202,7 +202,7 @@ class Erasing:
                     (self._packed(left, at), *where),
                 )
                 continue
-            for table in ("window", "writing"):
+            for table in ("window", "writing", "ticket"):
                 self._db.execute(
                     f"delete from {table} where tenant=? and job=? and plan=? and n=?",  # noqa: S608 - constants
                     where,

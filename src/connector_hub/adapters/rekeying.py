@@ -60,6 +60,8 @@ PLAIN = {
     ("dead_letter", "hub"): "as thing.hub",
     ("journal", "hubs"): "first bytes of thing.hub",
     ("writing", "seed"): "chance",
+    ("ticket", "first"): "as thing.hub",
+    ("ticket", "hubs"): "as thing.hub",
     ("swing", "hub"): "as thing.hub",
     (
         "swing",

@@ -41,10 +41,11 @@ from connector_hub.model.link import Kin, Link
 from connector_hub.model.notice import Fact
 from connector_hub.model.plan import Change, Seen
 from connector_hub.model.standing import Rival, Standing
-from connector_hub.ports import Token
+from connector_hub.ports import Ticket, Token
 
 _CHUNK = 500
 _TENANT = 1
+_HUB = 16
 _BUSY_MS = 5_000
 _CACHE_KIB = 16_384
 _PAGE = 8192
@@ -1872,6 +1873,14 @@ class SqliteStore:
             n = row[0]
             yield n, CHANGES.decode(self._opened(plan, n, row[1]))
 
+    def window(self, job: str, plan: str, n: int) -> list[Change]:
+        """The changes of one of a plan's windows; none where it is gone."""
+        row = self._one(
+            "select payload from window where tenant=? and job=? and plan=? and n=?",
+            (_TENANT, job, plan, n),
+        )
+        return CHANGES.decode(self._opened(plan, n, row[0])) if row else []
+
     def open_window(
         self, job: str, plan: str, n: int, seed: bytes, run: int = 0
     ) -> None:
@@ -1913,10 +1922,52 @@ class SqliteStore:
                 (self._sealed(plan, n, rest), *at),
             )
         else:
-            for table in ("window", "writing"):
+            for table in ("window", "writing", "ticket"):
                 self._write(
                     f"delete from {table} where tenant=? and job=? and plan=? and n=?",  # noqa: S608 - a constant
                     at,
+                )
+
+    def keep_ticket(self, job: str, ticket: Ticket) -> None:
+        """Keep what a vendor gave for writes, in place of what it gave for them before."""
+        t = ticket
+        self._write(
+            "insert or replace into ticket values(?,?,?,?,?,?,?,?,?,?)",
+            (
+                *(_TENANT, job, t.plan, t.n, t.side, t.resource, t.op),
+                t.hubs[0],
+                t.ticket,
+                b"".join(t.hubs),
+            ),
+        )
+
+    def tickets(self, job: str) -> list[Ticket]:
+        """The tickets of open windows."""
+        rows = self._run(
+            "select plan, n, side, resource, op, ticket, hubs from ticket "
+            "where tenant=? and job=? order by plan, n",
+            (_TENANT, job),
+        )
+        return [
+            Ticket(plan, n, side, resource, op, ticket, _parted(hubs))
+            for plan, n, side, resource, op, ticket, hubs in rows
+        ]
+
+    def join_windows(
+        self,
+        job: str,
+        plan: str,
+        into: int,
+        others: Sequence[int],
+        changes: Sequence[Change],
+    ) -> None:
+        """Keep the changes of several windows as those of one."""
+        with self.transaction():
+            self.save_window(job, plan, into, changes)
+            for n in others:
+                self._write(
+                    "delete from window where tenant=? and job=? and plan=? and n=?",
+                    (_TENANT, job, plan, n),
                 )
 
     def bearers(self, digests: Collection[bytes]) -> set[Held]:
@@ -2087,3 +2138,8 @@ class SqliteStore:
 
     def _opened(self, plan: str, n: int, sealed: bytes) -> bytes:
         return self.vault.open(sealed, f"{plan}/{n}".encode())
+
+
+def _parted(hubs: bytes) -> tuple[bytes, ...]:
+    """Hub ids that are kept one after the other."""
+    return tuple(hubs[i : i + _HUB] for i in range(0, len(hubs), _HUB))

@@ -70,6 +70,10 @@ class Way:
     ``per_link`` is what each kind of link that is wanted costs on top, in calls of the same bucket.
     ``conditional``: the vendor itself refuses a write of this way (``Stale``) to a record that is no longer
     of ``Write.version``. Such a way stands beside the plain one; jobs with ``guarding: strict`` use it.
+    ``asynchronous``: ``write`` answers ``Pending`` and ``outcomes`` tells, maybe minutes later, what
+    became of the rows; ``cost`` counts the usual calls of both. Such a way stands beside the plain one and is
+    taken where it costs fewer calls. Nothing may take effect before the ticket is out: a run that is killed
+    could not ask for it.
     """
 
     op: Literal[
@@ -80,6 +84,11 @@ class Way:
     bucket: str = "calls"
     per_link: int = 0
     conditional: bool = False
+    asynchronous: bool = False
+
+    def calls(self, rows: int) -> int:
+        """What so many rows take."""
+        return -(-rows // self.rows) * self.cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +142,13 @@ class Resource:
 
     def way(self, op: str) -> Way:
         """The way for an operation; one record a call where the connector declares none."""
-        plain = (w for w in self.ways if w.op == op and not w.conditional)
+        mine = (w for w in self.ways if w.op == op)
+        plain = (w for w in mine if not (w.conditional or w.asynchronous))
         return next(plain, Way(op, 1))  # type: ignore[arg-type]
+
+    def asynchronous_way(self, op: str) -> Way | None:
+        """The way on which the vendor takes many rows and works on them; None where it has none."""
+        return next((w for w in self.ways if w.op == op and w.asynchronous), None)
 
     def conditional_way(self, op: str) -> Way | None:
         """The way on which the vendor refuses to change what has moved; None where it has none."""
@@ -342,7 +356,12 @@ class Connector:
     async def outcomes(
         self, resource: str, writes: Sequence[Write], ticket: str
     ) -> Sequence[Outcome] | Pending:
-        """What became of writes that were answered Pending."""
+        """What became of writes that were answered Pending.
+
+        The ticket may be a dead run's: it was kept before anything was waited for. ``writes`` are the same
+        by record key and id, though their trace ids may be others and some may be missing. A ticket that the
+        vendor does not know any more is ``InDoubt`` for each.
+        """
         raise NotImplementedError
 
     async def prepare(self, resource: str, *, make: bool) -> str | None:

@@ -34,7 +34,7 @@ async def apply_window(run: JobRun, n: int, changes: Sequence[Change]) -> None:
     if items:
         run.store.open_window(run.job.name, run.plan.id, n, seed, run.number)
     try:
-        await write_all(run, items, _written(run))
+        await write_all(run, n, items, _written(run))
         await read_back(run, items)
     except BaseException:
         await asyncio.shield(_save_what_is_known(run, n, items))

@@ -10,6 +10,7 @@ from connector_hub.errors import GuardTripped, PlanStale
 from connector_hub.model.plan import Change, Seen
 from connector_hub.sync.applier import apply_window
 from connector_hub.sync.counting import balance, balance_plan
+from connector_hub.sync.joining import joined, save
 from connector_hub.sync.overtaken import (
     moved_since,
     overtaken,
@@ -43,6 +44,7 @@ async def plan(run: JobRun) -> None:
     await read_sides(run)
     await plan_windows(run)
     balance_plan(run)
+    save(run)
     _fill(run)
 
 
@@ -81,7 +83,7 @@ async def sync(run: JobRun) -> bool:
         return False
     if planned_writes(run.plan):
         await run.look()
-    for n, planned in run.store.windows(run.job.name, run.plan.id):
+    for n, planned in joined(run):
         changes = planned
         if run.clock.monotonic() - run.read_at.get(n, -_FRESH) > _FRESH:
             changes = await _again_where_moved(run, n, planned)
@@ -206,7 +208,7 @@ async def apply(
     if planned_writes(run.plan):
         await run.look()
     begin()
-    for n, planned in run.store.windows(run.job.name, run.plan.id):
+    for n, planned in joined(run):
         run.tally.read += len(planned)
         await _apply(run, n, planned, await still_true(run, n, planned, needs))
     finish(run)

@@ -71,7 +71,7 @@ async def mend(
     await run.look()
     now = await _now(run, side, letter)
     item = _item(run, side, letter, now, values)
-    await write_all(run, [item], 0)
+    await write_all(run, None, [item], 0)
     await read_back(run, [item])
     if not isinstance(item.outcome, Done):
         raise _refusal(side, item)

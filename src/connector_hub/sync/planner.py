@@ -22,6 +22,7 @@ from connector_hub.model.record import EMPTY, Gone
 from connector_hub.sync import fights, pilot, rivals, targets
 from connector_hub.sync.archiving import edited, plan_archives, told_as_deleted
 from connector_hub.sync.base import change_hash
+from connector_hub.sync.joining import written
 from connector_hub.sync.linking import (
     Relatives,
     Subject,
@@ -112,6 +113,7 @@ def keep_window(run: JobRun, n: int, changes: Sequence[Change], at: float) -> in
     _estimate(run, kept)
     if kept:
         run.store.save_window(run.job.name, run.plan.id, n, kept)
+        run.window_writes[n] = written(run, kept)
         here = {c.here for c in kept if c.here in c.writes()}
         run.read_at[n] = min([at, *(run.began.get(name, at) for name in here)])
         n += 1

@@ -1,7 +1,8 @@
 """At the start of a run: what became of writes whose outcome was never settled.
 
-A process died, or a vendor never answered.  Nothing is sent here: the writes are looked up, what
-happened is settled, and what did not is planned again from what both sides hold now.
+A process died, or a vendor never answered.  Nothing is sent here: a vendor that gave a ticket is asked by
+it, other writes are looked up; what happened is settled, and what did not is planned again from what both
+sides hold now.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from connector_hub.model.record import Done
 from connector_hub.sync.run import JobRun, hold
 from connector_hub.sync.settling import settle, unknown_outcome
 from connector_hub.sync.sides import LiveSide, fetch
+from connector_hub.sync.tickets import redeem
 from connector_hub.sync.views import read_views
 from connector_hub.sync.writing import (
     Item,
@@ -21,6 +23,7 @@ from connector_hub.sync.writing import (
     differing,
     found_by_key,
     make_items,
+    read_back,
 )
 
 _NO_SEED = bytes(12)
@@ -39,8 +42,11 @@ async def reconcile(run: JobRun) -> int:
     for i in items:
         i.run = writers[id(i.change)]
     run.progress("looking up unsettled writes", 0, len(items))
+    at = {id(c): (plan, n) for plan, n, kept in windows for c in kept}
+    await redeem(run, items, at)
+    await read_back(run, [i for i in items if i.outcome is not None])
     for side in run.sides:
-        mine = [i for i in items if i.side is side]
+        mine = [i for i in items if i.side is side and i.outcome is None]
         await _creates(run, side, [i for i in mine if i.write.op == "create"])
         await _others(run, side, [i for i in mine if i.write.op != "create"])
     happened = [i for i in items if isinstance(i.outcome, Done)]

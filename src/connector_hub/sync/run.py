@@ -212,6 +212,10 @@ class JobRun:
     """When the reading of each side that travels began, in the clock's monotonic seconds."""
     window_read_at: float | None = None
     """When the records of the window that is being written were read."""
+    window_writes: dict[int, Counter[tuple[SideName, str, str]]] = field(
+        default_factory=dict
+    )
+    """What each of the plan's windows writes: how many by side, resource and operation."""
     exposed: float | None = None
     """The longest time in seconds between a record being read and being overwritten unconditionally."""
     respelled: set[str] = field(default_factory=set)
@@ -317,13 +321,19 @@ class JobRun:
             if rows:
                 self.store.look_again(self.job.name, side, rows)
 
-    def way(self, side: LiveSide, op: str, resource: str = "") -> Way:
-        """How an operation goes: a conditional call where the job guards strictly and the vendor has one."""
+    def way(self, side: LiveSide, op: str, resource: str = "", rows: int = 1) -> Way:
+        """How an operation on so many rows goes.
+
+        A conditional call where the job guards strictly and the vendor has one. Else the one with the fewest
+        calls. Of an asynchronous one rows come back in no order, so what is created must have a record key.
+        """
         found = side.place(resource or side.resource.name).resource
-        conditional = None
-        if self.job.guarding == "strict":
-            conditional = found.conditional_way(op)
-        return conditional or found.way(op)
+        if self.job.guarding == "strict" and (conditional := found.conditional_way(op)):
+            return conditional
+        plain, later = found.way(op), found.asynchronous_way(op)
+        if later is None or (op == "create" and side.connector.key is None):
+            return plain
+        return later if later.calls(rows) < plain.calls(rows) else plain
 
     def cost(
         self, side: LiveSide, way: Way, rows: int, *, reading: bool = False

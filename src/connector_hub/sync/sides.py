@@ -223,39 +223,67 @@ class LiveSide:
         return await _read_several(self, feed, at)
 
     async def write(
-        self, resource: str, writes: Sequence[Write], way: Way
+        self,
+        resource: str,
+        writes: Sequence[Write],
+        way: Way,
+        keep: Callable[[str], None],
     ) -> Sequence[Outcome]:
         """Writes of one op to one resource; one outcome each, under the ids the job knows.
+
+        ``keep`` is given the vendor's ticket, before anything is waited for.
 
         Raises:
             Locked: the job is another run's by now; nothing is sent.
         """
         self.store.check_fence()
-        plain = [
+        plain = self._theirs(writes)
+        told = await self.connector.write(resource, plain, way=way)
+        return await self._awaited(resource, plain, told, keep)
+
+    async def ask(
+        self,
+        resource: str,
+        writes: Sequence[Write],
+        ticket: str,
+        keep: Callable[[str], None],
+    ) -> Sequence[Outcome]:
+        """What became of writes that the vendor gave a run that died this ticket for."""
+        self.store.check_fence()
+        plain = self._theirs(writes)
+        told = await self.connector.outcomes(resource, plain, ticket)
+        return await self._awaited(resource, plain, told, keep)
+
+    def _theirs(self, writes: Sequence[Write]) -> Sequence[Write]:
+        """Writes under the vendor's own ids."""
+        return [
             structs.replace(w, id=self.at(w.id)[1]) if self.places and w.id else w
             for w in writes
         ]
-        found = await self.connector.write(resource, plain, way=way)
-        if isinstance(found, Pending):
-            found = await self._awaited(resource, plain, found)
-        return [self._told(resource, o) for o in found] if self.places else found
 
     async def _awaited(
-        self, resource: str, writes: Sequence[Write], told: Sequence[Outcome] | Pending
+        self,
+        resource: str,
+        writes: Sequence[Write],
+        told: Sequence[Outcome] | Pending,
+        keep: Callable[[str], None],
     ) -> Sequence[Outcome]:
-        """What becomes of writes that a vendor has taken and works on."""
-        clock = self.connector.clock
-        until = clock.monotonic() + PENDING_SECONDS
+        """What becomes of writes, however long a vendor that has taken them works on them."""
+        clock, kept, until = self.connector.clock, None, None
         while isinstance(told, Pending):
+            until = until or clock.monotonic() + PENDING_SECONDS
+            if told.ticket != kept:
+                keep(told.ticket)
+                kept = told.ticket
             if clock.monotonic() >= until:
                 raise PluginError(
                     f"{len(writes):,} writes are pending for {PENDING_SECONDS:,.0f} s",
                     where=self.connection,
-                    hint="run again later: what became of them is looked up first",
+                    hint="run again later: it asks what became of them first",
                 )
             await clock.sleep(told.again_in)
             told = await self.connector.outcomes(resource, writes, told.ticket)
-        return told
+        return [self._told(resource, o) for o in told] if self.places else told
 
     def _told(self, resource: str, outcome: Outcome) -> Outcome:
         if isinstance(outcome, Done):

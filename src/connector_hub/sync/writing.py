@@ -32,6 +32,7 @@ from connector_hub.model.record import (
 )
 from connector_hub.model.rows import Listed, applied, made
 from connector_hub.sdk.connector import Way
+from connector_hub.sync import tickets
 from connector_hub.sync.base import hashes
 from connector_hub.sync.run import JobRun
 from connector_hub.sync.sides import LiveSide, batches, fetch, is_strangers, together
@@ -214,8 +215,12 @@ def _parts(patch: Patch) -> tuple[Mapping[str, Any], Mapping[str, LinkPatch]]:
     return patch.fields, patch.links
 
 
-async def write_all(run: JobRun, items: Sequence[Item], done: int) -> None:
-    """Send the writes until each has its outcome; ``done`` were written before in this run.
+async def write_all(
+    run: JobRun, n: int | None, items: Sequence[Item], done: int
+) -> None:
+    """Send the writes of window ``n``, if of any, until each has its outcome.
+
+    ``done`` were written before in this run.
 
     Raises:
         Unavailable, AuthError: the vendor is not there.
@@ -226,23 +231,27 @@ async def write_all(run: JobRun, items: Sequence[Item], done: int) -> None:
             todo = [i for i in items if i.side is side and i.write.op == op]
             for resource in side.names:
                 mine = [i for i in todo if i.resource == resource]
-                way = run.way(side, op, resource)
+                way = run.way(side, op, resource, len(mine))
 
                 async def one(part: Sequence[Item], way: Way = way) -> None:
                     nonlocal sent
-                    await _write_batch(run, part, way)
+                    await _write_batch(run, n, part, way)
                     sent += len(part)
                     run.progress("writing", sent, None)
 
                 await together(batches(mine, way.rows), one, _WRITERS)
 
 
-async def _write_batch(run: JobRun, items: Sequence[Item], way: Way) -> None:
+async def _write_batch(
+    run: JobRun, n: int | None, items: Sequence[Item], way: Way
+) -> None:
     """One batch until every write has its outcome; rows the vendor was too busy for are sent again."""
     todo = list(items)
+    side, resource = items[0].side, items[0].resource
     for attempt in range(1, _TRIES + 1):
-        for i, outcome in zip(todo, await _send(run, todo, way), strict=True):
-            i.outcome = outcome
+        for part in batches(todo, way.rows):
+            for i, outcome in zip(part, await _send(run, n, part, way), strict=True):
+                i.outcome = outcome
         _stop_when_down(todo)
         doubtful = [i for i in todo if isinstance(i.outcome, InDoubt)]
         if doubtful:
@@ -256,6 +265,7 @@ async def _write_batch(run: JobRun, items: Sequence[Item], way: Way) -> None:
         if not todo:
             return
         if attempt < _TRIES:
+            way = run.way(side, todo[0].write.op, resource, len(todo))
             await run.clock.sleep(0.5 * 2**attempt)
     if any(isinstance(i.outcome, InDoubt) for i in todo):
         for i in todo:
@@ -277,7 +287,9 @@ def _stop_when_down(items: Sequence[Item]) -> None:
         raise down
 
 
-async def _send(run: JobRun, items: Sequence[Item], way: Way) -> Sequence[Outcome]:
+async def _send(
+    run: JobRun, n: int | None, items: Sequence[Item], way: Way
+) -> Sequence[Outcome]:
     """One call. One that is refused whole is narrowed down to the rows it is refused for."""
     side = items[0].side
     writes = [i.write for i in items]
@@ -285,12 +297,18 @@ async def _send(run: JobRun, items: Sequence[Item], way: Way) -> Sequence[Outcom
     for i in items:
         i.sent = True
     try:
-        found = await side.write(items[0].resource, writes, way)
+        found = await side.write(
+            items[0].resource, writes, way, tickets.keeper(run, n, items)
+        )
         _expose(run, writes[0], way)
     except InDoubt as e:
         return [e] * len(items)
     except (Rejected, Exists, Missing, Stale) as e:
-        return [e] if len(items) == 1 else await _narrow(run, items, way)
+        if len(items) == 1:
+            return [e]
+        if way.asynchronous:
+            return await _plainly(run, n, items)
+        return await _narrow(run, n, items, way)
     if len(found) != len(items):
         raise PluginError(
             f"{side.connector.name}.write answered {len(found)} outcomes for {len(items)} writes",
@@ -299,19 +317,32 @@ async def _send(run: JobRun, items: Sequence[Item], way: Way) -> Sequence[Outcom
     return found
 
 
-async def _narrow(run: JobRun, items: Sequence[Item], way: Way) -> Sequence[Outcome]:
+async def _plainly(
+    run: JobRun, n: int | None, items: Sequence[Item]
+) -> Sequence[Outcome]:
+    """Rows that are refused together on the asynchronous way, on the plain one."""
+    way = items[0].side.place(items[0].resource).resource.way(items[0].write.op)
+    found: list[Outcome] = []
+    for part in batches(items, way.rows):
+        found += await _send(run, n, part, way)
+    return found
+
+
+async def _narrow(
+    run: JobRun, n: int | None, items: Sequence[Item], way: Way
+) -> Sequence[Outcome]:
     """Rows of which at least one is refused: halved until it stands alone.
 
     Where nothing of the first half was refused it is in the second, which is not sent whole: so one of n rows
     is found in at most 2 log2 n calls, and the others are written on the way.
     """
     if len(items) == 1:
-        return await _send(run, items, way)
+        return await _send(run, n, items, way)
     half = len(items) // 2
-    first = await _send(run, items[:half], way)
+    first = await _send(run, n, items[:half], way)
     found = any(isinstance(o, Rejected | Exists | Missing | Stale) for o in first)
     rest = _send if found else _narrow
-    return [*first, *await rest(run, items[half:], way)]
+    return [*first, *await rest(run, n, items[half:], way)]
 
 
 def _expose(run: JobRun, write: Write, way: Way) -> None:

@@ -11,8 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from functools import reduce
 from operator import or_
@@ -25,13 +24,11 @@ from connector_hub.sdk import (
     Auth,
     AuthError,
     Bearer,
-    Can,
     ClientCredentials,
     ConfigError,
     Connector,
     Done,
     Edited,
-    Effect,
     Exists,
     Fault,
     Field,
@@ -49,6 +46,7 @@ from connector_hub.sdk import (
     OAuth2,
     Outcome,
     Page,
+    Pending,
     Permission,
     Record,
     Ref,
@@ -61,42 +59,38 @@ from connector_hub.sdk import (
     Way,
     Write,
 )
-from connector_hub_salesforce import faults, permissionset, query
+from connector_hub_salesforce import (
+    bulk,
+    companions,
+    faults,
+    permissionset,
+    query,
+    resources,
+)
 from connector_hub_salesforce.ids import is_id, long_id
+from connector_hub_salesforce.resources import (
+    HOLDS,
+    MERGEABLE,
+    PAGE,
+    RESOURCES,
+    ROWS,
+    USER,
+)
+from connector_hub_salesforce.values import spelled
 
 STAMP = "SystemModstamp"
 BY = "LastModifiedById"
-_PAGE, _ROWS, _KEYS = 2_000, 200, 250
-_ALL = Can.READ | Can.CREATE | Can.UPDATE | Can.ARCHIVE | Can.FIND
-_WAYS = (
-    Way("list", _PAGE),
-    Way("changed", _PAGE),
-    Way("deleted", _PAGE),
-    Way("fetch", _PAGE),
-    Way("find", _KEYS),
-    Way("create", _ROWS),
-    Way("update", _ROWS),
-    Way("update", 1, conditional=True),
-    Way("archive", _ROWS),
-)
-_HOLDS = {"Account": (("Contact", "AccountId"), ("Opportunity", "AccountId"))}
-"""What would be deleted with a record, and the field that says so (Considerations for Deleting Accounts)."""
 _WRITING = {
     "Sforce-Call-Options": "client=connector-hub",
     "Sforce-Auto-Assign": "FALSE",
 }
 """The origin of changes as Salesforce's change events show it; assignment rules are kept still."""
-_ASSIGNED = {
-    "Account": ("territory assignment rules",),
-    "Lead": ("assignment rules",),
-}
-"""What Sforce-Auto-Assign is about (REST API Developer Guide, Assignment Rule Header)."""
 _SKEW = timedelta(minutes=5)
 _KEY_LENGTH = 36
 _PERMISSION_SET = "Connector_Hub"
 _BAD_REQUEST, _FORBIDDEN, _NOT_FOUND, _MOVED = 400, 403, 404, 412
-_USER = "User"
-"""Read only, for the owners of records: those who may be given some, people with a license who are active."""
+_OWN = re.compile(r"[A-Za-z]\w*__c\Z")
+"""An object of the account's own."""
 
 
 _WEB = OAuth2(
@@ -129,28 +123,8 @@ class Salesforce(Connector):
     )
     origins = (".my.salesforce.com", ".salesforce.com")
     key_field = "Connector_Hub_Id__c"
-    resources = (
-        *(
-            Resource(
-                name,
-                _ALL,
-                effect=Effect.VENDOR_KEY,
-                feeds=("changed", "deleted"),
-                ways=(
-                    *_WAYS[:-1],
-                    Way("archive", _ROWS, cost=1 + len(_HOLDS.get(name, ()))),
-                ),
-                lag=120,
-                clock=True,
-                billed="data storage, 2 kB each",
-                sets_off=("flows", "Apex triggers"),
-                kept_still=_ASSIGNED.get(name, ()),
-                describes_all=True,
-            )
-            for name in ("Contact", "Account", "Lead")
-        ),
-        Resource(_USER, Can.READ, ways=_WAYS[:1]),
-    )
+    resources = tuple(RESOURCES)
+    _book: str | None = None
 
     class Config(Connector.Config):
         """``base_url``: the My Domain URL. ``daily``: the account's API calls per 24 h.
@@ -176,6 +150,13 @@ class Salesforce(Connector):
         version: str = "66.0"
         daily: int = Field(100_000, gt=0)
         concurrency: int = Field(25, gt=0)
+
+    @classmethod
+    def resource(cls, name: str) -> Resource:
+        """A declared object, or one of the account's own by its API name."""
+        if _OWN.match(name):
+            return resources.resource(name)
+        return super().resource(name)
 
     async def check(self) -> Account:
         """Who the token belongs to: one call, two where the app lacks the scope ``id``.
@@ -207,9 +188,10 @@ class Salesforce(Connector):
     async def describe(self, resource: str) -> Resource:
         """The resource with its fields, live from the vendor (one call)."""
         body = await self._described(resource)
-        fields = tuple(field_info(f) for f in body["fields"])
+        fields = [field_info(f) for f in body["fields"]]
+        fields += companions.DESCRIBED.get(resource, ())
         known = self.resource(resource)
-        return replace(known, can=known.can & _allowed(body), fields=fields)
+        return replace(known, can=known.can & _allowed(body), fields=tuple(fields))
 
     async def _described(self, resource: str) -> Any:
         return await self.http.get(self._path("sobjects", resource, "describe"))
@@ -261,8 +243,8 @@ class Salesforce(Connector):
     ) -> tuple[str, bool]:
         """The query of a pull from where it stands; whether fields are read apart."""
         where, order = [], [STAMP, "Id"]
-        names = self._names(want)
-        if resource == _USER:
+        names = self._names(resource, want)
+        if resource == USER:
             names = sorted({*map(query.name, want.fields), "Id", STAMP})
             where += ["IsActive = true", "UserType = 'Standard'"]
         if place["feed"] == "deleted":
@@ -305,7 +287,9 @@ class Salesforce(Connector):
                 *await self.fetch(resource, [r["Id"] for r in live], want),
             ]
         else:
-            records = [*gone, *map(self._record, live)]
+            records = [*gone, *await self._records(resource, live, want)]
+        if first and place["since"] is not None and place["feed"] == "changed":
+            records = [*records, *await self._beside(resource, place, want, records)]
         following = None
         if not body.get("done", True) and body.get("nextRecordsUrl"):
             last = (
@@ -346,7 +330,7 @@ class Salesforce(Connector):
         sound = [i for i in ids if is_id(i)]
         if not sound:
             return []
-        names = self._names(want, *_CONVERSION.get(resource, ()))
+        names = self._names(resource, want, *_CONVERSION.get(resource, ()))
         body = await self.http.post(
             self._path("composite", "sobjects", query.name(resource)),
             json={"ids": sound, "fields": [n for n in names if "." not in n]},
@@ -360,7 +344,7 @@ class Salesforce(Connector):
         gone = await self._gone(resource, missing) if missing else []
         gone += [_gone(resource, row) for row in rows.values() if _is_gone(row)]
         live = [row for row in rows.values() if not _is_gone(row)]
-        return [*map(self._record, live), *gone]
+        return [*await self._records(resource, live, want), *gone]
 
     async def _gone(self, resource: str, ids: Sequence[str]) -> list[Gone]:
         """Those of these records that are in the recycle bin."""
@@ -399,10 +383,10 @@ class Salesforce(Connector):
     ) -> Mapping[str, Mapping[str, Edited]]:
         """A record keeps the time of its last change only, in whole seconds: no field was edited later."""
         rows: list[Any] = []
-        for part in range(0, len(ids), _PAGE):
+        for part in range(0, len(ids), PAGE):
             rows += await self.http.post(
                 self._path("composite", "sobjects", query.name(resource)),
-                json={"ids": list(ids[part : part + _PAGE]), "fields": ["Id", STAMP]},
+                json={"ids": list(ids[part : part + PAGE]), "fields": ["Id", STAMP]},
                 repeatable=True,
             )
         found = {}
@@ -419,19 +403,23 @@ class Salesforce(Connector):
         for value in values:
             if value.strip():
                 asked.setdefault(value.strip().casefold(), []).append(value)
-        names = self._names(want, query.name(path), *_CONVERSION.get(resource, ()))
+        names = self._names(
+            resource, want, query.name(path), *_CONVERSION.get(resource, ())
+        )
         apart = query.size(query.select(names, resource)) > query.URL // 2
         asking = ["Id", path] if apart else names
         found: dict[str, list[Record]] = {}
         literals = [spellings[0].strip() for spellings in asked.values()]
         for soql in query.membership(asking, resource, path, literals):
             rows = [r for r in await self._rows(soql) if not _is_gone(r)]
-            records: dict[str, Record] = {}
+            whole: Sequence[Record | Gone]
             if apart:
                 whole = await self.fetch(resource, [r["Id"] for r in rows], want)
-                records = {r.id: r for r in whole if isinstance(r, Record)}
+            else:
+                whole = await self._records(resource, rows, want)
+            records = {r.id: r for r in whole if isinstance(r, Record)}
             for row in rows:
-                record = records.get(row["Id"]) if apart else self._record(row)
+                record = records.get(row["Id"])
                 if record is None:
                     continue
                 held = str(_value(row, path)).casefold()
@@ -441,16 +429,97 @@ class Salesforce(Connector):
 
     async def write(
         self, resource: str, writes: Sequence[Write], *, way: Way
-    ) -> Sequence[Outcome]:
+    ) -> Sequence[Outcome] | Pending:
         """Upsert by record key, update by id, delete; one outcome per row, in order.
 
         Without a key field a create is a plain insert. Salesforce has no conditional
-        collection: on a conditional way updates go one by one.
+        collection: on a conditional way updates go one by one. On the asynchronous way a job is made
+        that ``outcomes`` fills.
         """
+        if writes[0].op != "archive" and any(
+            companions.has(resource, w) for w in writes
+        ):
+            return await self._with_companions(resource, writes, way)
         if way.conditional:
             return [await self._update_unmoved(resource, w) for w in writes]
         if writes[0].op == "archive":
             return await self._archive(resource, writes)
+        if way.asynchronous and len(bulk.sheet(writes, self.key)) <= bulk.BYTES:
+            return Pending(await self._job(resource, writes[0].op), 0)
+        found: list[Outcome] = []
+        for start in range(0, len(writes), ROWS):
+            found += await self._collection(resource, writes[start : start + ROWS])
+        return found
+
+    async def _with_companions(
+        self, resource: str, writes: Sequence[Write], way: Way
+    ) -> Sequence[Outcome]:
+        """Records each with what belongs to it, all or nothing of each; the others as ever."""
+        apart = [w for w in writes if companions.has(resource, w)]
+        rest = [w for w in writes if not companions.has(resource, w)]
+        told: dict[str, Outcome] = {}
+        if rest:
+            found = await self.write(resource, rest, way=way)
+            assert not isinstance(found, Pending)  # noqa: S101 - such objects have no asynchronous way
+            told |= {w.key: o for w, o in zip(rest, found, strict=True)}
+        for start in range(0, len(apart), companions.GRAPHS):
+            part = apart[start : start + companions.GRAPHS]
+            found = await self._graphs(resource, part, way)
+            told |= {w.key: o for w, o in zip(part, found, strict=True)}
+        return [told[w.key] for w in writes]
+
+    async def _graphs(
+        self, resource: str, writes: Sequence[Write], way: Way
+    ) -> Sequence[Outcome]:
+        there = await companions.known(self._rows, resource, writes, self.key)
+        standard = await self._standard() if resource == "Product2" else ""
+        graphs = [
+            companions.graph(
+                self._path(),
+                resource,
+                w,
+                there.get((w.id if w.op == "update" else w.key or "").casefold(), ()),  # type: ignore[union-attr]
+                body=self._row(resource, w),
+                key=self.key,
+                standard=standard,
+                headers={"If-Unmodified-Since": _http_date(w.version)}
+                if way.conditional and w.version
+                else {},
+            )
+            for w in writes
+        ]
+        answer = await self.http.send(
+            "POST",
+            self._path("composite", "graph"),
+            json={"graphs": graphs},
+            headers=_WRITING,
+        )
+        found = {g["graphId"]: g for g in answer.json()["graphs"]}
+        where = self.http.connection
+        return [
+            companions.outcome(w, resource, found[w.key], where)
+            if w.key in found
+            else InDoubt("the answer does not speak of this write")
+            for w in writes
+        ]
+
+    async def _standard(self) -> str:
+        """The id of the standard price book."""
+        if self._book is None:
+            where = ("IsStandard = true",)
+            rows = await self._rows(query.select(("Id",), "Pricebook2", where=where))
+            if not rows:
+                raise ConfigError(
+                    "the user does not see Salesforce's standard price book",
+                    where=self.http.connection,
+                    hint="grant it read access to Price Books and Products",
+                )
+            self._book = str(rows[0]["Id"])
+        return self._book
+
+    async def _collection(
+        self, resource: str, writes: Sequence[Write]
+    ) -> Sequence[Outcome]:
         creates = writes[0].op == "create"
         path = self._path("composite", "sobjects")
         if creates and self.key:
@@ -465,6 +534,107 @@ class Salesforce(Connector):
             headers=_WRITING,
         )
         return _outcomes(writes, answer)
+
+    async def _job(self, resource: str, op: str) -> str:
+        """A new job; empty as it is, it does nothing."""
+        body: dict[str, Any] = {"object": resource, "operation": "update"}
+        if op == "create":
+            body |= {"operation": "upsert", "externalIdFieldName": self.key}
+        made = await self.http.post(
+            self._path("jobs", "ingest"),
+            json={**body, "contentType": "CSV", "lineEnding": "LF"},
+            headers=_WRITING,
+            repeatable=True,
+        )
+        return str(made["id"])
+
+    async def outcomes(
+        self, resource: str, writes: Sequence[Write], ticket: str
+    ) -> Sequence[Outcome] | Pending:
+        """What became of the rows of a job; one that is open yet is filled and closed.
+
+        Raises:
+            ConfigError: Salesforce cannot read the job as a whole.
+        """
+        answer = await self.http.send(
+            "GET",
+            self._path("jobs", "ingest", ticket),
+            ok=(_NOT_FOUND,),
+            want_json=True,
+        )
+        if answer.status == _NOT_FOUND:
+            return [InDoubt("Salesforce does not know the job any more")] * len(writes)
+        job = answer.json()
+        if job["state"] == "Open":
+            await self._fill_job(ticket, [w for w in writes if bulk.is_sayable(w)])
+            return Pending(ticket, bulk.LEAST)
+        if job["state"] not in bulk.ENDED:
+            return Pending(ticket, bulk.patience(answer, job))
+        told = await self._results(ticket, writes, job)
+        apart = [w for w in writes if not bulk.is_sayable(w)]
+        for start in range(0, len(apart), ROWS):
+            part = apart[start : start + ROWS]
+            found = await self._collection(resource, part)
+            told |= {w.key: o for w, o in zip(part, found, strict=True)}
+        return [told[w.key] for w in writes]
+
+    async def _fill_job(self, ticket: str, writes: Sequence[Write]) -> None:
+        """Give a job its rows and close it. Who did that before did the same."""
+        at = self._path("jobs", "ingest", ticket)
+        if writes:
+            filled = await self.http.send(
+                "PUT",
+                f"{at}/batches",
+                body=bulk.sheet(writes, self.key),
+                headers={"Content-Type": "text/csv"},
+                repeatable=True,
+                ok=(_BAD_REQUEST,),
+            )
+            if filled.status == _BAD_REQUEST and not faults.filled_before(filled):
+                await self._refused(filled)
+        closed = await self.http.send(
+            "PATCH",
+            at,
+            json={"state": "UploadComplete" if writes else "Aborted"},
+            repeatable=True,
+            ok=(_BAD_REQUEST,),
+        )
+        if closed.status == _BAD_REQUEST and not faults.moved_before(closed):
+            await self._refused(closed)
+
+    async def _refused(self, answer: Answer) -> None:
+        fault = self.fault(answer)
+        said = fault.message if fault else f"status {answer.status}"
+        raise ConfigError(
+            f"Salesforce does not take a bulk job ({said})", where=self.http.connection
+        )
+
+    async def _results(
+        self, ticket: str, writes: Sequence[Write], job: Mapping[str, Any]
+    ) -> dict[str, Outcome]:
+        """What an ended job says of each of these writes, by record key."""
+        processed = int(job.get("numberRecordsProcessed") or 0)
+        refused = int(job.get("numberRecordsFailed") or 0)
+        reason = str(job.get("errorMessage") or "")
+        if job["state"] == "Failed" and not processed and "InvalidBatch" in reason:
+            raise ConfigError(
+                f"Salesforce cannot read a bulk job: {reason}",
+                where=self.http.connection,
+                hint="see the fields of the mapping",
+            )
+        at = self._path("jobs", "ingest", ticket)
+        done = await self.http.send("GET", f"{at}/successfulResults")
+        failed = []
+        if refused:
+            answer = await self.http.send("GET", f"{at}/failedResults")
+            failed = list(bulk.rows_of(answer, "sf__Error"))
+        return bulk.outcomes(
+            writes,
+            self.key,
+            bulk.rows_of(done, "sf__Id"),
+            failed,
+            complete=job["state"] == "JobComplete",
+        )
 
     async def _update_unmoved(self, resource: str, w: Write) -> Outcome:
         """An update that Salesforce makes only if the record is not younger than ``w.version``.
@@ -521,7 +691,7 @@ class Salesforce(Connector):
     async def _holding(self, resource: str, ids: Sequence[str]) -> dict[str, str]:
         """Those of these records that hold others, and an object of these."""
         found: dict[str, str] = {}
-        for child, field in _HOLDS.get(resource, ()) if ids else ():
+        for child, field in HOLDS.get(resource, ()) if ids else ():
             for soql in query.membership([field], child, field, ids):
                 answer = await self.http.send(
                     "GET", self._path("query"), params={"q": soql}, ok=(_BAD_REQUEST,)
@@ -541,6 +711,8 @@ class Salesforce(Connector):
     def _row(self, resource: str, w: Write) -> dict[str, Any]:
         row: dict[str, Any] = {"attributes": {"type": resource}}
         for path, value in w.fields.items():
+            if companions.is_virtual(resource, path):
+                continue
             *through, last = query.name(path).split(".")
             at = row
             for step in through:
@@ -694,19 +866,60 @@ class Salesforce(Connector):
     def _path(self, *parts: str) -> str:
         return "/".join((f"/services/data/v{self.config.version}", *parts))
 
-    def _names(self, want: Want, *more: str) -> list[str]:
+    def _names(self, resource: str, want: Want, *more: str) -> list[str]:
         """Fields to ask for: the wanted ones and what a Record is made of."""
-        names = {query.name(p) for p in want.fields} | {"Id", STAMP, BY, *more}
+        own = [p for p in want.fields if not companions.is_virtual(resource, p)]
+        names = {query.name(p) for p in own} | {"Id", STAMP, BY, *more}
         if self.key:
             names.add(query.name(self.key))
         return sorted(names)
 
-    def _record(self, row: Mapping[str, Any]) -> Record:
-        stamp = row.get(STAMP)
+    async def _records(
+        self, resource: str, rows: Sequence[dict[str, Any]], want: Want
+    ) -> list[Record]:
+        """Rows as records, with what is read beside them."""
+        kind = companions.wanted(resource, want)
+        if kind is None:
+            return [self._record(row) for row in rows]
+        ids = [row["Id"] for row in rows]
+        near = await companions.beside(self._rows, resource, ids, want)
+        if kind.object == companions.PRICE:
+            for row in rows:
+                row[kind.object] = near.prices.get(row["Id"]) or None
+            return [self._record(row) for row in rows]
+        return [
+            self._record(row, {kind.object: near.links.get(row["Id"], [])})
+            for row in rows
+        ]
+
+    async def _beside(
+        self,
+        resource: str,
+        place: Mapping[str, Any],
+        want: Want,
+        told: Sequence[Record | Gone],
+    ) -> Sequence[Record | Gone]:
+        """Records that did not move themselves, but what is read beside them did."""
+        ids = await companions.moved(self._rows, resource, place["since"], want)
+        rest = sorted(ids - {r.id for r in told})
+        found: list[Record | Gone] = []
+        for start in range(0, len(rest), PAGE):
+            found += await self.fetch(resource, rest[start : start + PAGE], want)
+        return found
+
+    def _record(
+        self, row: Mapping[str, Any], links: Mapping[str, Sequence[Ref]] | None = None
+    ) -> Record:
+        beside = row.get(companions.PRICE)
+        stamps = [row.get(STAMP)]
+        if isinstance(beside, Mapping):
+            stamps.append(beside.get(STAMP))
+        stamp = max(filter(None, stamps), default=None)
         return Record(
             row["Id"],
             row,
             stamp,
+            links or {},
             key=(row.get(self.key) or None) if self.key else None,
             changed=datetime.fromisoformat(stamp) if stamp else None,
             by=row.get(BY),
@@ -768,7 +981,8 @@ _CONVERSION: Mapping[str, tuple[str, ...]] = {
 
 
 def _fate(resource: str) -> tuple[str, ...]:
-    return (*_FATE, *_CONVERSION.get(resource, ()))
+    fate = _FATE if resource in MERGEABLE else _FATE[:2]
+    return (*fate, *_CONVERSION.get(resource, ()))
 
 
 def _is_gone(row: Mapping[str, Any]) -> bool:
@@ -839,18 +1053,3 @@ def field_info(f: Mapping[str, Any]) -> FieldInfo:
         refers_to=tuple(f.get("referenceTo", ())),
         length=f.get("length") or None,
     )
-
-
-def spelled(value: Any) -> Any:
-    """A hub value as Salesforce's JSON: typed, lists as ``a;b``, None to clear."""
-    match value:
-        case Decimal():
-            return int(value) if value == value.to_integral_value() else float(value)
-        case datetime():
-            at = value.astimezone(UTC)
-            return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
-        case date():
-            return value.isoformat()
-        case tuple() | list():
-            return ";".join(str(v) for v in value)
-    return value

@@ -72,6 +72,17 @@ def locator_lost(answer: Answer) -> bool:
     return code(answer) == "INVALID_QUERY_LOCATOR"
 
 
+def filled_before(answer: Answer) -> bool:
+    """Whether a bulk job refuses its rows because it has them."""
+    said = str(first(answer).get("message") or "")
+    return "multiple contents" in said or moved_before(answer)
+
+
+def moved_before(answer: Answer) -> bool:
+    """Whether a bulk job refuses a step because it has gone further."""
+    return code(answer) == "INVALIDJOBSTATE"
+
+
 def left(answer: Answer) -> dict[str, Left]:
     """Calls left of the 24 hours, from ``Sforce-Limit-Info: api-usage=USED/MAX``."""
     found = _USAGE.search(answer.headers.get("sforce-limit-info", ""))

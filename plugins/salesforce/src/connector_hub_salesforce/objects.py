@@ -37,7 +37,7 @@ TEXTS = frozenset(
 )
 COMPOUND = frozenset({"address", "location"})
 """Made of other fields; read only, and not in CSV."""
-_LONG_TEXT = 32_000
+LONG_TEXT = 32_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,8 @@ class Field:
 
     also_refers: tuple[str, ...] = ()
     """Further objects a polymorphic lookup may point to."""
+    default: str | None = None
+    """The option of a record that is made without one."""
     compound: str = ""
     """The compound field it is a part of."""
 
@@ -74,7 +76,7 @@ class Field:
     def filterable(self) -> bool:
         """Long texts cannot be filtered or ordered by."""
         return self.type not in COMPOUND and not (
-            self.type == "textarea" and self.length >= _LONG_TEXT
+            self.type == "textarea" and self.length >= LONG_TEXT
         )
 
     def row(self) -> dict[str, Any]:
@@ -92,7 +94,7 @@ class Field:
             "nillable": self.nillable,
             "createable": self.createable,
             "updateable": self.updateable,
-            "defaultedOnCreate": self.defaulted,
+            "defaultedOnCreate": self.defaulted or self.default is not None,
             "calculated": False,
             "custom": self.name.endswith("__c"),
             "externalId": self.external,
@@ -107,7 +109,7 @@ class Field:
             "picklistValues": [
                 {
                     "active": True,
-                    "defaultValue": False,
+                    "defaultValue": o == self.default,
                     "label": o,
                     "validFor": None,
                     "value": o,
@@ -155,7 +157,7 @@ class Kind:
     @property
     def prefix(self) -> str:
         """The first three characters of its ids."""
-        return PREFIXES[self.name]
+        return PREFIXES.get(self.name, "a00")
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -163,7 +165,7 @@ class Kind:
         return tuple(
             f.name
             for f in self.fields.values()
-            if not f.nillable and f.createable and not f.defaulted
+            if not f.nillable and f.createable and not (f.defaulted or f.default)
         )
 
     @property
@@ -179,7 +181,7 @@ class Kind:
             "label": self.label,
             "labelPlural": self.plural,
             "keyPrefix": self.prefix,
-            "custom": False,
+            "custom": self.name.endswith("__c"),
             "createable": self.writable,
             "updateable": self.writable,
             "deletable": self.writable,
@@ -195,7 +197,8 @@ class Kind:
         }
 
 
-def _system(name: str, label: str, kind: str, **more: Any) -> Field:
+def system(name: str, label: str, kind: str, **more: Any) -> Field:
+    """A field that only Salesforce writes."""
     return Field(
         name,
         label,
@@ -209,7 +212,8 @@ def _system(name: str, label: str, kind: str, **more: Any) -> Field:
     )
 
 
-def _stamps() -> list[Field]:
+def audited() -> list[Field]:
+    """Who owns a record, who wrote it, and when."""
     user: dict[str, Any] = {"refers_to": "User"}
     return [
         Field(
@@ -222,31 +226,32 @@ def _stamps() -> list[Field]:
             refers_to="User",
             relationship="Owner",
         ),
-        _system("CreatedDate", "Created Date", "datetime"),
-        _system(
+        system("CreatedDate", "Created Date", "datetime"),
+        system(
             "CreatedById",
             "Created By ID",
             "reference",
             relationship="CreatedBy",
             **user,
         ),
-        _system("LastModifiedDate", "Last Modified Date", "datetime"),
-        _system(
+        system("LastModifiedDate", "Last Modified Date", "datetime"),
+        system(
             "LastModifiedById",
             "Last Modified By ID",
             "reference",
             relationship="LastModifiedBy",
             **user,
         ),
-        _system("SystemModstamp", "System Modstamp", "datetime"),
+        system("SystemModstamp", "System Modstamp", "datetime"),
     ]
 
 
-def _born(kind: str, label: str) -> list[Field]:
+def born(kind: str, label: str) -> list[Field]:
+    """What every record has."""
     return [
-        _system("Id", f"{label} ID", "id"),
-        _system("IsDeleted", "Deleted", "boolean"),
-        _system(
+        system("Id", f"{label} ID", "id"),
+        system("IsDeleted", "Deleted", "boolean"),
+        system(
             "MasterRecordId",
             "Master Record ID",
             "reference",
@@ -292,7 +297,7 @@ def contact() -> Kind:
         "Contact",
         "Contacts",
         [
-            *_born("Contact", "Contact"),
+            *born("Contact", "Contact"),
             Field(
                 "AccountId",
                 "Account ID",
@@ -329,7 +334,7 @@ def contact() -> Kind:
                     ("Title", "Title", "string", 128),
                     ("Department", "Department", "string", 80),
                     ("AssistantName", "Assistant's Name", "string", 40),
-                    ("Description", "Contact Description", "textarea", _LONG_TEXT),
+                    ("Description", "Contact Description", "textarea", LONG_TEXT),
                 )
             ),
             *_address("Mailing"),
@@ -360,7 +365,7 @@ def contact() -> Kind:
             Field(
                 "DoNotCall", "Do Not Call", "boolean", nillable=False, defaulted=True
             ),
-            *_stamps(),
+            *audited(),
         ],
     )
 
@@ -371,7 +376,7 @@ def account() -> Kind:
         "Account",
         "Accounts",
         [
-            *_born("Account", "Account"),
+            *born("Account", "Account"),
             Field("Name", "Account Name", "string", 255, nillable=False),
             Field(
                 "Type",
@@ -404,7 +409,7 @@ def account() -> Kind:
                     ("Website", "Website", "url", 255),
                     ("Site", "Account Site", "string", 80),
                     ("Sic", "SIC Code", "string", 20),
-                    ("Description", "Account Description", "textarea", _LONG_TEXT),
+                    ("Description", "Account Description", "textarea", LONG_TEXT),
                 )
             ),
             *_address("Billing"),
@@ -425,7 +430,7 @@ def account() -> Kind:
             ),
             Field("AnnualRevenue", "Annual Revenue", "currency"),
             Field("NumberOfEmployees", "Employees", "int"),
-            *_stamps(),
+            *audited(),
         ],
     )
 
@@ -433,14 +438,14 @@ def account() -> Kind:
 def lead() -> Kind:
     """Lead: a person who may become a contact; a converted one is history and cannot be changed."""
     converted = [
-        _system(f"Converted{to}Id", f"Converted {to} ID", "reference", nillable=True)
-        for to in ("Contact", "Account")
+        system(f"Converted{to}Id", f"Converted {to} ID", "reference", nillable=True)
+        for to in ("Contact", "Account", "Opportunity")
     ]
     return _kind(
         "Lead",
         "Leads",
         [
-            *_born("Lead", "Lead"),
+            *born("Lead", "Lead"),
             Field("LastName", "Last Name", "string", 80, nillable=False),
             Field("FirstName", "First Name", "string", 40),
             Field("Salutation", "Salutation", "picklist", 40),
@@ -461,7 +466,7 @@ def lead() -> Kind:
                     ("MobilePhone", "Mobile Phone", "phone", 40),
                     ("Title", "Title", "string", 128),
                     ("Website", "Website", "url", 255),
-                    ("Description", "Description", "textarea", _LONG_TEXT),
+                    ("Description", "Description", "textarea", LONG_TEXT),
                 )
             ),
             *_address(""),
@@ -471,7 +476,7 @@ def lead() -> Kind:
                 "picklist",
                 255,
                 nillable=False,
-                defaulted=True,
+                default=LEAD_STATUSES[0],
                 options=LEAD_STATUSES,
             ),
             Field(
@@ -481,10 +486,10 @@ def lead() -> Kind:
                 255,
                 options=("Web", "Phone Inquiry", "Partner Referral", "Other"),
             ),
-            _system("IsConverted", "Converted", "boolean"),
-            _system("ConvertedDate", "Converted Date", "date", nillable=True),
+            system("IsConverted", "Converted", "boolean"),
+            system("ConvertedDate", "Converted Date", "date", nillable=True),
             *converted,
-            *_stamps(),
+            *audited(),
         ],
     )
 
@@ -504,13 +509,13 @@ def user() -> Kind:
         "User",
         "Users",
         [
-            _system("Id", "User ID", "id"),
+            system("Id", "User ID", "id"),
             Field("Username", "Username", "string", 80, nillable=False),
             Field("Name", "Full Name", "string", 121, nillable=False),
             Field("Email", "Email", "email", 128, nillable=False),
-            _system("IsActive", "Active", "boolean"),
+            system("IsActive", "Active", "boolean"),
             Field("UserType", "User Type", "picklist", 40, options=("Standard",)),
-            _system("SystemModstamp", "System Modstamp", "datetime"),
+            system("SystemModstamp", "System Modstamp", "datetime"),
         ],
         writable=False,
     )
@@ -522,41 +527,48 @@ def organization() -> Kind:
         "Organization",
         "Organizations",
         [
-            _system("Id", "Organization ID", "id"),
+            system("Id", "Organization ID", "id"),
             Field("Name", "Name", "string", 80, nillable=False),
             Field("TimeZoneSidKey", "Time Zone", "picklist", 40),
             Field("LanguageLocaleKey", "Language", "picklist", 40),
             Field("OrganizationType", "Edition", "picklist", 40),
             Field("InstanceName", "Instance Name", "string", 5),
-            _system("IsSandbox", "Is Sandbox", "boolean"),
-            _system("SystemModstamp", "System Modstamp", "datetime"),
+            system("IsSandbox", "Is Sandbox", "boolean"),
+            system("SystemModstamp", "System Modstamp", "datetime"),
         ],
         writable=False,
     )
 
 
-def _lookup(name: str, label: str, to: str) -> Field:
+def lookup(
+    name: str, label: str, to: str, *others: str, nillable: bool = False, **more: Any
+) -> Field:
+    """A field that points to another record, of one object or of several."""
     return Field(
         name,
         label,
         "reference",
         18,
-        nillable=False,
+        nillable=nillable,
         refers_to=to,
-        relationship=name.removesuffix("Id"),
+        also_refers=others,
+        relationship=f"{name.removesuffix('__c')}__r"
+        if name.endswith("__c")
+        else name.removesuffix("Id"),
+        **more,
     )
 
 
 def permissions() -> tuple[Kind, Kind, Kind]:
     """Permission sets, what they grant on fields, and to whom (Object Reference)."""
     flag: dict[str, Any] = {"type": "boolean", "nillable": False, "defaulted": True}
-    stamp = _system("SystemModstamp", "System Modstamp", "datetime")
+    stamp = system("SystemModstamp", "System Modstamp", "datetime")
     return (
         _kind(
             "PermissionSet",
             "Permission Sets",
             [
-                _system("Id", "Permission Set ID", "id"),
+                system("Id", "Permission Set ID", "id"),
                 Field("Name", "Name", "string", 80, nillable=False, unique=True),
                 Field("Label", "Label", "string", 80, nillable=False),
                 Field("Description", "Description", "string", 255),
@@ -567,8 +579,8 @@ def permissions() -> tuple[Kind, Kind, Kind]:
             "FieldPermissions",
             "Field Permissions",
             [
-                _system("Id", "Field Permissions ID", "id"),
-                _lookup("ParentId", "Parent ID", "PermissionSet"),
+                system("Id", "Field Permissions ID", "id"),
+                lookup("ParentId", "Parent ID", "PermissionSet"),
                 Field("SobjectType", "Object", "string", 80, nillable=False),
                 Field("Field", "Field", "string", 255, nillable=False),
                 Field("PermissionsRead", "Read", **flag),
@@ -580,9 +592,9 @@ def permissions() -> tuple[Kind, Kind, Kind]:
             "PermissionSetAssignment",
             "Permission Set Assignments",
             [
-                _system("Id", "Assignment ID", "id"),
-                _lookup("AssigneeId", "Assignee ID", "User"),
-                _lookup("PermissionSetId", "Permission Set ID", "PermissionSet"),
+                system("Id", "Assignment ID", "id"),
+                lookup("AssigneeId", "Assignee ID", "User"),
+                lookup("PermissionSetId", "Permission Set ID", "PermissionSet"),
                 stamp,
             ],
         ),

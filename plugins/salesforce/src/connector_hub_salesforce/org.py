@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from connector_hub_salesforce import objects, soql
+from connector_hub_salesforce import business, objects, sales, soql
 from connector_hub_salesforce.ids import is_id, long_id
 from connector_hub_salesforce.objects import NUMBERS, TEXTS, Field, Kind
 from connector_hub_salesforce.refused import Refused
@@ -40,6 +40,14 @@ _CONVERTED = (
 )
 """Fields of a lead that its contact has under the same name."""
 _ADDRESS = ("Street", "City", "State", "PostalCode", "Country")
+
+
+_ANY: Mapping[str, Field] = {
+    "type": Field("Type", "Type"),
+    "name": Field("Name", "Name"),
+    "id": Field("Id", "Id", "id"),
+}
+"""What every record has that a polymorphic lookup may lead to."""
 
 
 def _type_name(value: Any) -> str:
@@ -123,11 +131,14 @@ class Org:
                 objects.lead(),
                 objects.user(),
                 objects.organization(),
+                *sales.kinds(),
                 *objects.permissions(),
             )
         }
         self._lower = {name.lower(): kind for name, kind in self.kinds.items()}
         self.tables = {name: Table(kind) for name, kind in self.kinds.items()}
+        self.validations: list[tuple[str, Callable[[Row], bool], str, str]] = []
+        """Validation rules: an object, what makes a record of it wrong, the words, the field."""
         self.hidden: dict[str, tuple[Kind, Field]] = {}
         self.taken_along: dict[str, str] = {}
         """Records that went into the recycle bin with another one, by id: that one's id."""
@@ -162,6 +173,19 @@ class Org:
             "InstanceName": "SBX01",
             "IsSandbox": True,
             "SystemModstamp": self.stamp(),
+        }
+
+        books = self.tables["Pricebook2"]
+        names = ("CreatedDate", "LastModifiedDate", "SystemModstamp")
+        standard = books.new_id()
+        books.rows[standard] = {
+            **dict.fromkeys(names, self.stamp()),
+            **dict.fromkeys(("CreatedById", "LastModifiedById"), long_id(PERSON)),
+            "Id": standard,
+            "IsDeleted": False,
+            "Name": "Standard Price Book",
+            "IsActive": True,
+            "IsStandard": True,
         }
 
     def stamp(self) -> str:
@@ -216,6 +240,8 @@ class Org:
             lookup = at.relations.get(step)
             if lookup is None:
                 return None
+            if lookup.also_refers:
+                return _ANY.get(last) if step == through[-1] else None
             at = self.kinds[lookup.refers_to]
         return at.lower.get(last)
 
@@ -226,6 +252,8 @@ class Org:
         steps: list[tuple[str, Table]] = []
         for step in through:
             lookup = at.relations[step]
+            if lookup.also_refers:
+                return self._any_getter(lookup.name, last)
             steps.append((lookup.name, self.tables[lookup.refers_to]))
             at = self.kinds[lookup.refers_to]
         name = at.lower[last].name
@@ -239,6 +267,33 @@ class Org:
             return here.get(name)
 
         return get
+
+    def _any_getter(self, name: str, last: str) -> Callable[[Mapping[str, Any]], Any]:
+        """What a polymorphic lookup leads to: which object's it is, its name, its id."""
+
+        def get(row: Mapping[str, Any]) -> Any:
+            kind = self.kind_by_id(row.get(name) or "")
+            if kind is None:
+                return None
+            if last == "type":
+                return kind.name
+            there = self.tables[kind.name].rows.get(row[name], _NONE)
+            return there.get("Name" if last == "name" else "Id")
+
+        return get
+
+    def kind_by_id(self, record: str) -> Kind | None:
+        """The object an id is of, by its first characters."""
+        return next(
+            (k for k in self.kinds.values() if record and record.startswith(k.prefix)),
+            None,
+        )
+
+    def touch(self, kind: str, row: Row, values: Row) -> None:
+        """Change a record as the org itself does."""
+        self._remember(self.tables[kind], row["Id"])
+        by = row["LastModifiedById"]
+        self.tables[kind].put(_stamped(row | values, self.stamp(), by), row)
 
     def hide_field(self, kind: Kind, f: Field) -> None:
         """A new custom field: nobody sees it until it is granted to them."""
@@ -422,10 +477,11 @@ class Org:
         row |= {n: False for n, f in kind.fields.items() if f.type == "boolean"}
         if "OwnerId" in kind.fields:
             row["OwnerId"] = long_id(by)
-        if kind.name == "Lead":
-            row["Status"] = objects.LEAD_STATUSES[0]
-        row |= values
+        row |= {n: f.default for n, f in kind.fields.items() if f.default is not None}
+        row |= {n: v for n, v in values.items() if v is not None or n not in row}
         self._rules(kind, row, values, None)
+        business.complete(self, kind, row, values, None)
+        self._validated(kind, row)
         if kind.name == "FieldPermissions":
             self._grantable(row)
         if self.duplicate_rule and not allow_save:
@@ -435,6 +491,7 @@ class Org:
         row |= {"Id": record, "CreatedDate": now, "CreatedById": long_id(by)}
         self._remember(table, record)
         table.put(_named(kind, _stamped(row, now, by)), None)
+        business.follow(self, kind, row)
         if kind.name in _GRANTS:
             self._grant()
         return record
@@ -458,9 +515,12 @@ class Org:
             raise _required(emptied)
         row = old | values
         self._rules(kind, row, values, old["Id"])
+        business.complete(self, kind, row, values, old)
+        self._validated(kind, row)
         table = self.tables[kind.name]
         self._remember(table, old["Id"])
         table.put(_named(kind, _stamped(row, self.stamp(), by)), old)
+        business.follow(self, kind, row)
 
     def delete(
         self, kind: Kind, record: str, *, by: str = ROBOT, into: str | None = None
@@ -478,11 +538,14 @@ class Org:
         del table.rows[old["Id"]]
         gone = old | {"IsDeleted": True, "MasterRecordId": into}
         table.bin[old["Id"]] = _stamped(gone, self.stamp(), by)
-        if kind.name == "Account" and into is None:
-            contacts = self.tables["Contact"]
-            for row in list(contacts.rows.values()):
-                if row["AccountId"] == old["Id"]:
-                    self.delete(contacts.kind, row["Id"], by=by)
+        business.follow(self, kind, old)
+        for child, field in (
+            business.CHILDREN.get(kind.name, ()) if into is None else ()
+        ):
+            children = self.tables[child]
+            for row in list(children.rows.values()):
+                if row[field] == old["Id"] and row["Id"] in children.rows:
+                    self.delete(children.kind, row["Id"], by=by)
                     self.taken_along[row["Id"]] = old["Id"]
 
     def undelete(self, kind: Kind, record: str, *, by: str) -> None:
@@ -504,30 +567,44 @@ class Org:
         self._remember(table, full)
         del table.bin[full]
         table.put(_stamped(row, self.stamp(), by), None)
-        if kind.name == "Account":
-            contacts = self.tables["Contact"]
-            for child, parent in list(self.taken_along.items()):
-                if parent == full and child in contacts.bin:
-                    del self.taken_along[child]
-                    self.undelete(contacts.kind, child, by=by)
+        for child, parent in list(self.taken_along.items()):
+            at = self.kind_by_id(child)
+            if parent == full and at and child in self.tables[at.name].bin:
+                del self.taken_along[child]
+                self.undelete(at, child, by=by)
 
     def merge(self, kind: Kind, loser: str, winner: str, *, by: str) -> None:
-        """One record into another: the loser's contacts become the winner's.
+        """One record into another: what points to the loser points to the winner.
 
         Raises:
             Refused: one of the two is not there.
         """
         lost, kept = self.row(kind, loser)["Id"], self.row(kind, winner)["Id"]
-        if kind.name == "Account":
-            contacts = self.tables["Contact"]
-            for row in list(contacts.rows.values()):
-                if row["AccountId"] == lost:
-                    self.update(contacts.kind, row["Id"], {"AccountId": kept}, by=by)
+        for other, table in self.tables.items():
+            names = [
+                f.name
+                for f in self.kinds[other].fields.values()
+                if f.createable and kind.name in f.targets
+            ]
+            for row in list(table.rows.values()):
+                moved = {n: kept for n in names if row.get(n) == lost}
+                if moved:
+                    self.touch(other, row, moved)
         self.delete(kind, lost, by=by, into=kept)
         self.update(kind, kept, {}, by=by)
 
-    def convert(self, record: str, *, by: str, account: str | None = None) -> None:
+    def convert(
+        self,
+        record: str,
+        *,
+        by: str,
+        account: str | None = None,
+        contact: str | None = None,
+        opportunity: str | None = None,
+    ) -> None:
         """A lead becomes a contact at an account; without ``account`` one is made of its company.
+
+        It becomes ``contact`` where that is given, and a new opportunity where the name of one is.
 
         Source: "Convert Lead" of the SOAP API: standard fields travel, custom ones only where an
         administrator maps them, as here none.
@@ -544,12 +621,23 @@ class Org:
         )
         made = {n: old[n] for n in _CONVERTED if old[n] is not None}
         made |= {f"Mailing{n}": old[n] for n in _ADDRESS if old[n] is not None}
-        contact = self.insert(contacts, made | {"AccountId": owner}, by=by)
+        contact = contact or self.insert(contacts, made | {"AccountId": owner}, by=by)
+        deal = opportunity and self.insert(
+            self.kinds["Opportunity"],
+            {
+                "Name": opportunity,
+                "AccountId": owner,
+                "StageName": next(iter(sales.STAGES)),
+                "CloseDate": self.now().date().isoformat(),
+            },
+            by=by,
+        )
         history = {
             "IsConverted": True,
             "Status": objects.LEAD_STATUSES[2],
             "ConvertedDate": self.now().date().isoformat(),
             "ConvertedContactId": contact,
+            "ConvertedOpportunityId": deal or None,
             "ConvertedAccountId": self.row(self.kinds["Account"], owner)["Id"],
         }
         self._remember(leads, old["Id"])
@@ -622,9 +710,14 @@ class Org:
                     f"id: {there[:15]}",
                 )
 
+    def _validated(self, kind: Kind, row: Row) -> None:
+        for name, wrong, words, field in self.validations:
+            if name == kind.name and wrong(row):
+                raise Refused("FIELD_CUSTOM_VALIDATION_EXCEPTION", words, (field,))
+
     def _points(self, f: Field, value: str) -> str:
-        kind = self.kinds[f.refers_to]
-        if not is_id(value) or not value.startswith(kind.prefix):
+        kind = self.kind_by_id(value)
+        if not is_id(value) or kind is None or kind.name not in f.targets:
             raise Refused(
                 "MALFORMED_ID",
                 f"{f.label}: id value of incorrect type: {value}",
@@ -670,7 +763,9 @@ def _typed(f: Field, value: Any) -> Any:
         wanted = (bool,) if f.type == "boolean" else (int, float)
         if not isinstance(value, wanted) or isinstance(value, bool) != (bool in wanted):
             raise _unreadable(f, value)
-        return round(value) if f.type == "int" else value
+        if f.type == "boolean":
+            return value
+        return round(value) if f.type == "int" else float(value)
     if not isinstance(value, str):
         raise _unreadable(f, value)
     return _text(f, value.strip()) if value.strip() else None

@@ -76,22 +76,29 @@ def size(text: str) -> int:
 
 
 def membership(
-    names: Sequence[str], resource: str, path: str, values: Sequence[str]
+    names: Sequence[str],
+    resource: str,
+    path: str,
+    values: Sequence[str],
+    *,
+    where: Sequence[str] = (),
 ) -> Iterator[str]:
-    """Queries for the records that hold one of the values, each fit for a URL."""
-    start = size(select(names, resource, where=(f"{name(path)} IN ()",)))
+    """Queries for the records that hold one of the values, each fit for a URL; ``where`` must hold, too."""
+    start = size(select(names, resource, where=(*where, f"{name(path)} IN ()")))
     part: list[str] = []
     length = start
     for value in values:
         literal = quoted(value)
         more = size(literal) + len("%2C")
         if part and length + more > URL:
-            yield select(names, resource, where=(f"{path} IN ({','.join(part)})",))
+            yield select(
+                names, resource, where=(*where, f"{path} IN ({','.join(part)})")
+            )
             part, length = [], start
         part.append(literal)
         length += more
     if part:
-        yield select(names, resource, where=(f"{path} IN ({','.join(part)})",))
+        yield select(names, resource, where=(*where, f"{path} IN ({','.join(part)})"))
 
 
 def split(names: Sequence[str], resource: str, room: int) -> Iterator[list[str]]:

@@ -38,6 +38,12 @@ from connector_hub_salesforce.refused import Refused
 
 __all__ = ["CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN", "SalesforceSandbox"]
 KEY_FIELD = "Connector_Hub_Id__c"
+KEYED = (
+    *("Contact", "Account", "Lead", "Opportunity", "OpportunityLineItem"),
+    *("Product2", "Order", "OrderItem", "Task", "Campaign", "CampaignMember"),
+    *("OpportunityContactRole", "Project__c"),
+)
+"""Objects that are born with the key field."""
 _OLDEST, _NEWEST, _NOW = 50, 67, 66
 _SESSION = 7_200.0
 _DAY = 86_400.0
@@ -46,6 +52,8 @@ _CURSORS = 64
 _PAGE, _LEAST_PAGE, _CELLS = 2_000, 200, 60_000
 _ROWS, _RETRIEVE, _RETRIEVE_GET = 200, 2_000, 800
 _SUBREQUESTS, _SUBQUERIES = 25, 5
+_GRAPHS, _NODES = 75, 500
+_BAD = 400
 _URI = 16_384
 _DELETED_DAYS = 15
 _DATE = "Tue, 24 Nov 2026 00:00:00 GMT"
@@ -85,6 +93,7 @@ class SalesforceSandbox(Sandbox):
     assignment_rules = False
     rotation = False
     bulk_seconds = 2.0
+    org_id = long_id(ORG)
 
     def routes(self) -> Sequence[Route]:
         """Tokens, versions and one door for everything under a version."""
@@ -112,7 +121,7 @@ class SalesforceSandbox(Sandbox):
         self._calls_made: deque[float] = deque()
         self.jobs = Jobs(self.org, self.clock, lambda: self.bulk_seconds)
         if self.prepared:
-            for name in ("Contact", "Account", "Lead"):
+            for name in KEYED:
                 made = objects.custom(KEY_FIELD, _KEY_METADATA)
                 self.org.add_field(self.org.kinds[name], made)
         ids = [
@@ -201,8 +210,13 @@ class SalesforceSandbox(Sandbox):
                 self.org.merge(kind, str(record), body["MasterRecordId"], by=PERSON)
                 return {"Id": record, "IsDeleted": True} | body
             if body.get("IsConverted"):
-                account = body.get("ConvertedAccountId")
-                self.org.convert(str(record), by=PERSON, account=account)
+                self.org.convert(
+                    str(record),
+                    by=PERSON,
+                    account=body.get("ConvertedAccountId"),
+                    contact=body.get("ConvertedContactId"),
+                    opportunity=body.get("OpportunityName"),
+                )
                 return self._as_edited(kind, str(record))
             values = self.org.values(kind, body)
             settable = {
@@ -253,9 +267,9 @@ class SalesforceSandbox(Sandbox):
         here = accounts.origin(request)
         return answer(
             {
-                "sub": f"{here}/id/{long_id(ORG)}/{long_id(ROBOT)}",
+                "sub": f"{here}/id/{self.org_id}/{long_id(ROBOT)}",
                 "user_id": long_id(ROBOT),
-                "organization_id": long_id(ORG),
+                "organization_id": self.org_id,
                 "preferred_username": user["Username"],
                 "nickname": user["Name"],
                 "name": user["Name"],
@@ -351,10 +365,12 @@ class SalesforceSandbox(Sandbox):
             "jobs",
         )
         found = {n: f"{call.base}/{n}" for n in names}
-        identity = f"{self.url}/id/{long_id(ORG)}/{long_id(ROBOT)}"
+        identity = f"{self.url}/id/{self.org_id}/{long_id(ROBOT)}"
         return Reply(200, {**found, "identity": identity})
 
-    def _limits(self, _: Call) -> Reply:
+    def _limits(self, call: Call) -> Reply:
+        if call.path[1:] == ("recordCount",):
+            return self._counts(call)
         left = {"Max": self.daily, "Remaining": max(self.daily - self._used(), 0)}
         return Reply(
             200,
@@ -364,6 +380,16 @@ class SalesforceSandbox(Sandbox):
                 "DataStorageMB": {"Max": 1_024, "Remaining": 1_000},
             },
         )
+
+    def _counts(self, call: Call) -> Reply:
+        """How many live records there are, by object."""
+        asked = [n for n in call.params.get("sObjects", "").split(",") if n]
+        rows = [
+            {"count": len(self.org.tables[k].rows), "name": k}
+            for k in self.org.kinds
+            if not asked or k in asked
+        ]
+        return Reply(200, {"sObjects": rows})
 
     # -- objects -------------------------------------------------------------
 
@@ -668,6 +694,9 @@ class SalesforceSandbox(Sandbox):
         *through, last = path.split(".")
         for step in through:
             lookup = kind.relations[step.lower()]
+            if lookup.also_refers:
+                self._reach_any(call, lookup, found, row, last)
+                return
             kind = self.org.kinds[lookup.refers_to]
             name = lookup.relationship
             there = self.org.tables[kind.name].rows.get(row.get(lookup.name) or "")
@@ -682,6 +711,30 @@ class SalesforceSandbox(Sandbox):
         f = kind.lower[last.lower()]
         found[f.name] = row.get(f.name)
 
+    def _reach_any(
+        self,
+        call: Call,
+        lookup: objects.Field,
+        found: dict[str, Any],
+        row: Row,
+        last: str,
+    ) -> None:
+        """A polymorphic lookup's part: which object's it is, and its name."""
+        record = row.get(lookup.name)
+        there = self.org.kind_by_id(record or "")
+        if record is None or there is None:
+            found[lookup.relationship] = None
+            return
+        get = self.org.getter(
+            self.org.kind_by_id(row["Id"]).name,  # type: ignore[union-attr]
+            f"{lookup.relationship}.{last}",
+        )
+        at = f"{call.base}/sobjects/{there.name}/{record}"
+        part = found.setdefault(
+            lookup.relationship, {"attributes": {"type": there.name, "url": at}}
+        )
+        part[last[0].upper() + last[1:].lower()] = get(row)
+
     # -- collections ---------------------------------------------------------
 
     def _composite(self, call: Call) -> Reply:
@@ -689,6 +742,12 @@ class SalesforceSandbox(Sandbox):
             case ():
                 only(call, "POST")
                 return self._subrequests(call)
+            case ("batch",):
+                only(call, "POST")
+                return self._batch(call)
+            case ("graph",):
+                only(call, "POST")
+                return self._graphs(call)
             case ("sobjects",):
                 return self._collection(call)
             case ("sobjects", name):
@@ -855,6 +914,14 @@ class SalesforceSandbox(Sandbox):
         if len(heavy) > _SUBQUERIES:
             raise Refused("LIMIT_EXCEEDED", f"more than {_SUBQUERIES} queries")
         every = bool(call.body.get("allOrNone"))
+        return Reply(
+            200, {"compositeResponse": self._together(call, parts, every=every)}
+        )
+
+    def _together(
+        self, call: Call, parts: Sequence[Mapping[str, Any]], *, every: bool
+    ) -> list[dict[str, Any]]:
+        """Calls in order, each of which may use the answers before it; ``every``: one refusal undoes all."""
         replies: dict[str, Reply] = {}
         failed = ""
         with self.org.together(all_or_none=every) as undo:
@@ -864,14 +931,14 @@ class SalesforceSandbox(Sandbox):
                     replies[name] = _halted()
                     continue
                 replies[name] = self._subrequest(call, part, replies)
-                if replies[name].status >= 400:  # noqa: PLR2004
+                if replies[name].status >= _BAD:
                     failed = failed or name
             if failed and every:
                 undo()
                 replies = {
                     n: r if n == failed else _halted() for n, r in replies.items()
                 }
-        listed = [
+        return [
             {
                 "body": r.body,
                 "httpHeaders": dict(r.headers),
@@ -880,7 +947,48 @@ class SalesforceSandbox(Sandbox):
             }
             for n, r in replies.items()
         ]
-        return Reply(200, {"compositeResponse": listed})
+
+    def _batch(self, call: Call) -> Reply:
+        """Up to 25 calls in one that know nothing of each other."""
+        parts = call.body["batchRequests"]
+        if len(parts) > _SUBREQUESTS:
+            raise Refused("LIMIT_EXCEEDED", f"more than {_SUBREQUESTS} subrequests")
+        results: list[dict[str, Any]] = []
+        for part in parts:
+            failed = any(r["statusCode"] >= _BAD for r in results)
+            if failed and call.body.get("haltOnError"):
+                reply = Reply(412, [Refused("BATCH_PROCESSING_HALTED", "").error()])
+            else:
+                whole = {
+                    "method": part["method"],
+                    "url": f"/services/data/{part['url'].lstrip('/')}",
+                    "body": part.get("richInput"),
+                }
+                reply = self._subrequest(call, whole, {})
+            results.append({"statusCode": reply.status, "result": reply.body})
+        failed = any(r["statusCode"] >= _BAD for r in results)
+        return Reply(200, {"hasErrors": failed, "results": results})
+
+    def _graphs(self, call: Call) -> Reply:
+        """Up to 75 graphs of 500 calls together, each of which is carried out whole or not at all."""
+        graphs = call.body["graphs"]
+        nodes = sum(len(g["compositeRequest"]) for g in graphs)
+        if len(graphs) > _GRAPHS or nodes > _NODES:
+            raise Refused(
+                "LIMIT_EXCEEDED", f"more than {_GRAPHS} graphs, {_NODES} nodes"
+            )
+        told = []
+        for graph in graphs:
+            reply = self._together(call, graph["compositeRequest"], every=True)
+            sound = all(r["httpStatusCode"] < _BAD for r in reply)
+            told.append(
+                {
+                    "graphId": graph["graphId"],
+                    "graphResponse": {"compositeResponse": reply},
+                    "isSuccessful": sound,
+                }
+            )
+        return Reply(200, {"graphs": told})
 
     def _subrequest(
         self, call: Call, part: Mapping[str, Any], before: Mapping[str, Reply]

@@ -70,6 +70,9 @@ create table staged(tenant int, job text, plan text, side text, n int, payload b
 -- One that nobody settled for a week is stripped of its values.
 create table window(tenant int, job text, plan text, n int, payload blob not null, stripped int not null, primary key(tenant, job, plan, n)) without rowid;
 create table writing(tenant int, job text, plan text, n int, seed blob not null, run int not null, primary key(tenant, job, plan, n)) without rowid;
+-- What a vendor gave for writes of such a window that it works on; hubs holds their hub ids, one after the other.
+create table ticket(tenant int, job text, plan text, n int, side text, resource text, op text, first blob, ticket text not null, hubs blob not null,
+  primary key(tenant, job, plan, n, side, resource, op, first)) without rowid;
 
 -- The records a job is held to while it is a pilot.
 create table pilot(tenant int, job text, side text, record text, by text, primary key(tenant, job, side, record, by)) without rowid;
