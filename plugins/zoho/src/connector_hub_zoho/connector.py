@@ -48,6 +48,7 @@ from connector_hub.sdk import (
     Ref,
     Request,
     Resource,
+    RowsPatch,
     SecretStr,
     Shared,
     Stale,
@@ -757,7 +758,8 @@ class Zoho(Connector):
         Lines are kept by being named: what a record has now is asked for before its lines are written.
         """
         patches = [
-            {p: v for p, v in w.fields.items() if hasattr(v, "removed")} for w in writes
+            {p: v for p, v in w.fields.items() if isinstance(v, RowsPatch)}
+            for w in writes
         ]
         there: Mapping[str, str] = {}
         if any(patches) and writes[0].op == "create" and self.key:
