@@ -311,8 +311,8 @@ class Zoho(Connector):
     async def read(self, resource: str, feed: str, at: str | None, want: Want) -> Page:
         """A page of at most 200, of 2,000 where it goes by query or bulk read.
 
-        ``changed`` from the beginning lists every live record; from a mark it gives what was modified
-        since two minutes before it. A lead that was converted is told as such. ``deleted`` gives what
+        ``changed`` from the beginning lists every live record; from a mark it gives what is gone and what was
+        modified since two minutes before it. A lead that was converted is told as such. ``deleted`` gives what
         was put into the recycle bin, or taken out of it for good, since the mark.
 
         Raises:
@@ -324,10 +324,12 @@ class Zoho(Connector):
         if "mark" in place:
             since = datetime.fromisoformat(place["mark"])
             since -= timedelta(seconds=self.resource(resource).lag)
-            place = {"since": query.instant(since)}
+            place = {"since": query.instant(since), "gone": 1}
         if feed == "deleted":
             return await self._deleted(resource, place)
         wanted = asked(resource, want, self.key)
+        if "gone" in place:
+            return await self._gone_first(resource, place, wanted)
         if "sweep" in place:
             return await self._sweep(resource, place, wanted)
         if "bulk" in place:
@@ -335,6 +337,21 @@ class Zoho(Connector):
         if "id" in place:
             return await self._beyond(resource, place, wanted)
         return await self._list(resource, place, wanted)
+
+    async def _gone_first(
+        self, resource: str, place: Mapping[str, Any], wanted: Asked
+    ) -> Page:
+        """What is gone since the mark, and then what was modified.
+
+        Zoho tells of a merge as of a deletion: the survivor is to find the loser's counterpart free.
+        """
+        since = place["since"]
+        gone = await self._deleted(resource, {"since": since, "page": place["gone"]})
+        if gone.next is not None:
+            following = json.dumps({"since": since, "gone": place["gone"] + 1})
+            return Page(gone.records, next=following, mark=gone.mark)
+        page = await self._list(resource, {"since": since}, wanted)
+        return Page([*gone.records, *page.records], next=page.next, mark=gone.mark)
 
     async def _users(self, place: Mapping[str, Any]) -> Page:
         """Active users, whole."""
