@@ -276,7 +276,7 @@ def _lead_home(part: Any, uri: str, bodies: Mapping[str, Any]) -> None:
 
 
 def _is_readable(pattern: Any) -> bool:
-    """Whether Python can read an expression: ECMAScript has classes of its own, such as ``\\p{L}``."""
+    """Whether Python can read an expression: ECMAScript has classes of characters of its own."""
     try:
         return not isinstance(pattern, str) or bool(re.compile(pattern))
     except re.error:

@@ -311,9 +311,9 @@ class Zoho(Connector):
     async def read(self, resource: str, feed: str, at: str | None, want: Want) -> Page:
         """A page of at most 200, of 2,000 where it goes by query or bulk read.
 
-        ``changed`` from the beginning lists every live record; from a mark it gives what is gone and what was
-        modified since two minutes before it. A lead that was converted is told as such. ``deleted`` gives what
-        was put into the recycle bin, or taken out of it for good, since the mark.
+        ``changed`` from the beginning lists every live record; from a mark it gives what is gone and what
+        was modified since two minutes before it. A lead that was converted is told as such. ``deleted``
+        gives what was put into the recycle bin, or taken out of it for good, since the mark.
 
         Raises:
             MarkLost: ``at`` is none of this connector's.
@@ -328,14 +328,14 @@ class Zoho(Connector):
         if feed == "deleted":
             return await self._deleted(resource, place)
         wanted = asked(resource, want, self.key)
-        if "gone" in place:
-            return await self._gone_first(resource, place, wanted)
-        if "sweep" in place:
-            return await self._sweep(resource, place, wanted)
-        if "bulk" in place:
-            return await self._bulk_read(resource, place, wanted)
-        if "id" in place:
-            return await self._beyond(resource, place, wanted)
+        for word, page in (
+            ("gone", self._gone_first),
+            ("sweep", self._sweep),
+            ("bulk", self._bulk_read),
+            ("id", self._beyond),
+        ):
+            if word in place:
+                return await page(resource, place, wanted)
         return await self._list(resource, place, wanted)
 
     async def _gone_first(

@@ -91,21 +91,22 @@ def sort(answer: Answer, key: str | None, connection: str) -> Fault | None:
 
 def _by_word(word: str, message: str, fields: tuple[str, ...]) -> Fault | None:
     """What Zoho's own word decides, whatever the status."""
+    found = None
     if word == _MINTED:
         said = "Zoho gives no more tokens for now: ten were asked for in ten minutes"
-        return Fault(Kind.THROTTLED, said, wait=_MINT_SECONDS)
-    if word in _THROTTLED:
-        return Fault(Kind.THROTTLED, message, word)
-    if word in _LATER:
-        return Fault(Kind.UNAVAILABLE, f"Zoho is busy ({word})", word)
-    if word in _PAGE_LOST:
-        return Fault(Kind.MARK_LOST, message, word)
-    if word == "INVALID_URL_PATTERN":
+        found = Fault(Kind.THROTTLED, said, wait=_MINT_SECONDS)
+    elif word in _THROTTLED:
+        found = Fault(Kind.THROTTLED, message, word)
+    elif word in _LATER:
+        found = Fault(Kind.UNAVAILABLE, f"Zoho is busy ({word})", word)
+    elif word in _PAGE_LOST:
+        found = Fault(Kind.MARK_LOST, message, word)
+    elif word == "INVALID_URL_PATTERN":
         said = "Zoho knows no such address: its API may not have this version any more"
-        return Fault(Kind.CONFIG, said, word)
-    if word in _SHAPE:
-        return Fault(Kind.CONFIG, f"{word}: {message}", word, fields=fields)
-    return None
+        found = Fault(Kind.CONFIG, said, word)
+    elif word in _SHAPE:
+        found = Fault(Kind.CONFIG, f"{word}: {message}", word, fields=fields)
+    return found
 
 
 def _by_status(
