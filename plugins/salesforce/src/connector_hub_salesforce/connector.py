@@ -24,6 +24,7 @@ from connector_hub.sdk import (
     Auth,
     AuthError,
     Bearer,
+    Can,
     ClientCredentials,
     ConfigError,
     Connector,
