@@ -2,11 +2,14 @@
 
     calls.py [--records 10000] [--direction left-to-right|both]
     calls.py --match [--records 10000]
+    calls.py --pair hubspot,zoho [--records 10000]
 
 Without ``--match``: a first copy, directly after it, a full re-scan, and two incremental runs with
 nothing changed, each more than a lookback after the one before.
 With it: two accounts that have 60 % of their people in common, 2.5 % twin groups on either side and
 phones in two notations are matched, synced and compared with the truth.  Exits 1 above the targets.
+With ``--pair``: the same as without, between any two of the vendors; the most calls there may be follow
+from how many records each of their calls takes.
 """
 
 from __future__ import annotations
@@ -54,6 +57,21 @@ AFTER, QUIET = 14, 8
 Vendors = Mapping[str, Sandbox]
 
 
+PAIR = """\
+connections:
+CONNECTIONS
+jobs:
+  contacts:
+    entity: contact
+    left: {connection: LEFT, resource: LEFT_RESOURCE}
+    right: {connection: RIGHT, resource: RIGHT_RESOURCE}
+    direction: DIRECTION
+"""
+PEOPLE = {"hubspot": "contacts", "salesforce": "Contact", "zoho": "Contacts"}
+_BESIDES = 10
+"""Calls that are not about records: who we are, which fields there are, the ends of feeds."""
+
+
 def vendors(records: int) -> Vendors:
     """A HubSpot with so many contacts, and an empty Salesforce."""
     plugins = Plugins()
@@ -73,11 +91,48 @@ async def opened(both: Vendors, direction: str) -> AsyncIterator[Hub]:
         "SALESFORCE_CLIENT_ID": both["billing"].connection()["client_id"],
     }
     wires = {n: httpx.ASGITransport(app=s.app) for n, s in both.items()}
+    async with _open(PROJECT.replace("DIRECTION", direction), environ, wires) as hub:
+        yield hub
+
+
+@asynccontextmanager
+async def _open(
+    text: str, environ: Mapping[str, str], wires: Mapping[str, Any]
+) -> AsyncIterator[Hub]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "hub.yaml"
-        file.write_text(PROJECT.replace("DIRECTION", direction))
+        file.write_text(text)
         async with open_hub(file, environ=environ, transports=wires) as hub:
             yield hub
+
+
+@asynccontextmanager
+async def opened_pair(both: Vendors, direction: str) -> AsyncIterator[Hub]:
+    """A project between any two."""
+    left, right = both
+    lines = []
+    for name, sandbox in both.items():
+        lines += [f"  {name}:", "    region: ID"]
+        lines += [f"    {k}: {v!r}" for k, v in sandbox.connection().items()]
+    text = PAIR.replace("CONNECTIONS", "\n".join(lines)).replace("DIRECTION", direction)
+    for word, value in (
+        ("LEFT_RESOURCE", PEOPLE[left]),
+        ("RIGHT_RESOURCE", PEOPLE[right]),
+        ("LEFT", left),
+        ("RIGHT", right),
+    ):
+        text = text.replace(word, value)
+    environ = {n: v for s in both.values() for n, v in s.env().items()}
+    wires = {n: httpx.ASGITransport(app=s.app) for n, s in both.items()}
+    async with _open(text, environ, wires) as hub:
+        yield hub
+
+
+def most(vendor: str, records: int, *ops: str) -> int:
+    """Calls that so many records take at a vendor, each op in batches as large as it takes."""
+    resource = Plugins().connector(vendor).resource(PEOPLE[vendor])
+    ways = [resource.way(op) for op in ops]
+    return _BESIDES + sum(-(-records // w.rows) * w.cost for w in ways)
 
 
 class Count:
@@ -133,6 +188,31 @@ async def copy(records: int, direction: str) -> int:
         await count.run("first copy", FIRST)
         await count.repeat()
     return int(not count.kept)
+
+
+async def pair(records: int, names: list[str], direction: str) -> int:
+    """A first copy between two vendors and what follows. The exit code."""
+    left, right = names
+    plugins = Plugins()
+    both: Vendors = {
+        left: plugins.sandbox(left)(records=records, companies=0),
+        right: plugins.sandbox(right)(),
+    }
+    async with opened_pair(both, direction) as hub:
+        count = Count(hub, both, strict=True)
+        first = {
+            left: most(left, records, "list"),
+            right: most(right, records, "create", "fetch"),
+        }
+        await count.run("first copy", first)
+        count.wait()
+        await hub.sync("contacts")
+        count.wait()
+        again = await count.run("again", QUIET)
+        full = {n: most(n, records, "list") for n in names}
+        rescan = await count.run("full re-scan", full, full=True)
+        quiet = not any([*again.writes.values(), *rescan.writes.values()])
+    return int(not (count.kept and quiet))
 
 
 def settle(both: Vendors, shared: int, twins: int) -> dict[str, str]:
@@ -214,7 +294,11 @@ def main() -> int:
     parser.add_argument("--records", type=int, default=_LEAST)
     parser.add_argument("--direction", default="left-to-right")
     parser.add_argument("--match", action="store_true", help="two filled accounts")
+    parser.add_argument("--pair", default="", help="two vendors, such as hubspot,zoho")
     asked: Any = parser.parse_args()
+    if asked.pair:
+        names = asked.pair.split(",")
+        return asyncio.run(pair(asked.records, names, asked.direction))
     if asked.match:
         return asyncio.run(match(asked.records))
     return asyncio.run(copy(asked.records, asked.direction))

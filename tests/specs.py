@@ -269,8 +269,18 @@ def _lead_home(part: Any, uri: str, bodies: Mapping[str, Any]) -> None:
         else:
             part.clear()
         return
+    if not _is_readable(part.get("pattern")):
+        del part["pattern"]
     for p in part.values():
         _lead_home(p, uri, bodies)
+
+
+def _is_readable(pattern: Any) -> bool:
+    """Whether Python can read an expression: ECMAScript has classes of characters of its own."""
+    try:
+        return not isinstance(pattern, str) or bool(re.compile(pattern))
+    except re.error:
+        return False
 
 
 def _there(body: Any, pointer: str) -> bool:

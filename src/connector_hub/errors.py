@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import re
 
-_CODE = re.compile(r"[\w.:/ -]{1,100}")
+_CODE = re.compile(r"[\w.:/ \[\]-]{1,100}")
 """What a vendor's code or name of a field looks like; an address or a sentence does not."""
 
 

@@ -173,7 +173,7 @@ async def test_a_visitor_who_fills_in_the_form_becomes_a_lead(wire):
     assert answered.headers["location"] == "https://zylker.example/thanks"
     assert robot.status == 400
     (lead,) = await listed(zoho, "Leads", of("Email", "Lead_Source"))
-    assert lead.fields["Lead_Source"] == "Web Form"
+    assert lead.fields["Lead_Source"] == "Web Download"
     assert lead.by != (await zoho.check()).user
     sandbox.visit("https://zylker.example/prices", lead=lead.id, seconds=90)
     (visit,) = await listed(zoho, "Visits", of("Visited_Page", "Visitor.id"))

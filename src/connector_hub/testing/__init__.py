@@ -9,11 +9,13 @@ if TYPE_CHECKING:
     from connector_hub.testing.clock import WorldClock
     from connector_hub.testing.judging import echoes, judge
     from connector_hub.testing.mishaps import Crash, Mishap
+    from connector_hub.testing.wiring import Wires
     from connector_hub.testing.world import World
 
 _LATER = {
     "Crash": "mishaps",
     "Mishap": "mishaps",
+    "Wires": "wiring",
     "World": "world",
     "WorldClock": "clock",
     "echoes": "judging",
@@ -33,6 +35,7 @@ __all__ = [
     "Mishap",
     "Sandbox",
     "SandboxClock",
+    "Wires",
     "World",
     "WorldClock",
     "echoes",

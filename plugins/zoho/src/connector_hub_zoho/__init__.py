@@ -1,4 +1,4 @@
-"""Zoho CRM: leads, contacts, accounts, deals and products."""
+"""Zoho CRM: leads, contacts, accounts, deals, products, orders and modules of an account's own."""
 
 from collections.abc import Sequence
 

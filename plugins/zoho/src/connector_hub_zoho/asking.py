@@ -51,6 +51,6 @@ def asked(resource: str, want: Want, key: str | None) -> Asked:
     return Asked(
         tuple(dict.fromkeys(plain)),
         listed,
-        getattr(want, "rows", {}),
+        want.rows,
         tuple(sorted(want.links)),
     )

@@ -28,16 +28,21 @@ _SOURCES = (
     "Cold Call",
     "Employee Referral",
     "External Referral",
+    "Online Store",
     "Partner",
     "Public Relations",
+    "Sales Email Alias",
     "Seminar Partner",
+    "Internal Seminar",
     "Trade Show",
-    "Web Form",
+    "Web Download",
     "Web Research",
+    "Web Cases",
+    "Web Mail",
     "Chat",
 )
-WEB = "Web Form"
-"""The source of a lead that a form on a web page made."""
+WEB = "Web Download"
+"""The source that the form on the web site gives its leads."""
 RELATED: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Accounts": {
         "Contacts": ("Contacts", "Account_Name"),

@@ -48,6 +48,7 @@ from connector_hub.sdk import (
     Ref,
     Request,
     Resource,
+    RowsPatch,
     SecretStr,
     Shared,
     Stale,
@@ -310,9 +311,9 @@ class Zoho(Connector):
     async def read(self, resource: str, feed: str, at: str | None, want: Want) -> Page:
         """A page of at most 200, of 2,000 where it goes by query or bulk read.
 
-        ``changed`` from the beginning lists every live record; from a mark it gives what was modified
-        since two minutes before it. A lead that was converted is told as such. ``deleted`` gives what
-        was put into the recycle bin, or taken out of it for good, since the mark.
+        ``changed`` from the beginning lists every live record; from a mark it gives what is gone and what
+        was modified since two minutes before it. A lead that was converted is told as such. ``deleted``
+        gives what was put into the recycle bin, or taken out of it for good, since the mark.
 
         Raises:
             MarkLost: ``at`` is none of this connector's.
@@ -323,17 +324,34 @@ class Zoho(Connector):
         if "mark" in place:
             since = datetime.fromisoformat(place["mark"])
             since -= timedelta(seconds=self.resource(resource).lag)
-            place = {"since": query.instant(since)}
+            place = {"since": query.instant(since), "gone": 1}
         if feed == "deleted":
             return await self._deleted(resource, place)
         wanted = asked(resource, want, self.key)
-        if "sweep" in place:
-            return await self._sweep(resource, place, wanted)
-        if "bulk" in place:
-            return await self._bulk_read(resource, place, wanted)
-        if "id" in place:
-            return await self._beyond(resource, place, wanted)
+        for word, page in (
+            ("gone", self._gone_first),
+            ("sweep", self._sweep),
+            ("bulk", self._bulk_read),
+            ("id", self._beyond),
+        ):
+            if word in place:
+                return await page(resource, place, wanted)
         return await self._list(resource, place, wanted)
+
+    async def _gone_first(
+        self, resource: str, place: Mapping[str, Any], wanted: Asked
+    ) -> Page:
+        """What is gone since the mark, and then what was modified.
+
+        Zoho tells of a merge as of a deletion: the survivor is to find the loser's counterpart free.
+        """
+        since = place["since"]
+        gone = await self._deleted(resource, {"since": since, "page": place["gone"]})
+        if gone.next is not None:
+            following = json.dumps({"since": since, "gone": place["gone"] + 1})
+            return Page(gone.records, next=following, mark=gone.mark)
+        page = await self._list(resource, {"since": since}, wanted)
+        return Page([*gone.records, *page.records], next=page.next, mark=gone.mark)
 
     async def _users(self, place: Mapping[str, Any]) -> Page:
         """Active users, whole."""
@@ -757,7 +775,8 @@ class Zoho(Connector):
         Lines are kept by being named: what a record has now is asked for before its lines are written.
         """
         patches = [
-            {p: v for p, v in w.fields.items() if hasattr(v, "removed")} for w in writes
+            {p: v for p, v in w.fields.items() if isinstance(v, RowsPatch)}
+            for w in writes
         ]
         there: Mapping[str, str] = {}
         if any(patches) and writes[0].op == "create" and self.key:

@@ -8,7 +8,7 @@ Source: https://www.zoho.com/crm/developer/docs/api/v8/status-codes.html
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from connector_hub.sdk import (
@@ -41,6 +41,12 @@ _PAGE_LOST = {"EXPIRED_VALUE", "TOKEN_BOUND_DATA_MISMATCH"}
 _GONE = re.compile(
     r"record not (?:deleted|found)|the id given seems to be invalid", re.IGNORECASE
 )
+_STRANGE = (
+    "Zoho does not accept the token; a data centre knows its own tokens only, "
+    "so base_url must be that of the account's"
+)
+_ROW = re.compile(r"\$\.data\[\d+\]\.(.+)")
+_NUMBER = re.compile(r"\[\d+\]")
 _ID = re.compile(r"\$\.data\[\d+\]\.id\Z")
 
 
@@ -85,18 +91,22 @@ def sort(answer: Answer, key: str | None, connection: str) -> Fault | None:
 
 def _by_word(word: str, message: str, fields: tuple[str, ...]) -> Fault | None:
     """What Zoho's own word decides, whatever the status."""
+    found = None
     if word == _MINTED:
         said = "Zoho gives no more tokens for now: ten were asked for in ten minutes"
-        return Fault(Kind.THROTTLED, said, wait=_MINT_SECONDS)
-    if word in _THROTTLED:
-        return Fault(Kind.THROTTLED, message, word)
-    if word in _LATER:
-        return Fault(Kind.UNAVAILABLE, f"Zoho is busy ({word})", word)
-    if word in _PAGE_LOST:
-        return Fault(Kind.MARK_LOST, message, word)
-    if word in _SHAPE:
-        return Fault(Kind.CONFIG, f"{word}: {message}", word, fields=fields)
-    return None
+        found = Fault(Kind.THROTTLED, said, wait=_MINT_SECONDS)
+    elif word in _THROTTLED:
+        found = Fault(Kind.THROTTLED, message, word)
+    elif word in _LATER:
+        found = Fault(Kind.UNAVAILABLE, f"Zoho is busy ({word})", word)
+    elif word in _PAGE_LOST:
+        found = Fault(Kind.MARK_LOST, message, word)
+    elif word == "INVALID_URL_PATTERN":
+        said = "Zoho knows no such address: its API may not have this version any more"
+        found = Fault(Kind.CONFIG, said, word)
+    elif word in _SHAPE:
+        found = Fault(Kind.CONFIG, f"{word}: {message}", word, fields=fields)
+    return found
 
 
 def _by_status(
@@ -111,7 +121,7 @@ def _by_status(
         case 401:
             # INVALID_TOKEN is said of old tokens and of wrong ones
             old = Kind.EXPIRED if word == "INVALID_TOKEN" else Kind.AUTH
-            found = Fault(old, "Zoho does not accept the token", word)
+            found = Fault(old, _STRANGE, word)
         case 403:
             said = f"{word}: {message}{_permissions(error)}"
             found = Fault(Kind.DENIED, said, word)
@@ -129,11 +139,11 @@ def refusal(write: Write, row: Mapping[str, Any]) -> VendorError:
     word = str(row.get("code") or "REJECTED")
     message = _said(row) or word
     fields = fields_of(row)
-    if word == "DUPLICATE_DATA":
-        there = _details(row).get("duplicate_record") or {}
-        known = there.get("id") or _details(row).get("id")
+    if all(e.get("code") == "DUPLICATE_DATA" for e in _several(row)):
+        there = {_double_of(e) for e in _several(row)}
         return Exists(
-            "another record holds a unique value", there=str(known) if known else None
+            "another record holds a unique value",
+            there=there.pop() if len(there) == 1 else None,
         )
     if word in _THROTTLED or word in _LATER:
         return Unavailable(f"Zoho is busy ({word})")
@@ -155,12 +165,30 @@ def _about_itself(write: Write, row: Mapping[str, Any], message: str) -> bool:
     return own and (bool(_GONE.search(message)) or write.op == "archive")
 
 
+def _several(error: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The errors of a row that has more than one; else the one it has."""
+    listed = _details(error).get("errors") or (error,)
+    return [e for e in listed if isinstance(e, Mapping)]
+
+
+def _double_of(error: Mapping[str, Any]) -> str | None:
+    """The record that holds a unique value."""
+    there = _details(error).get("duplicate_record") or {}
+    known = there.get("id") or _details(error).get("id")
+    return str(known) if known else None
+
+
 def fields_of(error: Mapping[str, Any]) -> tuple[str, ...]:
-    """The fields an error speaks of."""
-    details = _details(error)
-    several: Iterable[Any] = details.get("errors") or (error,)
-    names = (_details(e).get("api_name") for e in several if isinstance(e, Mapping))
-    return tuple(dict.fromkeys(str(n) for n in names if n))
+    """The fields an error speaks of; those in a subform's row as ``Ordered_Items[].Quantity``."""
+    names = (_field_of(_details(e)) for e in _several(error))
+    return tuple(dict.fromkeys(n for n in names if n))
+
+
+def _field_of(details: Mapping[str, Any]) -> str:
+    path = _ROW.match(str(details.get("json_path") or ""))
+    if path and "[" in path[1]:
+        return _NUMBER.sub("[]", path[1])
+    return str(details.get("api_name") or (path[1] if path else ""))
 
 
 def _details(error: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -170,6 +198,10 @@ def _details(error: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _said(error: Mapping[str, Any]) -> str:
     """Zoho's words with what it expected, without any value."""
+    if _details(error).get("errors"):
+        return "; ".join(
+            f"{', '.join(fields_of(e)) or '?'}: {_said(e)}" for e in _several(error)
+        )
     message = str(error.get("message") or error.get("error_description") or "")
     details = _details(error)
     told = {

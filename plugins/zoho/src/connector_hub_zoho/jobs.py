@@ -64,7 +64,8 @@ class Job:
 
     def shown(self) -> Row:
         """As the API shows a job."""
-        query = dict(self.query)
+        module = {**self.query["module"], "id": "4150868000000002179"}
+        query = {**self.query, "module": module}
         query.setdefault("page", self.page)
         found: Row = {
             "id": self.number,
@@ -82,7 +83,6 @@ class Job:
                 "download_url": f"/crm/bulk/v8/read/{self.number}/result",
                 "per_page": PER_PAGE,
                 "more_records": self.more,
-                "next_page_token": None,
             }
         return found
 

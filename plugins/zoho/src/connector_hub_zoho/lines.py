@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from connector_hub.sdk import RowsPatch
 from connector_hub_zoho import query
 from connector_hub_zoho.api import Api
 from connector_hub_zoho.values import spelled
@@ -65,7 +66,7 @@ def _nested(line: Row) -> Row:
     return found
 
 
-def written(patch: Any, present: Sequence[str]) -> list[Row]:
+def written(patch: RowsPatch, present: Sequence[str]) -> list[Row]:
     """A subform as it is sent: every row that stays by its id, those that go, and the new ones.
 
     ``present`` are the rows that the record has now: one that a person added since is named, and so stays.

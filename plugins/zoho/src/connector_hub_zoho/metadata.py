@@ -13,6 +13,25 @@ ORG = "60011223344"
 _LAYOUT = "41508680000055001"
 _PROFILE = {"name": "Administrator", "id": "4150868000000026011"}
 _ROLE = {"name": "CEO", "id": "4150868000000026005"}
+_IN_SECTION = (
+    "rename",
+    "add_field",
+    "remove_field",
+    "change_tab_traversal",
+    "change_column_count",
+    "reorder",
+    "delete",
+)
+_ON_LAYOUT = (
+    "edit",
+    "rename",
+    "clone",
+    "downgrade",
+    "delete",
+    "deactivate",
+    "set_layout_permissions",
+)
+_VIEW = {"type": "layout", "name": "Standard", "id": _LAYOUT}
 _WON = {"Closed Won": "closed_won", "Closed Lost": "closed_lost"}
 
 
@@ -90,7 +109,6 @@ def module_row(module: Module, number: int) -> dict[str, Any]:
         "creatable": module.writable and plain,
         "deletable": module.writable and plain,
         "viewable": True,
-        "visible": plain,
         "visibility": 1,
         "status": "visible",
         "convertable": name == "Leads",
@@ -100,7 +118,6 @@ def module_row(module: Module, number: int) -> dict[str, Any]:
         "webform_supported": name in {"Leads", "Contacts"},
         "triggers_supported": True,
         "inventory_template_supported": False,
-        "email_template_supported": False,
         "emailTemplate_support": False,
         "global_search_supported": plain,
         "filter_supported": plain,
@@ -112,7 +129,6 @@ def module_row(module: Module, number: int) -> dict[str, Any]:
         "modified_time": None,
         "profiles": [_PROFILE],
         "arguments": [],
-        "property_sub_menu": None,
         "parent_module": {"api_name": module.parent, "id": _module_id(number)}
         if module.parent
         else {},
@@ -121,6 +137,11 @@ def module_row(module: Module, number: int) -> dict[str, Any]:
         "profile_count": 1,
         "web_link": None,
         "id": _module_id(number),
+        "public_fields_configured": False,
+        "recycle_bin_on_delete": True,
+        "has_more_profiles": False,
+        "sub_menu_available": plain,
+        "description": None,
     }
 
 
@@ -131,6 +152,22 @@ def _module_id(number: int) -> str:
 def layout(rows: Rows) -> dict[str, Any]:
     """The one layout of a module; in its section stand the fields with what it requires of them."""
     fields = [f.on_layout(n) for n, f in enumerate(rows.module.fields.values())]
+    section = {
+        "id": "41508680000055100",
+        "name": f"{rows.module.name} Information",
+        "api_name": f"{rows.module.name}_Information",
+        "display_label": f"{rows.module.name} Information",
+        "sequence_number": 1,
+        "column_count": 2,
+        "tab_traversal": "left_to_right",
+        "isSubformSection": False,
+        "type": "used",
+        "generated_type": "default",
+        "mode": "view",
+        "actions_allowed": dict.fromkeys(_IN_SECTION, True),
+        "properties": None,
+        "fields": fields,
+    }
     return {
         "id": _LAYOUT,
         "name": "Standard",
@@ -139,29 +176,24 @@ def layout(rows: Rows) -> dict[str, Any]:
         "status": "active",
         "visible": True,
         "has_more_profiles": False,
+        "show_business_card": True,
+        "generated_type": "system",
         "created_for": None,
         "created_time": None,
         "created_by": None,
         "modified_time": None,
         "modified_by": None,
-        "source": "default",
-        "mode": "view",
-        "profiles": [{**_PROFILE, "default": True, "_default_view": None}],
-        "sections": [
+        "source": "crm",
+        "actions_allowed": dict.fromkeys(_ON_LAYOUT, True),
+        "profiles": [
             {
-                "name": f"{rows.module.name} Information",
-                "api_name": f"{rows.module.name}_Information",
-                "display_label": f"{rows.module.name} Information",
-                "sequence_number": 1,
-                "column_count": 2,
-                "tab_traversal": 2,
-                "issubformsection": False,
-                "type": "used",
-                "generated_type": "default",
-                "properties": None,
-                "fields": fields,
+                **_PROFILE,
+                "default": True,
+                "_default_view": _VIEW,
+                "_default_assignment_view": _VIEW,
             }
         ],
+        "sections": [section],
     }
 
 

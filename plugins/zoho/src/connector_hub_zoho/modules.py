@@ -28,6 +28,43 @@ LOOKUPS = {"lookup", "ownerlookup", "userlookup"}
 _PICKED = {"picklist", "multiselectpicklist"}
 ROWS = 100
 """Rows of a subform in one record."""
+_ALWAYS: Mapping[str, Any] = {
+    "webhook": True,
+    "colour_code_enabled_by_system": False,
+    "type": "used",
+    "association_details": None,
+    "businesscard_supported": True,
+    "multi_module_lookup": {},
+    "filterable": True,
+    "visible": True,
+    "profiles": [],
+    "separator": False,
+    "searchable": True,
+    "history_tracking_enabled": False,
+    "external": None,
+    "enable_colour_code": False,
+    "virtual_field": False,
+    "range": None,
+    "created_source": "default",
+    "display_type": -1,
+    "ui_type": 1,
+    "public": False,
+    "email_parser": {
+        "fields_update_supported": True,
+        "record_operations_supported": True,
+    },
+    "currency": {},
+    "convert_mapping": {},
+    "rollup_summary": {},
+    "display_field": False,
+    "pick_list_values_sorted_lexically": False,
+    "sortable": True,
+    "formula": {},
+    "mass_update": True,
+    "multiselectlookup": {},
+    "auto_number": {},
+}
+"""What the API says of every field, and the hub does not need."""
 Generated = Literal["default", "custom", "subform", "linking"]
 
 
@@ -53,9 +90,10 @@ class FieldKind:
 
     def row(self, number: int) -> dict[str, Any]:
         """As ``/settings/fields`` answers it."""
-        of_rows = self.type == "subform"
-        linked = {"api_name": self.to, "id": f"41508680000004{len(self.to):05}"}
+        to = {"api_name": self.to, "id": _module_id(self.to), "crypt": False}
+        points = self.to and self.type != "subform"
         return {
+            **_ALWAYS,
             "id": f"41508680000000{number:05}",
             "api_name": self.name,
             "field_label": self.label or self.name.replace("_", " "),
@@ -67,7 +105,7 @@ class FieldKind:
             "read_only": self.read_only,
             "field_read_only": self.read_only,
             "custom_field": self.custom,
-            "unique": {"casesensitive": "false"} if self.unique else {},
+            "unique": {"case_sensitive": False} if self.unique else {},
             "pick_list_values": [
                 {
                     "id": f"41508680000003{number:03}{i:02}",
@@ -81,8 +119,7 @@ class FieldKind:
                     ("-None-", *self.options) if self.type in _PICKED else ()
                 )
             ],
-            "lookup": {"module": linked} if self.to and not of_rows else {},
-            "subform": {"module": self.to} if of_rows else None,
+            "lookup": {"module": to, "display_label": self.name} if points else {},
             "operation_type": {
                 "api_create": not self.read_only,
                 "api_update": not self.read_only,
@@ -95,14 +132,17 @@ class FieldKind:
                 "view": True,
                 "quick_create": False,
             },
-            "visible": True,
-            "type": "used",
-            "created_source": "default",
         }
 
     def on_layout(self, number: int) -> dict[str, Any]:
-        """As a section of a layout lists it: with what the layout requires."""
-        return {**self.row(number), "required": self.mandatory or self.required}
+        """As a section of a layout lists it: with what the layout requires, and the rows of a subform."""
+        row = self.row(number) | {"required": self.mandatory or self.required}
+        del row["email_parser"]
+        for option in row["pick_list_values"]:
+            option["maps"] = []
+        if self.type == "subform":
+            row["subform"] = {"module": self.to, "id": _module_id(self.to)}
+        return row
 
 
 @dataclass(slots=True)
@@ -122,6 +162,10 @@ class Module:
     def add(self, kind: FieldKind) -> None:
         """A custom field."""
         self.fields[kind.name] = replace(kind, custom=True)
+
+
+def _module_id(name: str) -> str:
+    return f"41508680000004{len(name):05}"
 
 
 @dataclass(slots=True)

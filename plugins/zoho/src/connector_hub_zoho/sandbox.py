@@ -1003,10 +1003,10 @@ class ZohoSandbox(Sandbox):
             for number in request.query_params.get("channel_ids", "").split(","):
                 gone = self._channels.pop(number, None)
                 told.append(
-                    _success("Successfully unsubscribed", {"channel_id": number})
+                    _success(_UNSUBSCRIBED, {"channel_id": number})
                     if gone
                     else Refused(
-                        400, "INVALID_DATA", "invalid data", channel_id=number
+                        400, "NOT_SUBSCRIBED", "not subscribed", channel_id=number
                     ).body
                 )
             return answer({"watch": told})
@@ -1028,13 +1028,11 @@ class ZohoSandbox(Sandbox):
         elif number in self._channels:
             channel = watching.renewed(self._channels[number], body, now)
         else:
-            raise Refused(400, "INVALID_DATA", "invalid data", api_name="channel_id")
+            raise Refused(400, "NOT_SUBSCRIBED", "not subscribed", channel_id=number)
         self._channels[number] = channel
         told = watching.told(channel, self.url)
-        return _success(
-            "Successfully subscribed for actions-watch of the given module",
-            {"events": told},
-        )
+        words = _SUBSCRIBED if method == "POST" else _RENEWED
+        return _success(words, {"events": told})
 
     async def _new_job(self, request: Request) -> Response:
         body = orjson.loads(await request.body())
@@ -1086,6 +1084,9 @@ _VERBS = ("GET", "POST", "PUT", "DELETE")
 _ONE = ("GET", "PUT", "DELETE")
 _WATCHED = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _SYSTEM = {"id", "Owner", "Created_By", "Modified_By", "Created_Time", "Modified_Time"}
+_SUBSCRIBED = "Successfully subscribed for actions-watch of the given module"
+_RENEWED = "Successfully updated the subscribe details"
+_UNSUBSCRIBED = "Successfully un-subscribed from actions-watch"
 _SMALL = 10
 """Rows of a write that is no heavy call."""
 _BULK = 50

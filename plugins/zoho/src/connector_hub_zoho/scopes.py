@@ -56,6 +56,7 @@ def _always() -> Iterator[Permission]:
     yield _scope("ZohoCRM.org.READ", "know whose account it is")
     yield _scope("ZohoCRM.users.READ", "know whose token it is")
     yield _scope("ZohoCRM.settings.fields.READ", "compare the mapped fields")
+    yield _scope("ZohoCRM.settings.layouts.READ", "see what layouts require")
     yield _scope("ZohoCRM.settings.modules.READ", "compare the mapped modules")
     yield _scope("ZohoCRM.coql.READ", "look records up, and list beyond 100,000")
     yield _scope("ZohoCRM.bulk.READ", "read whole modules where that is cheaper")

@@ -98,6 +98,7 @@ def told(channel: Channel, base: str) -> list[dict[str, Any]]:
             "resource_id": "4150868000000002175",
             "resource_name": name.partition(".")[0],
             "channel_id": channel.number,
+            "notification_condition": [],
         }
         for name in channel.events
     ]
