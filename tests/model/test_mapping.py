@@ -548,7 +548,7 @@ STAGE = {"lead": ("a",), "customer": ("b",)}
             Problem(
                 ("fields", "name", "via", 0),
                 "no transform is called 'zzz'",
-                "there are: day_in, domain, filler, lower, phone, trim, upper",
+                "there are: day_in, domain, filler, lower, phone, times, trim, upper",
             ),
         ),
         (

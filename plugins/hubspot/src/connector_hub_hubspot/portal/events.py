@@ -14,7 +14,6 @@ import orjson
 
 from connector_hub.testing.sandbox import SandboxClock
 from connector_hub_hubspot.kinds import KINDS
-from connector_hub_hubspot.portal.refusals import PORTAL
 
 _BATCH = 100
 _ESCAPED = re.compile("%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
@@ -26,9 +25,10 @@ Deliver = Callable[[str, bytes, Mapping[str, str]], Awaitable[int]]
 class Events:
     """What has happened in an account, for those who have signed up for it."""
 
-    def __init__(self, clock: SandboxClock, secret: str) -> None:
+    def __init__(self, clock: SandboxClock, secret: str, portal: int) -> None:
         self._clock = clock
         self._secret = secret
+        self._portal = portal
         self._waiting: list[dict[str, Any]] | None = None
         self._happened = 0
 
@@ -45,7 +45,7 @@ class Events:
         event = {
             "eventId": self._happened,
             "subscriptionId": 1_000,
-            "portalId": PORTAL,
+            "portalId": self._portal,
             "appId": 54_321,
             "occurredAt": int(self._clock.time() * 1000),
             "attemptNumber": 0,
