@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from connector_hub.errors import HubError
 from connector_hub.hub import open_hub
 from connector_hub.testing import WorldClock
 from connector_hub_hubspot.sandbox import HubSpotSandbox
@@ -131,9 +132,48 @@ async def test_everything_an_account_sells_is_copied_to_another_and_at_rest(
         assert kept[name] == (name, "closedwon", "7102")
 
 
-async def test_the_spokes_are_what_the_live_account_describes(opened):
+async def test_the_spokes_are_what_the_live_account_describes(opened, vendors):
     spokes = {**SPOKES, "lead": "contacts"}
     async with opened(spokes) as hub:
-        for entity in spokes:
-            plan = await hub.plan(entity)
-            assert not plan.notes, (entity, plan.notes)
+        told = await hub.check()
+        odd = [t for t in told if "left alone" in t]
+        assert [t.partition(" has options")[0] for t in odd] == [
+            "deal: sales: stage",
+            "deal: other: stage",
+        ], "the second pipeline's stages are this account's own"
+        vendors["sales"].alter("deals", "dealstage", {"options": ["won"]})
+        vendors["sales"].alter("products", "hs_sku", {"gone": True})
+        with pytest.raises(HubError) as refused:
+            await hub.check()
+    said = str(refused.value)
+    assert "properties.hs_sku" in said
+
+
+async def test_what_hubspot_refuses_is_a_dead_letter_and_the_rest_arrives(
+    opened, vendors
+):
+    """Rules of the account that the other does not have: what they refuse is told by record and field."""
+    there = vendors["other"].portal.objects["deals"]
+    there.properties["deal_currency_code"].options = ("IDR",)
+    rows = vendors["sales"].live("deals")
+    edits = {
+        rows[0]["id"]: {"deal_currency_code": "EUR"},
+        rows[1]["id"]: {"dealname": "Renamed"},
+    }
+    for record, fields in edits.items():
+        vendors["sales"].edit("deals", {"id": record, "properties": fields})
+    spokes = {n: SPOKES[n] for n in ("company", "contact", "deal")}
+    async with opened(spokes) as hub:
+        for entity in ("company", "contact"):
+            await hub.sync(entity)
+        receipt = await hub.sync("deal")
+        assert (receipt.created, receipt.dead_letters) == (len(rows) - 1, 1)
+        (letter,) = hub.dead_letters()
+        assert letter.record == rows[0]["id"]
+        assert "deal_currency_code" in str(letter.fields)
+        assert "EUR was not one of the allowed options: [IDR]" in letter.message
+        fixed = {"id": rows[0]["id"], "properties": {"deal_currency_code": "IDR"}}
+        vendors["sales"].edit("deals", fixed)
+        vendors["sales"].clock.advance(3_600)
+        assert (await hub.sync("deal")).created == 1
+        assert not hub.dead_letters()
