@@ -42,6 +42,8 @@ _BURST, _BURST_SECONDS = 100, 10.0
 _DAILY = 250_000
 _ZONE = ZoneInfo("Asia/Jakarta")
 _SEARCHES, _SEARCH_SECONDS = 5, 1.0
+_URL = 8_192
+"""Characters of an address."""
 
 
 class HubSpotSandbox(Sandbox):
@@ -224,6 +226,8 @@ class HubSpotSandbox(Sandbox):
         async def call(request: Request) -> Response:
             if self.retired & {*request.url.path.split("/")}:
                 return HTMLResponse(_NOTHING_HERE, 404)
+            if len(str(request.url)) > _URL:
+                return HTMLResponse(_TOO_LONG, 414)
             try:
                 public = self._authorize(request)
                 headers = self._limit(search=search, public=public)
@@ -340,6 +344,7 @@ class HubSpotSandbox(Sandbox):
 
 
 _NOTHING_HERE = "<html><head><title>Error 404 Not Found</title></head></html>"
+_TOO_LONG = "<html><head><title>414 Request-URI Too Large</title></head></html>"
 _READS = ("/search", "/batch/read")
 """Ends of paths that read although they are posted to."""
 _SCOPED = {

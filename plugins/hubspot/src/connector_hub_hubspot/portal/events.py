@@ -89,15 +89,28 @@ class Events:
     def signed(
         self, batch: list[dict[str, Any]], url: str
     ) -> tuple[bytes, dict[str, str]]:
-        """A message and its headers, signed by the app's secret."""
+        """A message and its headers, signed by the app's secret in the first version and in the third."""
         body, stamp = orjson.dumps(batch), str(int(self._clock.time() * 1000))
         text = f"POST{_ESCAPED.sub(_unescaped, url)}".encode() + body + stamp.encode()
         mac = hmac.new(self._secret.encode(), text, hashlib.sha256).digest()
         return body, {
             "Content-Type": "application/json",
+            "X-HubSpot-Signature": signature_v1(self._secret, body),
+            "X-HubSpot-Signature-Version": "v1",
             "X-HubSpot-Signature-v3": base64.b64encode(mac).decode(),
             "X-HubSpot-Request-Timestamp": stamp,
         }
+
+
+def signature_v1(secret: str, body: bytes) -> str:
+    """The first version, which webhooks still have besides the third."""
+    return hashlib.sha256(secret.encode() + body).hexdigest()
+
+
+def signature_v2(secret: str, method: str, url: str, body: bytes) -> str:
+    """The second version, of calls that workflows and cards make."""
+    text = f"{secret}{method}{url}".encode() + body
+    return hashlib.sha256(text).hexdigest()
 
 
 _BY_TYPE = {"tasks", "orders", "leads"}
