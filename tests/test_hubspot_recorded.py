@@ -19,9 +19,10 @@ from connector_hub.errors import (
     RateLimited,
     Rejected,
 )
-from connector_hub.sdk import Done, SecretStr, Want, Way, Write
+from connector_hub.sdk import Done, Request, SecretStr, Want, Way, Write
 from connector_hub.testing import WorldClock
 from connector_hub_hubspot import HubSpot
+from connector_hub_hubspot.portal.events import signature_v1, signature_v2
 
 from .specs import shared
 
@@ -368,3 +369,44 @@ async def test_the_documented_refusals_name_the_property_and_the_scopes(crm, tap
     with pytest.raises(AuthError) as denied:
         await crm.http.post("/anything", json={})
     assert all(s in str(denied.value) for s in lacks)
+
+
+def test_the_documented_signatures_are_those_the_sandbox_makes():
+    vectors = fixture("docs-examples", "webhook_signature_vectors_v1_v2.json")[
+        "vectors"
+    ]
+    first, second = vectors
+    assert signature_v1(first["secret"], first["body"].encode()) == first["expected"]
+    parts = second["method"], second["uri"], second["body"].encode()
+    assert signature_v2(second["secret"], *parts) == second["expected"]
+
+
+async def test_events_of_every_object_name_the_records_to_look_at(crm):
+    portal = 4211337
+
+    def event(kind, **about):
+        return {"portalId": portal, "subscriptionType": kind, **about}
+
+    events = [
+        event("deal.propertyChange", objectId=1),
+        event("line_item.creation", objectId=2),
+        event("object.creation", objectTypeId="0-136", objectId=3),
+        event("object.propertyChange", objectTypeId="2-77", objectId=4),
+        event("product.merge", primaryObjectId=5, mergedObjectIds=[6], newObjectId=7),
+        event(
+            "deal.associationChange",
+            associationType="DEAL_TO_LINE_ITEM",
+            fromObjectId=8,
+            toObjectId=9,
+        ),
+        event("conversation.creation", objectId=10),
+        event("deal.creation", objectId=11) | {"portalId": 1},
+    ]
+    request = Request("POST", "https://h/x", {}, orjson.dumps(events), str(portal))
+    assert crm.hear(request).look == {
+        "deals": ("1", "8"),
+        "line_items": ("2", "9"),
+        "leads": ("3",),
+        "2-77": ("4",),
+        "products": ("5", "7", "6"),
+    }

@@ -548,7 +548,7 @@ STAGE = {"lead": ("a",), "customer": ("b",)}
             Problem(
                 ("fields", "name", "via", 0),
                 "no transform is called 'zzz'",
-                "there are: day_in, domain, filler, lower, phone, trim, upper",
+                "there are: day_in, domain, filler, lower, phone, times, trim, upper",
             ),
         ),
         (
@@ -647,6 +647,16 @@ def test_a_mappings_test_is_written_in_plain_values(
 def test_a_mappings_test_tells_an_absent_field_from_an_empty_one() -> None:
     spoke = one(FieldSpec("f0", "text"), Rule("f0", "f0"))
     assert differs(spoke, MappingTest({}, {"f0": None})) == {"f0": (None, ABSENT)}
+
+
+def test_a_number_in_a_mappings_test_may_be_spelled_as_one_likes() -> None:
+    entity = Entity("thing", {"price": FieldSpec("price", "number")}, ())
+    rules = {"price": Rule("price", path="price")}
+    spoke = compile_mapping(Mapping("thing", "x", "things", rules), entity, TRANSFORMS)
+    for wanted in (10, 10.0, "10.00"):
+        assert differs(spoke, MappingTest({"price": "10.0"}, {"price": wanted})) == {}
+    for wanted in (11, "ten", True):
+        assert differs(spoke, MappingTest({"price": "10.0"}, {"price": wanted}))
 
 
 def test_there_is_one_absent_and_it_says_so() -> None:

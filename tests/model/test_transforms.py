@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -96,11 +98,34 @@ def test_a_phone_number_is_read_again_whatever_its_notation(raw: str) -> None:
 def test_the_inline_source_of_a_transform_says_what_its_function_says(
     name: str, raw: str
 ) -> None:
-    if name == "filler":
+    if name in {"filler", "times"}:
         return
     made = TRANSFORMS.make(name)
     if made.inline is not None:
         assert eval(made.inline.format(v="v"), {"v": raw}) == made.get(raw)  # noqa: S307
+
+
+@QUICK
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=6))
+def test_a_part_of_one_is_a_share_of_a_hundred_and_back(part: Decimal) -> None:
+    made = TRANSFORMS.make("times(100)")
+    assert made.get(str(part)) == Fraction(part) * 100
+    assert made.put is not None
+    assert made.put(made.get(str(part))) == part
+    assert made.put(None) is None
+
+
+def test_a_share_of_nothing_readable_is_unreadable() -> None:
+    with pytest.raises(Unreadable):
+        TRANSFORMS.make("times(100)").get("a lot")
+
+
+@pytest.mark.parametrize(
+    "spelled", ["times", "times()", "times(1)", "times(3)", "times(20)"]
+)
+def test_only_powers_of_ten_are_multiplied_by(spelled: str) -> None:
+    with pytest.raises(ValueError, match="power of ten"):
+        TRANSFORMS.make(spelled)
 
 
 @pytest.mark.parametrize(

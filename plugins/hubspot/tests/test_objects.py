@@ -354,7 +354,7 @@ async def test_an_object_that_the_account_does_not_have_is_the_operators_to_mend
 async def test_more_properties_than_a_search_or_an_address_holds_are_read_by_id(
     crm, portal
 ):
-    names = [f"a_property_with_a_rather_long_name_{i:03}" for i in range(200)]
+    names = [f"a_property_with_a_rather_long_name_{i:03}" for i in range(250)]
     objects = portal.portal.objects["deals"]
     for n in names:
         objects.define(type(objects.properties["dealname"])(n, n, ours=False))

@@ -1460,10 +1460,13 @@ def _same_rows(wanted: Sequence[Any], got: Sequence[Map[str, Any]]) -> bool:
 def _equal(wanted: Any, got: Any) -> bool:
     if isinstance(got, list) and isinstance(wanted, list):
         return _same_rows(wanted, got)
-    if isinstance(got, Decimal | date | datetime) and isinstance(
-        wanted, str | int | float
-    ):
-        return str(wanted) == (got.isoformat() if isinstance(got, date) else str(got))
+    if isinstance(got, Decimal):
+        try:
+            return Decimal(str(wanted)) == got
+        except InvalidOperation:
+            return False
+    if isinstance(got, date | datetime) and isinstance(wanted, str):
+        return wanted == got.isoformat()
     if isinstance(got, tuple) and isinstance(wanted, list):
         return tuple(sorted(wanted)) == got
     return bool(wanted == got)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 Convert = Callable[[Any], Any]
+_EXACT = Context(prec=1_000)
+"""Digits enough for whatever a vendor sends."""
 
 
 class Unreadable(ValueError):
@@ -67,6 +70,25 @@ def _filler(argument: str | None) -> Transform:
     return Transform(get, put)
 
 
+def _times(argument: str | None) -> Transform:
+    """A vendor's part of one as a share of ``times(100)``; tens only, so that nothing is rounded."""
+    text = argument or ""
+    if not text.startswith("1") or text.strip("0") != "1" or text == "1":
+        raise ValueError("needs a power of ten, as in times(100)")
+    places = len(text) - 1
+
+    def get(value: Any) -> Any:
+        try:
+            return Decimal(str(value)).scaleb(places, _EXACT)
+        except InvalidOperation:
+            raise Unreadable(f"{value!r} is no number") from None
+
+    def put(value: Any) -> Any:
+        return None if value is None else Decimal(value).scaleb(-places, _EXACT)
+
+    return Transform(get, put)
+
+
 def _domain(value: Any) -> Any:
     """The host of a URL or a bare domain, in small letters and without ``www.``."""
     host = str(value).split("//", 1)[-1].partition("/")[0].partition("?")[0]
@@ -111,4 +133,5 @@ PURE: Mapping[str, Factory] = {
     "upper": _no_argument(Transform(lambda v: v.upper(), same, "{v}.upper()")),
     "domain": _no_argument(Transform(_domain)),
     "filler": _filler,
+    "times": _times,
 }

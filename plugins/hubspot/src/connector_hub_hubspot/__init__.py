@@ -1,4 +1,4 @@
-"""HubSpot CRM: contacts and companies."""
+"""HubSpot CRM."""
 
 from collections.abc import Sequence
 

@@ -42,11 +42,14 @@ _BURST, _BURST_SECONDS = 100, 10.0
 _DAILY = 250_000
 _ZONE = ZoneInfo("Asia/Jakarta")
 _SEARCHES, _SEARCH_SECONDS = 5, 1.0
+_URL = 8_192
+"""Characters of an address."""
 
 
 class HubSpotSandbox(Sandbox):
     """HubSpot's CRM objects, associations, properties, pipelines, schemas and owners, v3, v4 and 2026-03.
 
+    ``portal_id`` is the account's own.
     ``search_lag`` is how many seconds the search index is behind, ``daily`` how many calls a day there are.
     ``merges_anew``: the survivor of a merge gets an id of its own, as HubSpot's may.
     ``echoes_traces``: rows of a batch's answer hold their trace id; the documents show them without.
@@ -57,6 +60,7 @@ class HubSpotSandbox(Sandbox):
 
     name: ClassVar[str] = "hubspot"
     access_token = "pat-na1-0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"  # noqa: S105 - of the sandbox
+    portal_id = PORTAL
     search_lag = 0.2
     daily = _DAILY
     merges_anew = False
@@ -78,9 +82,9 @@ class HubSpotSandbox(Sandbox):
 
     def seed_data(self) -> None:
         """Companies first, then people at work in them."""
-        self._events = Events(self.clock, CLIENT_SECRET)
+        self._events = Events(self.clock, CLIENT_SECRET, self.portal_id)
         self._windows = Windows(self.clock)
-        self.accounts = Accounts(self.clock, PORTAL)
+        self.accounts = Accounts(self.clock, self.portal_id)
         self.shuffle = random.Random(self.seed)  # noqa: S311 - an order, not a secret
         self._today = 0
         self._day = self.clock.now().astimezone(_ZONE).date()
@@ -222,6 +226,8 @@ class HubSpotSandbox(Sandbox):
         async def call(request: Request) -> Response:
             if self.retired & {*request.url.path.split("/")}:
                 return HTMLResponse(_NOTHING_HERE, 404)
+            if len(str(request.url)) > _URL:
+                return HTMLResponse(_TOO_LONG, 414)
             try:
                 public = self._authorize(request)
                 headers = self._limit(search=search, public=public)
@@ -338,6 +344,7 @@ class HubSpotSandbox(Sandbox):
 
 
 _NOTHING_HERE = "<html><head><title>Error 404 Not Found</title></head></html>"
+_TOO_LONG = "<html><head><title>414 Request-URI Too Large</title></head></html>"
 _READS = ("/search", "/batch/read")
 """Ends of paths that read although they are posted to."""
 _SCOPED = {

@@ -14,7 +14,6 @@ import orjson
 
 from connector_hub.testing.sandbox import SandboxClock
 from connector_hub_hubspot.kinds import KINDS
-from connector_hub_hubspot.portal.refusals import PORTAL
 
 _BATCH = 100
 _ESCAPED = re.compile("%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)", re.IGNORECASE)
@@ -26,9 +25,10 @@ Deliver = Callable[[str, bytes, Mapping[str, str]], Awaitable[int]]
 class Events:
     """What has happened in an account, for those who have signed up for it."""
 
-    def __init__(self, clock: SandboxClock, secret: str) -> None:
+    def __init__(self, clock: SandboxClock, secret: str, portal: int) -> None:
         self._clock = clock
         self._secret = secret
+        self._portal = portal
         self._waiting: list[dict[str, Any]] | None = None
         self._happened = 0
 
@@ -45,7 +45,7 @@ class Events:
         event = {
             "eventId": self._happened,
             "subscriptionId": 1_000,
-            "portalId": PORTAL,
+            "portalId": self._portal,
             "appId": 54_321,
             "occurredAt": int(self._clock.time() * 1000),
             "attemptNumber": 0,
@@ -89,15 +89,28 @@ class Events:
     def signed(
         self, batch: list[dict[str, Any]], url: str
     ) -> tuple[bytes, dict[str, str]]:
-        """A message and its headers, signed by the app's secret."""
+        """A message and its headers, signed by the app's secret in the first version and in the third."""
         body, stamp = orjson.dumps(batch), str(int(self._clock.time() * 1000))
         text = f"POST{_ESCAPED.sub(_unescaped, url)}".encode() + body + stamp.encode()
         mac = hmac.new(self._secret.encode(), text, hashlib.sha256).digest()
         return body, {
             "Content-Type": "application/json",
+            "X-HubSpot-Signature": signature_v1(self._secret, body),
+            "X-HubSpot-Signature-Version": "v1",
             "X-HubSpot-Signature-v3": base64.b64encode(mac).decode(),
             "X-HubSpot-Request-Timestamp": stamp,
         }
+
+
+def signature_v1(secret: str, body: bytes) -> str:
+    """The first version, which webhooks still have besides the third."""
+    return hashlib.sha256(secret.encode() + body).hexdigest()
+
+
+def signature_v2(secret: str, method: str, url: str, body: bytes) -> str:
+    """The second version, of calls that workflows and cards make."""
+    text = f"{secret}{method}{url}".encode() + body
+    return hashlib.sha256(text).hexdigest()
 
 
 _BY_TYPE = {"tasks", "orders", "leads"}

@@ -194,6 +194,14 @@ def _contacts(stages: tuple[str, ...]) -> list[Property]:
         ),
         Property("annualrevenue", "Annual Revenue"),
         Property(
+            "hs_analytics_source",
+            "Original Traffic Source",
+            "enumeration",
+            "select",
+            options=SOURCES,
+            read_only=True,
+        ),
+        Property(
             "associatedcompanyid",
             "Primary Associated Company ID",
             "number",
@@ -353,10 +361,9 @@ def _orders(_: tuple[str, ...]) -> list[Property]:
 
 def _leads(_: tuple[str, ...]) -> list[Property]:
     return [
-        *_texts("hs_lead_name"),
+        *_texts("hs_lead_name", "hs_lead_disqualification_note"),
         _choice("hs_lead_type", "Lead type", "NEW_BUSINESS", "RE_ATTEMPTING", "UPSELL"),
         _choice("hs_lead_label", "Lead label", "HOT", "WARM", "COLD"),
-        _choice("hs_lead_source", "Lead source", *SOURCES),
         _owner("Lead owner"),
     ]
 

@@ -23,6 +23,7 @@ class Desk(Protocol):
 
     portal: Portal
     url: str
+    portal_id: int
     shuffle: random.Random
     merges_anew: bool
     echoes_traces: bool

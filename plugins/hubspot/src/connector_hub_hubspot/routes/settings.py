@@ -13,7 +13,7 @@ from starlette.routing import Route
 from connector_hub.testing.sandbox import answer
 from connector_hub_hubspot.portal import owners
 from connector_hub_hubspot.portal.pipelines import Pipeline, Stage
-from connector_hub_hubspot.portal.refusals import PORTAL, Refused, malformed, missing
+from connector_hub_hubspot.portal.refusals import Refused, malformed, missing
 from connector_hub_hubspot.portal.schemas import Schema, defined
 from connector_hub_hubspot.routes import Desk, archived, number
 
@@ -66,7 +66,7 @@ class SettingRoutes:
     async def _account(self, _: Request) -> Response:
         return answer(
             {
-                "portalId": PORTAL,
+                "portalId": self._desk.portal_id,
                 "accountType": "DEVELOPER_TEST",
                 "timeZone": "Asia/Jakarta",
                 "companyCurrency": "IDR",
