@@ -193,7 +193,7 @@ def test_a_type_is_written_only_where_the_vendor_takes_it():
         (
             [Rule("stage", "a", parts=("a", "b"), table={"open": ("1 / 2",)})],
             ("fields", "stage"),
-            "one of path, link and parts",
+            "one of path, link, parts and rows",
         ),
     ],
 )

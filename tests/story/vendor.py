@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from connector_hub.sdk import (
@@ -20,6 +21,8 @@ from connector_hub.sdk import (
     Record,
     Rejected,
     Resource,
+    RowPatch,
+    RowsPatch,
     Unavailable,
     Want,
     Way,
@@ -27,6 +30,10 @@ from connector_hub.sdk import (
 )
 
 ME = "hub-user"
+
+
+def _as_json(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: str(v) if isinstance(v, Decimal) else v for k, v in row.items()}
 
 
 @dataclass
@@ -52,6 +59,10 @@ class World:
     page: int = 100
     answers_values: bool = False
     ids: Any = field(default_factory=lambda: itertools.count(1))
+    reverses: bool = False
+    """Rows within a record are told last first."""
+    silent: bool = False
+    """Nothing is told of rows within a record."""
     before_write: Any = None
 
     def person(self, record: str | None = None, **fields: Any) -> str:
@@ -61,12 +72,39 @@ class World:
     def put(self, record: str | None, fields: Mapping[str, Any], by: str) -> str:
         record = record or f"{self.name}{next(self.ids)}"
         if self.shortens and by == ME:
-            fields = {k: v[: self.shortens] if v else v for k, v in fields.items()}
+            fields = {k: self._cut(v) for k, v in fields.items()}
+        fields = {k: self._rows(record, k, v) for k, v in fields.items()}
         self.tick += 1
         self.rows.setdefault(record, {}).update(fields)
         self.version[record] = self.tick
         self.by[record] = by
         return record
+
+    def _cut(self, value: Any) -> Any:
+        if isinstance(value, RowsPatch):
+            rows = [
+                RowPatch(r.id, {k: self._cut(v) for k, v in r.fields.items()})
+                for r in value.rows
+            ]
+            return RowsPatch(tuple(rows), value.removed)
+        return value[: self.shortens] if isinstance(value, str) else value
+
+    def _rows(self, record: str, path: str, value: Any) -> Any:
+        """A list of rows after a patch; every new one gets an id."""
+        if isinstance(value, RowsPatch):
+            held = {r["id"]: r for r in self.rows.get(record, {}).get(path) or ()}
+            for i in value.removed:
+                held.pop(i, None)
+            new = []
+            for row in value.rows:
+                if row.id is None:
+                    new.append(dict(row.fields))
+                elif row.id in held:
+                    held[row.id] = {**held[row.id], **row.fields}
+            value = [*held.values(), *new]
+        if not isinstance(value, list):
+            return value
+        return [{"id": f"row{next(self.ids)}", **_as_json(r)} for r in value]
 
     def delete(self, record: str) -> None:
         self.tick += 1
@@ -125,6 +163,11 @@ class Memory(Connector):
         row = {k: v for k, v in self.world.rows[i].items() if k in want.fields}
         for f in want.fields:
             row.setdefault(f, None)
+        for path, inside in want.rows.items() if not self.world.silent else ():
+            listed = self.world.rows[i].get(path) or []
+            row[path] = [{k: r.get(k) for k in inside} for r in listed]
+            if self.world.reverses:
+                row[path].reverse()
         return Record(
             i,
             row,

@@ -224,6 +224,13 @@ class EntityFieldModel(_Strict):
     class_: Literal["public", "internal", "pii", "sensitive"] = Field(
         "internal", alias="class"
     )
+    key: list[str] = Field(
+        default_factory=list,
+        description="the fields by which rows are told apart: [product]",
+    )
+    fields: dict[str, EntityFieldModel] = Field(
+        default_factory=dict, description="what each of the rows says"
+    )
 
 
 class EntityModel(_Strict):
@@ -286,6 +293,26 @@ class RuleModel(_Strict):
         description="words other fields must have: {country: [ID]}; outside of it the field is absent",
     )
     lookup: LookupModel | None = None
+    rows: RowsModel | None = None
+
+
+def _spelled_out(rule: Any) -> Any:
+    """``quantity: Quantity`` is short for ``quantity: {path: Quantity}``."""
+    return {"path": rule} if isinstance(rule, str) else rule
+
+
+class RowsModel(_Strict):
+    """A list within the record: the lines of an order."""
+
+    path: str = Field(description="where the list is")
+    id: str = Field("id", description="path of the row's own id, inside the row")
+    fields: dict[
+        str,
+        Annotated[
+            RuleModel,
+            BeforeValidator(_spelled_out, json_schema_input_type=RuleModel | str),
+        ],
+    ] = Field(description="rules with paths inside the row")
 
 
 class MappingTestModel(_Strict):

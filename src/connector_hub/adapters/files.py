@@ -25,6 +25,7 @@ from connector_hub.adapters.config import (
     MappingModel,
     ProfileModel,
     ProjectModel,
+    RowsModel,
     RuleModel,
     SideModel,
 )
@@ -57,6 +58,7 @@ from connector_hub.model.mapping import (
     LinkRule,
     Lookup,
     MappingTest,
+    RowsRule,
     Rule,
     check,
     compile_mapping,
@@ -1071,31 +1073,66 @@ def _entity(
 ) -> Entity:
     """An entity; one that extends another has its fields besides, and its identity unless it says one."""
     fields = dict(below.fields) if below else {}
-    fields |= {
-        n: FieldSpec(n, f.kind, tuple(f.of), f.to, f.class_)
-        for n, f in model.fields.items()
-    }
+    fields |= {n: _field(n, f) for n, f in model.fields.items()}
     for i, names in enumerate(model.identity):
         for name in names:
             if name not in fields:
-                found.add(
-                    doc.finding(
-                        ("identity", i),
-                        f"there is no field {name!r}",
-                        hint=did_you_mean(name, fields),
-                    )
-                )
-    for n, f in fields.items():
-        if below and n not in model.fields:
-            continue
-        if f.kind == "link" and not f.to:
-            found.add(doc.finding(("fields", n), f"link {n!r} needs `to:`", key=True))
-        if f.kind == "choice" and not f.of:
-            found.add(doc.finding(("fields", n), f"choice {n!r} needs `of:`", key=True))
+                hint = did_you_mean(name, fields)
+                said = f"there is no field {name!r}"
+                found.add(doc.finding(("identity", i), said, hint=hint))
+            elif fields[name].kind == "rows":
+                said = f"{name!r} are rows, which identify nothing"
+                found.add(doc.finding(("identity", i), said))
+    for n in model.fields:
+        for at, said, hint in _field_mistakes(fields[n]):
+            where = ("fields", n, *at)
+            found.add(doc.finding(where, said, key=True, hint=hint))
     identity = tuple(tuple(s) for s in model.identity)
     if below and not identity:
         identity = below.identity
     return Entity(model.entity, fields, identity)
+
+
+def _field(name: str, model: Any) -> FieldSpec:
+    inner = {n: _field(n, f) for n, f in model.fields.items()}
+    key = tuple(model.key)
+    return FieldSpec(
+        name, model.kind, tuple(model.of), model.to, model.class_, key, inner
+    )
+
+
+_Said = tuple[yaml.Key, str, str]
+"""Where within a field something is wrong, what, and the remedy."""
+
+
+def _field_mistakes(spec: FieldSpec) -> Iterable[_Said]:
+    if spec.kind == "link" and not spec.to:
+        yield (), f"link {spec.name!r} needs `to:`", ""
+    if spec.kind == "choice" and not spec.of:
+        yield (), f"choice {spec.name!r} needs `of:`", ""
+    if spec.kind == "rows":
+        yield from _rows_mistakes(spec)
+    elif spec.key or spec.fields:
+        yield (), f"key and fields go with kind rows, not {spec.kind}", ""
+
+
+def _rows_mistakes(spec: FieldSpec) -> Iterable[_Said]:
+    if not spec.fields or not spec.key:
+        hint = "write key: [product], fields: {product: {...}, quantity: {...}}"
+        yield (), f"rows {spec.name!r} need `key:` and `fields:`", hint
+    for name in spec.key:
+        if name not in spec.fields:
+            hint = did_you_mean(name, spec.fields)
+            yield ("key",), f"rows {spec.name!r} have no field {name!r}", hint
+        elif spec.fields[name].kind == "list":
+            yield ("key",), f"{name!r} is a list, which tells no rows apart", ""
+    for name, inner in spec.fields.items():
+        at = ("fields", name)
+        if inner.kind == "rows":
+            yield at, "rows have no rows of their own", ""
+        else:
+            for deeper, said, hint in _field_mistakes(inner):
+                yield (*at, *deeper), said, hint
 
 
 def _spec(model: Any) -> Spec:
@@ -1131,7 +1168,13 @@ def _rule(name: str, model: RuleModel) -> Rule:
         if model.lookup is None
         else Lookup(model.lookup.resource, model.lookup.by),
         parts=tuple(model.parts),
+        rows=None if model.rows is None else _rows(model.rows),
     )
+
+
+def _rows(model: RowsModel) -> RowsRule:
+    rules = {n: _rule(n, r) for n, r in model.fields.items()}
+    return RowsRule(model.path, rules, model.id)
 
 
 def _link(model: LinkModel) -> LinkRule:
@@ -1167,9 +1210,15 @@ def _check_dialect(words: Vocabulary, dialect: Dialect, found: Diagnostics) -> N
                 p.message,
                 code=p.code,
                 hint=p.hint,
-                key=len(p.where) % 2 == 0,  # a field, or a word of its table
+                key=_is_key(p.where),
             )
         )
+
+
+def _is_key(where: yaml.Key) -> bool:
+    """Whether a mistake is of a field itself, or of a word of its table: it stands at the key."""
+    inside = where[3:] if where[2:3] == ("rows",) else where
+    return len(inside) % 2 == 0
 
 
 def own_tests(

@@ -7,13 +7,14 @@ their tables.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from functools import cache, lru_cache, partial
 from typing import Any
 
-from connector_hub.model.mapping import Mapping
+from connector_hub.model.mapping import Mapping as Spec
+from connector_hub.model.mapping import Rule, every_rule
 from connector_hub.model.transforms import Transform, Transforms, Unreadable
 
 _CACHED = 4096
@@ -154,13 +155,22 @@ def transforms() -> Transforms:
     return Transforms({"phone": phone, "day_in": day_in})
 
 
-def at_home(mapping: Mapping, *, region: str | None, zone: str | None) -> Mapping:
+def at_home(mapping: Spec, *, region: str | None, zone: str | None) -> Spec:
     """A mapping where its connection is: what it leaves open about region and zone is filled in."""
-    rules = {
-        n: replace(r, via=tuple(_at_home(r.via, region, zone)))
-        for n, r in mapping.rules.items()
-    }
-    return replace(mapping, rules=rules)
+    return replace(mapping, rules=_rules_at_home(mapping.rules, region, zone))
+
+
+def _rules_at_home(
+    rules: Mapping[str, Rule], region: str | None, zone: str | None
+) -> dict[str, Rule]:
+    found = {}
+    for name, rule in rules.items():
+        rows = rule.rows and replace(
+            rule.rows, rules=_rules_at_home(rule.rows.rules, region, zone)
+        )
+        via = tuple(_at_home(rule.via, region, zone))
+        found[name] = replace(rule, via=via, rows=rows)
+    return found
 
 
 def _at_home(via: Iterable[str], region: str | None, zone: str | None) -> Iterable[str]:
@@ -175,15 +185,15 @@ def _at_home(via: Iterable[str], region: str | None, zone: str | None) -> Iterab
             yield spelled
 
 
-def needs_region(mapping: Mapping) -> str | None:
+def needs_region(mapping: Spec) -> str | None:
     """A field of phone numbers that are read only where they say their country."""
-    found = (n for n, r in mapping.rules.items() if "phone(region)" in r.via)
+    found = (r.field for r in every_rule(mapping) if "phone(region)" in r.via)
     return next(found, None)
 
 
-def needs_zone(mapping: Mapping) -> str | None:
+def needs_zone(mapping: Spec) -> str | None:
     """A field whose day has no zone, though its connection was asked for one."""
-    open_ = (n for n, r in mapping.rules.items() if _ZONE_OF_CONNECTION in r.via)
+    open_ = (r.field for r in every_rule(mapping) if _ZONE_OF_CONNECTION in r.via)
     return next(open_, None)
 
 

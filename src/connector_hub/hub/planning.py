@@ -26,6 +26,7 @@ from connector_hub.model.plan import (
     Seen,
     Shown,
 )
+from connector_hub.model.rows import applied
 from connector_hub.model.union import unite
 from connector_hub.ports import Progress
 from connector_hub.sync import jobs as syncing
@@ -342,6 +343,10 @@ def _shown(
     source, there = change.seen(across(side)), change.seen(side)
     new = spokes[side].filled(_viewed(spokes[across(side)], source))
     old = _viewed(spokes[side], there)
+    for name in spokes[side].rows.keys() & {*change.fields(side)} if there else ():
+        own, edits = old.get(name) or (), change.edits(side, name)
+        writable = spokes[side].rows[name].inner.writable
+        new[name] = applied(own, new.get(name) or (), edits, writable).rows
     fields = tuple(
         FieldChange(n, old.get(n), new.get(n))
         for n in change.fields(side)

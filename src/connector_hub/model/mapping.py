@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Container, Iterable, Sequence
 from collections.abc import Mapping as Map
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
@@ -23,7 +23,15 @@ from typing import Any
 from msgspec import Struct, structs
 
 from connector_hub.model.entity import KINDS, Entity, FieldSpec
-from connector_hub.model.record import EMPTY, LinkPatch, Ref, Want
+from connector_hub.model.record import (
+    EMPTY,
+    LinkPatch,
+    Ref,
+    RowPatch,
+    RowsPatch,
+    Want,
+)
+from connector_hub.model.rows import Listed, Row, arranged
 from connector_hub.model.transforms import Transform, Transforms, Unreadable, same
 
 
@@ -66,6 +74,18 @@ class Lookup:
     by: str
 
 
+@dataclass(frozen=True, slots=True)
+class RowsRule:
+    """A list within the vendor's record: where it is, and the rules of each row, with paths inside the row.
+
+    ``id`` is the path of the row's own id.
+    """
+
+    path: str
+    rules: Map[str, Rule]
+    id: str = "id"
+
+
 Rows = Map[str, Any]
 """What a looked-up resource holds at ``Lookup.by``, by record id."""
 
@@ -92,10 +112,13 @@ class Rule:
     lookup: Lookup | None = None
     parts: tuple[str, ...] = ()
     """Several paths that are one value: each side of ``BETWEEN`` in a vendor's word of ``table``."""
+    rows: RowsRule | None = None
 
     @property
     def at(self) -> str | None:
         """The path of the one place that holds the value; None for several and for associations."""
+        if self.rows:
+            return self.rows.path
         return self.path or (self.link.path if self.link else None)
 
     @property
@@ -108,7 +131,8 @@ class Rule:
         """Changes whenever what the rule reads or writes does."""
         made = (self.path, self.via, _listed(self.table), self.other, self.link)
         more = (self.default, _listed(self.when), self.lookup, self.parts)
-        return _print((*made, *more))
+        rows = self.rows and (self.rows.path, self.rows.id, *_prints(self.rows.rules))
+        return _print((*made, *more, rows))
 
     def whole_fingerprint(self) -> str:
         """Changes whenever anything about the rule does."""
@@ -119,6 +143,11 @@ class Rule:
 
 def _listed(words: Map[str, tuple[str, ...]] | None) -> list[Any]:
     return sorted((k, list(v)) for k, v in (words or {}).items())
+
+
+def _prints(rules: Map[str, Rule]) -> Iterable[tuple[str, str]]:
+    """The rules of rows, in their order: that is the order of the values that are remembered."""
+    return ((n, r.whole_fingerprint()) for n, r in rules.items())
 
 
 def _print(what: Any) -> str:
@@ -153,6 +182,13 @@ class Mapping:
         return _print(rules + sorted(self.set_on_create.items()))
 
 
+def every_rule(mapping: Mapping) -> Iterable[Rule]:
+    """All rules, those of rows among them."""
+    for rule in mapping.rules.values():
+        yield rule
+        yield from rule.rows.rules.values() if rule.rows else ()
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A mistake in a mapping; ``where`` is the path of keys inside its file."""
@@ -181,6 +217,7 @@ def check(mapping: Mapping, entity: Entity, transforms: Transforms) -> list[Prob
             )
             continue
         found += _check_rule(rule, spec, transforms)
+        found += _check_rows(rule, spec, mapping, transforms)
         found += _check_company(rule, mapping, entity, transforms)
     return [*found, *_check_paths(mapping)]
 
@@ -280,8 +317,14 @@ def _check_rule(
     rule: Rule, spec: FieldSpec, transforms: Transforms
 ) -> Iterable[Problem]:
     at: tuple[str | int, ...] = ("fields", rule.field)
-    if sum((rule.path is not None, rule.link is not None, bool(rule.parts))) != 1:
-        yield Problem(at, "a rule has one of path, link and parts")
+    kinds = (rule.path is not None, rule.link, rule.parts, rule.rows)
+    if sum(map(bool, kinds)) != 1:
+        yield Problem(at, "a rule has one of path, link, parts and rows")
+    if (rule.rows is not None) != (spec.kind == "rows"):
+        yield Problem(
+            at,
+            f"field {rule.field!r} is of kind {spec.kind}: rows go with kind rows only",
+        )
     if (rule.link is not None) != (spec.kind == "link"):
         yield Problem(
             at,
@@ -323,6 +366,34 @@ def _check_type(rule: Rule, at: tuple[str | int, ...]) -> Iterable[Problem]:
         yield Problem(at, "a type goes with a path")
     if link.write_type and not link.type:
         yield Problem(at, "write_type goes with a type")
+
+
+def _check_rows(
+    rule: Rule, spec: FieldSpec, mapping: Mapping, transforms: Transforms
+) -> Iterable[Problem]:
+    """The rules of a row are rules like others, but for what needs a record of its own."""
+    if rule.rows is None or spec.kind != "rows":
+        return
+    at = ("fields", rule.field, "rows")
+    inner = replace(mapping, rules=rule.rows.rules, set_on_create={}, tests=())
+    for p in check(inner, Entity(f"{rule.field} row", dict(spec.fields)), transforms):
+        yield Problem((*at, *p.where), p.message, p.hint, p.code)
+    for name in spec.key:
+        if name not in rule.rows.rules:
+            yield Problem(
+                (*at, "fields"),
+                f"rows are told apart by {name!r}, which has no rule here",
+                "give it a rule",
+            )
+    for name, r in rule.rows.rules.items():
+        kept = r.link and r.link.association
+        named = {"also": r.also, "when": r.when, "default": r.default, "rows": r.rows}
+        wrong = [key for key, given in named.items() if given]
+        if kept or wrong:
+            what = "link: {association: ...}" if kept else f"{wrong[0]}:"
+            yield Problem((*at, "fields", name), f"within rows there is no {what}")
+    if rule.via or rule.table or rule.lookup or rule.also or rule.default or rule.when:
+        yield Problem(at, "rows have rules of their own, and nothing beside")
 
 
 def _check_parts(rule: Rule, at: tuple[str | int, ...]) -> Iterable[Problem]:
@@ -532,6 +603,8 @@ class Spoke:
     """The words of looked-up fields that can be written; no other can, nor can a blank."""
     parts: Map[str, Spoke] = field(default_factory=dict)
     """The spokes of several resources that this one unites."""
+    rows: Map[str, RowsSpoke] = field(default_factory=dict)
+    """How lists within the record are read and written, by field."""
     shared: Map[str, tuple[str, ...]] = field(default_factory=dict)
     """Link fields that are kept in one reference with others: all of them, the first to be said first."""
 
@@ -579,6 +652,8 @@ class Spoke:
                 _add(links, rule.link.association, patch)
             elif rule.parts:
                 fields |= _apart(rule.parts, raw)
+            elif name in self.rows:
+                fields[rule.at or ""] = self.rows[name].put_back(raw, held)
             elif not self._is_others(name, raw, now):
                 fields |= _referring(rule, raw)
         return Patch(fields, links)
@@ -590,6 +665,96 @@ class Spoke:
         return (
             not _filled(raw) and not _filled(held[name]) and any(map(_filled, others))
         )
+
+
+@dataclass(frozen=True, slots=True)
+class RowsSpoke:
+    """The compiled rules of a list within a record.
+
+    ``inner`` is the spoke of one row. A list's raw value is ``[[id, *raws of inner], ...]`` in the order of
+    ids, None where there is no row; what is no list of rows with ids stays as it is told, and is unreadable.
+    """
+
+    rule: RowsRule
+    key: tuple[str, ...]
+    inner: Spoke
+
+    def raw(self, found: Any) -> Any:
+        """The mapped part of a list."""
+        if not _filled(found):
+            return found
+        if not isinstance(found, list) or not all(isinstance(r, dict) for r in found):
+            return found
+        rows = [[_as_id(_walk(r, self.rule.id)), *self._values(r)] for r in found]
+        if any(r[0] is None for r in rows):
+            return found
+        return sorted(rows, key=lambda r: (len(r[0]), r[0])) or None
+
+    def _values(self, row: Map[str, Any]) -> Iterable[Any]:
+        return (None if v is ABSENT else v for v in self.inner.raws(row, EMPTY))
+
+    def view(self, raw: Any, bads: list[Bad]) -> tuple[Row, ...]:
+        """The rows in the hub's words; what of them cannot be read is told as of the list.
+
+        Raises:
+            Unreadable: it is no list of rows.
+        """
+        if not self.reads(raw):
+            raise Unreadable
+        found = []
+        for record, *values in raw:
+            fields, bad = self.inner.view(tuple(values))
+            bads += [Bad(self.field, b.value, b.reject) for b in bad]
+            found.append(Row(record, fields, tuple(values)))
+        return arranged(found, self.key)
+
+    @property
+    def field(self) -> str:
+        """The field whose rows these are."""
+        return self.inner.mapping.entity
+
+    @staticmethod
+    def reads(raw: Any) -> bool:
+        """Whether a raw value is one of rows."""
+        return isinstance(raw, list) and all(isinstance(r, list) for r in raw)
+
+    def ids(self, raw: Any) -> list[str]:
+        """The ids of all rows of a raw value, of those that could not be read, too."""
+        return [r[0] for r in raw] if self.reads(raw) else []
+
+    def put(self, listed: Listed) -> RowsPatch:
+        """Rows in the hub's words as they are written; of a new one without what is blank."""
+        rows = [RowPatch(i) for i in listed.aside]
+        for row in listed.rows:
+            told = {n: row.fields[n] for n in row.names if n in row.fields}
+            fields = self.inner.put(told)
+            if not row.id:
+                fields = {p: v for p, v in fields.items() if not blank(v)}
+            rows.append(RowPatch(row.id or None, fields))
+        return RowsPatch(tuple(rows), listed.removed)
+
+    def put_back(self, raw: Any, held: Any) -> RowsPatch:
+        """What to write so that a list that holds ``held`` holds the vendor's own rows ``raw`` again."""
+        was = {r[0]: tuple(r[1:]) for r in raw} if self.reads(raw) else {}
+        now = {r[0]: tuple(r[1:]) for r in held} if self.reads(held) else {}
+        rows = []
+        for record, values in was.items():
+            there = now.get(record, (None,) * len(values))
+            pairs = zip(self.inner.names, values, there, strict=True)
+            names = {n for n, a, b in pairs if a != b} & self.inner.writable
+            patch = self.inner.put_back(names, values, there).fields
+            rows.append(RowPatch(record if record in now else None, patch))
+        return RowsPatch(tuple(rows), tuple(i for i in now if i not in was))
+
+
+def _walk(row: Any, path: str) -> Any:
+    for step in path.split("."):
+        row = row.get(step) if isinstance(row, dict) else None
+    return row
+
+
+def _as_id(raw: Any) -> str | None:
+    return str(raw) if isinstance(raw, str | int) and raw != "" else None
 
 
 def _filled(raw: Any) -> bool:
@@ -660,7 +825,17 @@ def compile_mapping(
         KeyError, ValueError: the mapping was not checked.
     """
     left = set(leave_out)
+    left |= {
+        n for n, spec in entity.fields.items() for k in spec.key if f"{n}.{k}" in left
+    }
     rules = [r for n, r in mapping.rules.items() if n not in left]
+    rows = {
+        r.field: _compile_rows(
+            r.rows, entity.fields[r.field], mapping, transforms, left, tables
+        )
+        for r in rules
+        if r.rows
+    }
     names = tuple(r.field for r in rules)
     made = {r.field: [transforms.make(v) for v in r.via] for r in rules}
     looked = {
@@ -680,7 +855,7 @@ def compile_mapping(
         if r.link and r.link.association
     )
     more = [(r, i, path) for r in rules for i, path in enumerate(r.also)]
-    whole = _compile_view(rules, entity, made, looked)
+    whole = _compile_view(rules, entity, made, looked, rows=rows)
     shared = _sharing(r for r in rules if r.field in writable)
     conditions = {
         r.field: {n: frozenset(w) for n, w in r.when.items()} for r in rules if r.when
@@ -691,15 +866,25 @@ def compile_mapping(
         names=names,
         kept=(*names, *(f"{r.field}+{i}" for r, i, _ in more)),
         prints=(
-            *(_print((r.fingerprint(), entity.fields[r.field].kind)) for r in rules),
+            *(
+                _print((r.fingerprint(), *_kinds(entity.fields[r.field])))
+                for r in rules
+            ),
             *(_print(path) for *_, path in more),
         ),
         writable=writable,
         associations=assocs,
-        want=Want(frozenset(paths), frozenset(a for _, a, _ in assocs)),
-        raws=_compile_raws(rules),
+        want=Want(
+            frozenset(paths),
+            frozenset(a for _, a, _ in assocs),
+            {
+                k.rule.path: frozenset({k.rule.id, *k.inner.want.fields})
+                for k in rows.values()
+            },
+        ),
+        raws=_compile_raws(rules, rows),
         view=_inside(whole, conditions) if conditions else whole,
-        put=_compile_put(rules, entity, made, writable, looked),
+        put=_compile_put(rules, entity, made, writable, looked, rows),
         identity=_compile_identity(rules, entity, made),
         identifying=_identifying(entity, made),
         whole=whole,
@@ -711,8 +896,32 @@ def compile_mapping(
             if r.default is not None
         },
         known={n: _ids_of(words) for n, words in looked.items()},
+        rows=rows,
         shared=shared,
     )
+
+
+def _kinds(spec: FieldSpec) -> Iterable[Any]:
+    yield spec.kind
+    if spec.kind == "rows":
+        yield spec.key
+        yield [(n, f.kind) for n, f in sorted(spec.fields.items())]
+
+
+def _compile_rows(  # noqa: PLR0917 - the rules, and all they are compiled with
+    rule: RowsRule,
+    spec: FieldSpec,
+    mapping: Mapping,
+    transforms: Transforms,
+    left: Container[str],
+    tables: Map[Lookup, Rows] | None,
+) -> RowsSpoke:
+    """The spoke of one row, as if it were a record."""
+    inner = Mapping(spec.name, mapping.connector, mapping.resource, rule.rules)
+    entity = Entity(spec.name, dict(spec.fields))
+    out = [n for n in rule.rules if f"{spec.name}.{n}" in left]
+    spoke = compile_mapping(inner, entity, transforms, leave_out=out, tables=tables)
+    return RowsSpoke(rule, spec.key, spoke)
 
 
 def _sharing(rules: Iterable[Rule]) -> dict[str, tuple[str, ...]]:
@@ -725,8 +934,8 @@ def _sharing(rules: Iterable[Rule]) -> dict[str, tuple[str, ...]]:
 
 
 def paths_of(rule: Rule) -> Iterable[str]:
-    """Every path a rule reads."""
-    if rule.at:
+    """Every path of the record itself that a rule reads."""
+    if rule.at and not rule.rows:
         yield rule.at
     if rule.link and rule.link.type:
         yield rule.link.type
@@ -804,7 +1013,9 @@ def _code(text: str) -> CodeType:
     return compile(text, "<mapping>", "exec")
 
 
-def _compile_raws(rules: Sequence[Rule]) -> Callable[..., Raws]:
+def _compile_raws(
+    rules: Sequence[Rule], rows: Map[str, RowsSpoke]
+) -> Callable[..., Raws]:
     src = _Source()
     absent = src.bind(ABSENT)
     parents: dict[tuple[str, ...], str] = {(): "row"}
@@ -818,6 +1029,8 @@ def _compile_raws(rules: Sequence[Rule]) -> Callable[..., Raws]:
         if rule.link and rule.link.type:
             kind = _getting(src, rule.link.type, parents, absent)
             got = f"{src.bind(_typed(rule.link))}({got}, {kind})"
+        elif rule.rows:
+            got = f"{src.bind(rows[rule.field].raw)}({got})"
         elif rule.parts:
             each = [_getting(src, path, parents, absent) for path in rule.parts]
             got = f"{src.bind(_together)}({', '.join(each)})"
@@ -945,12 +1158,13 @@ def _further(
     return found
 
 
-def _compile_view(
+def _compile_view(  # noqa: PLR0917 - the rules, and all they are compiled with
     rules: Sequence[Rule],
     entity: Entity,
     made: Map[str, list[Transform]],
     looked: Map[str, Map[str, Any]],
     only: Container[str] | None = None,
+    rows: Map[str, RowsSpoke] = EMPTY,
 ) -> Callable[[Raws], tuple[dict[str, Any], list[Bad]]]:
     src = _Source()
     absent, unreadable, bad = src.bind(ABSENT), src.bind(Unreadable), src.bind(Bad)
@@ -971,8 +1185,11 @@ def _compile_view(
         put(f"elif r{i} is not {absent}:")
         put("    try:")
         spec, words = entity.fields[rule.field], looked.get(rule.field)
-        for line in _reading(src, rule, spec, made[rule.field], f"r{i}", words):
-            put(f"        {line}")
+        if rule.rows:
+            put(f"        v = {src.bind(rows[rule.field].view)}(r{i}, bads)")
+        else:
+            for line in _reading(src, rule, spec, made[rule.field], f"r{i}", words):
+                put(f"        {line}")
         blank = _blank(rule, entity)
         put(f"        view[{name}] = v if v != '' and v is not None else {blank}")
         put(f"    except {unreadable}:")
@@ -983,7 +1200,7 @@ def _compile_view(
 
 
 def _blank(rule: Rule, entity: Entity) -> str:
-    return "()" if entity.fields[rule.field].kind == "list" else "None"
+    return "()" if entity.fields[rule.field].kind in {"list", "rows"} else "None"
 
 
 def _reading(  # noqa: PLR0917 - one rule, all it is read by
@@ -1123,12 +1340,13 @@ _PARSE: Map[str, Callable[[Any], Any]] = {
 assert set(_PARSE) < set(KINDS)  # noqa: S101 - a kind was renamed in one place only
 
 
-def _compile_put(
+def _compile_put(  # noqa: PLR0917 - the rules, and all they are compiled with
     rules: Sequence[Rule],
     entity: Entity,
     made: Map[str, list[Transform]],
     writable: frozenset[str],
     looked: Map[str, Map[str, Any]],
+    rows: Map[str, RowsSpoke],
 ) -> Callable[[Map[str, Any]], Map[str, Any]]:
     src = _Source()
     src.lines.append("out = {}")
@@ -1143,6 +1361,10 @@ def _compile_put(
             continue
         name = src.bind(rule.field)
         src.lines.append(f"if {name} in view:")
+        if rule.rows:
+            written = f"{src.bind(rows[rule.field].put)}(view[{name}])"
+            src.lines.append(f"    out[{src.bind(rule.at)}] = {written}")
+            continue
         src.lines.append(f"    v = view[{name}]")
         spec, words = entity.fields[rule.field], looked.get(rule.field)
         lines = _writing(src, rule, spec, made[rule.field], words)
@@ -1202,7 +1424,7 @@ def differs(spoke: Spoke, test: MappingTest) -> dict[str, tuple[Any, Any]]:
     """The fields of a mapping's test that come out otherwise: ``{field: (wanted, got)}``."""
     links: dict[str, list[Ref]] = {}
     view, _ = spoke.view(spoke.raws(test.vendor, links))
-    plain = {n: v.id if isinstance(v, Ref) else v for n, v in view.items()}
+    plain = {n: _plain(v) for n, v in view.items()}
     return {
         name: (wanted, plain.get(name, ABSENT))
         for name, wanted in test.hub.items()
@@ -1210,7 +1432,34 @@ def differs(spoke: Spoke, test: MappingTest) -> dict[str, tuple[Any, Any]]:
     }
 
 
+def _plain(value: Any) -> Any:
+    if isinstance(value, Ref):
+        return value.id
+    if isinstance(value, tuple) and value and isinstance(value[0], Row):
+        return [{n: _plain(v) for n, v in row.fields.items()} for row in value]
+    return value
+
+
+def _same_rows(wanted: Sequence[Any], got: Sequence[Map[str, Any]]) -> bool:
+    """Whether each row that is wanted is there, in whatever order, as far as it says."""
+    left = list(got)
+    for row in wanted:
+        like = (
+            r
+            for r in left
+            if isinstance(row, dict)
+            and all(_equal(v, r.get(n)) for n, v in row.items())
+        )
+        found = next(like, None)
+        if found is None:
+            return False
+        left.remove(found)
+    return not left
+
+
 def _equal(wanted: Any, got: Any) -> bool:
+    if isinstance(got, list) and isinstance(wanted, list):
+        return _same_rows(wanted, got)
     if isinstance(got, Decimal | date | datetime) and isinstance(
         wanted, str | int | float
     ):

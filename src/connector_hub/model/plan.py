@@ -12,6 +12,7 @@ from msgspec import Struct, structs
 from connector_hub.model.job import SIDES, SideName, across
 from connector_hub.model.mapping import Raws
 from connector_hub.model.record import Op
+from connector_hub.model.rows import Edit
 
 Action = Literal["create", "update", "archive", "settle", "restore", "remove", "keep"]
 """``settle`` writes nothing to a vendor: both sides agree, and the hub remembers it.
@@ -90,6 +91,8 @@ class Change(Struct, array_like=True, gc=False):
     """What a left and a right record held before the run that is undone: absent what stays as it is."""
     fights: tuple[str, ...] = ()
     """Those it asks about because they were written to and fro."""
+    rows: tuple[tuple[SideName, str, tuple[Edit, ...]], ...] = ()
+    """What becomes of rows within the records, by the side that is written and the field."""
 
     def __repr__(self) -> str:
         seen = f"left={self.left!r}, right={self.right!r}"
@@ -130,6 +133,10 @@ class Change(Struct, array_like=True, gc=False):
     def seen(self, side: SideName) -> Seen | None:
         """The record of one side as it was planned from."""
         return self.left if side == "left" else self.right
+
+    def edits(self, side: SideName, name: str) -> tuple[Edit, ...]:
+        """What becomes of the rows of a field on one side."""
+        return next((e for at, n, e in self.rows if (at, n) == (side, name)), ())
 
     def fields(self, side: SideName) -> tuple[str, ...]:
         """The fields to write to one side."""

@@ -58,10 +58,17 @@ class Gone(Struct, frozen=True, gc=False):
 
 
 class Want(Struct, frozen=True, gc=False):
-    """What the hub needs of each record: mapping paths, link names, and nothing more."""
+    """What the hub needs of each record: mapping paths, link names, and nothing more.
+
+    ``rows`` are lists within the record, by the path of the list: the paths inside each row, the one of the
+    row's own id among them. The list's own path is not among ``fields``. A record tells such a list wholly,
+    as dicts of the vendor's own JSON, each with its id, the same over reads for as long as the row lives;
+    an empty list or None says that there are no rows, a missing one nothing.
+    """
 
     fields: frozenset[str]
     links: frozenset[str] = frozenset()
+    rows: Mapping[str, frozenset[str]] = _NONE
 
 
 class Page(Struct, frozen=True, gc=False):
@@ -95,6 +102,32 @@ class LinkPatch(Struct, frozen=True, gc=False):
     remove: tuple[Ref, ...] = ()
 
 
+class RowPatch(Struct, frozen=True, gc=False):
+    """A row as it shall be.
+
+    Without ``id`` it is a new one, with all its fields. With one it stays, and ``fields`` are those that
+    change: none for a row that stays as it is. They are hub-typed values by path inside the row.
+    """
+
+    id: str | None
+    fields: Mapping[str, Any] = _NONE
+
+    def __repr__(self) -> str:
+        return f"RowPatch(id={self.id!r}, fields={[*self.fields]})"
+
+
+class RowsPatch(Struct, frozen=True, gc=False):
+    """The rows of a list within a record: the value of its path in ``Write.fields``.
+
+    ``rows`` is the whole list, every row that stays named by its id; ``removed`` are the ids of those that
+    shall go. A row that is in neither was added since the record was read, and is to be left alone where the
+    vendor can: no connector deletes what it was not told to.
+    """
+
+    rows: tuple[RowPatch, ...]
+    removed: tuple[str, ...] = ()
+
+
 Op = Literal["create", "update", "archive"]
 
 
@@ -104,7 +137,8 @@ class Write(Struct, frozen=True, gc=False):
     ``trace`` is the intent's id, the same over attempts: the vendor's trace id or idempotency key.
     ``key`` is the record key; a connector stores it in its key field when it creates.
     ``fields`` holds hub-typed values by mapping path (str, Decimal, bool, date, datetime, tuple or
-    None to clear) and names only what shall change.
+    None to clear) and names only what shall change. The value of a list of rows is a ``RowsPatch``;
+    record and rows are one write with one outcome.
     """
 
     op: Op
@@ -167,6 +201,8 @@ __all__ = [
     "Pending",
     "Record",
     "Ref",
+    "RowPatch",
+    "RowsPatch",
     "Want",
     "Write",
     "refs",

@@ -8,8 +8,8 @@ Conditions, defaults and what can be said are those of a record's own resource: 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as Map
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -66,6 +66,7 @@ def unite(spokes: Map[str, Spoke]) -> Spoke:
         want=Want(
             frozenset(p for s in spokes.values() for p in s.want.fields),
             frozenset(p for s in spokes.values() for p in s.want.links),
+            _joined(s.want.rows for s in spokes.values()),
         ),
         raws=raws,
         view=view,
@@ -78,8 +79,19 @@ def unite(spokes: Map[str, Spoke]) -> Spoke:
         defaults={n: d for s in spokes.values() for n, d in s.defaults.items()},
         known={n: k for s in spokes.values() for n, k in s.known.items()},
         parts=spokes,
+        rows={n: k for s in spokes.values() for n, k in s.rows.items()},
         shared={n: m for s in spokes.values() for n, m in s.shared.items()},
     )
+
+
+def _joined(
+    wanted: Iterable[Map[str, frozenset[str]]],
+) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for rows in wanted:
+        for path, inside in rows.items():
+            found[path] = found.get(path, frozenset()) | inside
+    return found
 
 
 def _print(name: str, spokes: Map[str, Spoke]) -> str:

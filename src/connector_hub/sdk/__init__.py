@@ -28,6 +28,8 @@ from connector_hub.model.record import (
     Pending,
     Record,
     Ref,
+    RowPatch,
+    RowsPatch,
     Want,
     Write,
 )
@@ -104,6 +106,8 @@ __all__ = [
     "Rejected",
     "Request",
     "Resource",
+    "RowPatch",
+    "RowsPatch",
     "SecretStr",
     "Shared",
     "Signed",

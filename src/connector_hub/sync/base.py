@@ -2,7 +2,9 @@
 
 One packed row per (job, side) and hub id::
 
-    layout (4 bytes) | keyed hash of the whole record (16) | sealed: hash of each field (8 each)
+    layout (4 bytes) | keyed hash of the whole record (16) | sealed: hash of each field (8 each), rows
+
+What is remembered of rows within the record follows as MessagePack, where a rule is about any.
 
 The layout is a number the store gives to a list of (field, rule fingerprint).  A field hash of zeros
 means *never agreed*: it reads as changed.  All ones mean *no base*: the rule is new or was edited.
@@ -14,17 +16,18 @@ The hashes of fields are fast ones (XXH3), hence they are encrypted, bound to jo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from msgspec import Struct
+from msgspec import Struct, msgpack
 from xxhash import xxh3_64_digest
 
 from connector_hub.errors import PluginError
 from connector_hub.model.keyed import DIGEST, keyed
 from connector_hub.model.mapping import ABSENT, Raws, Spoke
+from connector_hub.model.record import EMPTY
 from connector_hub.ports import Sealer, Store
 
 _LAYOUT = 4
@@ -37,6 +40,7 @@ OUTSIDE = b"\xff" * (_FIELD - 1) + b"\xfe"
 CONTESTED = bytes(_FIELD - 1) + b"\x01"
 _DONE_WITH = b"\xff" * _RECORD
 _BLANK = xxh3_64_digest(b"")
+_ROWS = msgpack.Decoder(dict[str, dict[bytes, bytes]])
 
 
 class Base(Struct, frozen=True, gc=False):
@@ -44,6 +48,8 @@ class Base(Struct, frozen=True, gc=False):
 
     record: bytes
     fields: tuple[bytes, ...]
+    rows: Mapping[str, Mapping[bytes, bytes]] = EMPTY
+    """What is remembered of the rows of a field, see ``sync.rows``."""
 
 
 @dataclass(slots=True)
@@ -59,7 +65,8 @@ class Bases:
     layout: int = 0
     _head: bytes = b""
     _bound: bytes = b""
-    _places: dict[int, list[int | None]] = field(default_factory=dict)
+    _places: dict[int, tuple[list[int | None], int]] = field(default_factory=dict)
+    """By layout: where each field's hash is, and where the hashes end."""
 
     def __post_init__(self) -> None:
         fields = list(zip(self.spoke.kept, self.spoke.prints, strict=True))
@@ -111,6 +118,7 @@ class Bases:
         *,
         outside: Collection[str] = (),
         stale: bool = False,
+        rows: Mapping[str, Mapping[bytes, bytes]] = EMPTY,
     ) -> bytes:
         """The row after some fields were agreed on: the others keep what they had.
 
@@ -125,6 +133,7 @@ class Bases:
             never: fields that wait for something and must read as changed.
             outside: fields that are outside their conditions.
             stale: the record has moved on already, and must be looked at when it is met again.
+            rows: what is remembered of rows within the record, by field.
         """
         fields = hashes(raws)
         if before is not None:
@@ -145,7 +154,8 @@ class Bases:
                 OUTSIDE if n in outside else f
                 for n, f in zip(names, fields, strict=True)
             ]
-        sealed = self.sealer.seal(b"".join(fields), self._bound + hub)
+        told = b"".join(fields) + (msgpack.encode(rows) if rows else b"")
+        sealed = self.sealer.seal(told, self._bound + hub)
         record = bytes(_RECORD) if stale else self.record_hash(raws)
         return self._head + record + sealed
 
@@ -167,14 +177,16 @@ class Bases:
     def unpack(self, packed: bytes, hub: bytes) -> Base:
         """A row under today's rules; a field whose rule changed since has no base."""
         layout = int.from_bytes(packed[:_LAYOUT], "big")
-        places = self._places.get(layout)
-        if places is None:
-            known = {named: i for i, named in enumerate(self.store.spelled(layout))}
+        found = self._places.get(layout)
+        if found is None:
+            spelled = self.store.spelled(layout)
+            known = {named: i for i, named in enumerate(spelled)}
             places = [
                 known.get(named)
                 for named in zip(self.spoke.kept, self.spoke.prints, strict=True)
             ]
-            self._places[layout] = places
+            found = self._places[layout] = (places, len(spelled) * _FIELD)
+        places, end = found
         there = self.sealer.open(packed[_HEAD:], self._bound + hub)
         fields = tuple(
             [
@@ -182,7 +194,18 @@ class Bases:
                 for i in places
             ]
         )
-        return Base(packed[_LAYOUT:_HEAD], fields)
+        return Base(packed[_LAYOUT:_HEAD], fields, self._rows(there[end:], places))
+
+    def _rows(
+        self, packed: bytes, places: Sequence[int | None]
+    ) -> Mapping[str, Mapping[bytes, bytes]]:
+        """What is remembered of rows whose rules are the same."""
+        if not packed:
+            return EMPTY
+        good = {
+            n for n, i in zip(self.spoke.kept, places, strict=True) if i is not None
+        }
+        return {n: rows for n, rows in _ROWS.decode(packed).items() if n in good}
 
     def based(self, base: Base) -> set[str]:
         """Fields that have a base."""

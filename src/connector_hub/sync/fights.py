@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from connector_hub.model.merge import Merged
+from connector_hub.model.rows import Row, spelled
 from connector_hub.sync.base import change_hash
 from connector_hub.sync.linking import Subject
 from connector_hub.sync.merging import Views
@@ -70,4 +71,9 @@ def remember(run: JobRun, written: Iterable[tuple[bytes, Mapping[str, Any]]]) ->
 
 
 def _value(run: JobRun, name: str, value: Any) -> bytes:
-    return change_hash(run.key, ["swing", name, str(value)])[:8]
+    told = spelled(value) if _is_rows(value) else str(value)
+    return change_hash(run.key, ["swing", name, told])[:8]
+
+
+def _is_rows(value: Any) -> bool:
+    return isinstance(value, tuple) and any(isinstance(v, Row) for v in value)

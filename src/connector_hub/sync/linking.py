@@ -10,9 +10,10 @@ from typing import Any
 from msgspec import Struct
 
 from connector_hub.model.conflict import Swing
-from connector_hub.model.job import across
+from connector_hub.model.job import SideName, across
 from connector_hub.model.link import Kin, Match, alike, match
 from connector_hub.model.plan import Seen, Wait
+from connector_hub.model.rows import Edit
 from connector_hub.sync.base import Base
 from connector_hub.sync.run import JobRun
 from connector_hub.sync.sides import LiveSide
@@ -46,6 +47,8 @@ class Subject(Struct, eq=False, gc=False):
     """What was written to its fields a moment ago."""
     fights: tuple[str, ...] = ()
     """Fields that are written to and fro."""
+    rows: tuple[tuple[SideName, str, tuple[Edit, ...]], ...] = ()
+    """What becomes of rows within the two, by the side that is written and the field."""
 
 
 def view_subjects(run: JobRun, side: LiveSide, subjects: Sequence[Subject]) -> None:

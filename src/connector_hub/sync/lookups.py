@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from connector_hub.model.mapping import Lookup, Rows
+from connector_hub.model.mapping import Lookup, Rows, every_rule
 from connector_hub.model.mapping import Mapping as Spec
 from connector_hub.model.record import Record, Want
 from connector_hub.sdk.connector import Connector
@@ -20,7 +20,7 @@ async def read_tables(connector: Connector, mappings: Iterable[Spec]) -> Tables:
     Raises:
         HubError: as the vendor has it.
     """
-    lookups = {r.lookup for m in mappings for r in m.rules.values() if r.lookup}
+    lookups = _lookups(mappings)
     found: Tables = {}
     for resource in sorted({k.resource for k in lookups}):
         mine = [k for k in lookups if k.resource == resource]
@@ -30,6 +30,10 @@ async def read_tables(connector: Connector, mappings: Iterable[Spec]) -> Tables:
                 rows[k][record.id] = _at(record.fields, k.by)
         found |= rows
     return found
+
+
+def _lookups(mappings: Iterable[Spec]) -> set[Lookup]:
+    return {r.lookup for m in mappings for r in every_rule(m) if r.lookup}
 
 
 async def _all(connector: Connector, resource: str, paths: set[str]) -> list[Record]:
@@ -52,5 +56,5 @@ def _at(row: Mapping[str, Any], path: str) -> Any:
 
 def sizes(mappings: Iterable[Spec], tables: Tables) -> dict[str, int]:
     """How many rows each resource has that these mappings look up in."""
-    lookups = {r.lookup for m in mappings for r in m.rules.values() if r.lookup}
+    lookups = _lookups(mappings)
     return {k.resource: len(tables[k]) for k in lookups if k in tables}

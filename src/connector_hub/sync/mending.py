@@ -99,6 +99,8 @@ def parsed(spoke: Spoke, name: str, text: str) -> Any:
         )
     if spec.kind == "link":
         raise ConfigError(f"{name} is a link", hint="link the records at the vendor")
+    if spec.kind == "rows":
+        raise ConfigError(f"{name} are rows", hint="edit them at the vendor")
     if not text:
         return () if spec.kind == "list" else None
     words = tuple(rule.table or ()) or (spec.of if spec.kind == "choice" else ())

@@ -12,11 +12,13 @@ from connector_hub.model.mapping import Bad, Spoke, blank
 from connector_hub.model.merge import Merged
 from connector_hub.model.plan import Seen
 from connector_hub.model.record import EMPTY
+from connector_hub.model.rowmerge import Both, merge_rows
 from connector_hub.sync import fights, rivals
 from connector_hub.sync.base import change_hash
 from connector_hub.sync.linking import Subject
 from connector_hub.sync.merging import Pair, merge_pair
 from connector_hub.sync.newest import Contested
+from connector_hub.sync.rows import known
 from connector_hub.sync.run import JobRun
 from connector_hub.sync.sides import LiveSide
 
@@ -35,7 +37,11 @@ def merge_subject(
     pair = _pair(run, side, s, policies)
     if pair.moved is not None:
         _notice_rivals(run, side, s, pair.moved)
-    merged = merge_pair(policies, spokes, pair, decided, run.options.backfill)
+    plain = {n: p for n, p in policies.items() if n not in spokes[0].rows}
+    merged = merge_pair(plain, spokes, pair, decided, run.options.backfill)
+    if len(plain) < len(policies):
+        rows = {n: p for n, p in policies.items() if n not in plain}
+        merged = _with_rows(side, s, rows, spokes, pair, decided, merged)
     merged = fights.held_back(run, s, merged, pair.views)
     if pair.moved is not None and not policies.keys() <= pair.based:
         _count_unbased(run, policies, pair)
@@ -49,6 +55,65 @@ def merge_subject(
         fit = referable(run, spokes[i], names, told, {**pair.views[i], **held}, more)
         said.append(sayable(run, spokes[i], fit, told))
     return replace(merged, left=said[0], right=said[1])
+
+
+def _with_rows(  # noqa: PLR0917 - what a merge depends on
+    side: LiveSide,
+    s: Subject,
+    policies: Mapping[str, Policy],
+    spokes: tuple[Spoke, Spoke],
+    pair: Pair,
+    decided: Mapping[str, SideName],
+    merged: Merged,
+) -> Merged:
+    """What is to be written of rows, besides; while a person is asked about one of a field, none of it is."""
+    told: dict[str, list[str]] = {"left": [], "right": [], "agreed": [], "asks": []}
+    bases = (s.base, s.there_base) if side.name == "left" else (s.there_base, s.base)
+    for name, policy in policies.items():
+        if not all(
+            name in view and name in k.rows
+            for view, k in zip(pair.views, spokes, strict=True)
+        ):
+            continue
+        rows = (pair.views[0][name], pair.views[1][name])
+        if rows[0] == rows[1]:
+            told["agreed"].append(name)
+            continue
+        first = pair.moved is None or name in pair.anew
+        if not first and not _is_moved(name, pair, decided):
+            continue
+        names = (spokes[0].rows[name].inner.names, spokes[1].rows[name].inner.names)
+        seen = None
+        if not first and bases[0] is not None and bases[1] is not None:
+            kept = (bases[0].rows.get(name, {}), bases[1].rows.get(name, {}))
+            seen = known(kept, rows, names)
+        found = merge_rows(
+            policy, Both(rows, seen, _written(spokes, name)), decided.get(name)
+        )
+        if found.asks:
+            told["asks"].append(name)
+            continue
+        for end, edits in zip(SIDES, (found.left, found.right), strict=True):
+            if edits:
+                told[end].append(name)
+                s.rows += ((end, name, edits),)
+    kinds = ("left", "right", "agreed", "asks")
+    return Merged(*((*getattr(merged, k), *told[k]) for k in kinds))
+
+
+def _is_moved(name: str, pair: Pair, decided: Mapping[str, SideName]) -> bool:
+    """Whether a side has changed rows since both were settled, or a person has decided about them."""
+    if pair.moved is None or name not in pair.based:
+        return False
+    return name in decided or any(name in m for m in pair.moved)
+
+
+def _written(
+    spokes: tuple[Spoke, Spoke], name: str
+) -> tuple[frozenset[str], frozenset[str]]:
+    """The fields of a row that can be written to each side, for the other one tells them."""
+    left, right = (k.rows[name].inner for k in spokes)
+    return left.writable & {*right.names}, right.writable & {*left.names}
 
 
 def decisions(
@@ -167,7 +232,7 @@ def _pair(
         outside = (out[0] | out[1]) & (here | out[0]) & (there | out[1])
     anew = set(run.options.backfill) - mine - theirs
     waited = side.bases.never(s.base), other.bases.never(s.there_base)
-    anew |= waited[0] & waited[1]
+    anew |= (waited[0] & waited[1]) - side.spoke.rows.keys()
     for never, view in zip(waited, (s.view, s.there_view), strict=True):
         # A link that has waited for its record was never agreed on: that it is blank ends nothing across.
         anew |= {n for n in run.routes if n in never and blank(view.get(n))}

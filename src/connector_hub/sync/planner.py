@@ -538,6 +538,8 @@ def _update(
     else:
         reason = "linked by identity" if s.base is None else "changed at the source"
         made = _made(run, side, "update", s, fields, reason, merged)
+    if s.rows:
+        made = structs.replace(made, rows=s.rows)
     if s.fights and not leaves:
         made = structs.replace(made, fights=s.fights)
     return structs.replace(made, leaves=True) if leaves else made

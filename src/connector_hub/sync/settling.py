@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct, structs
@@ -21,12 +21,16 @@ from connector_hub.model.conflict import FIELDS, MERGED, UNKNOWN
 from connector_hub.model.job import SIDES, SideName, across
 from connector_hub.model.mapping import Raws
 from connector_hub.model.plan import OUTCOMES, Change, Seen
-from connector_hub.model.record import Done, Outcome
+from connector_hub.model.record import EMPTY, Done, Outcome
+from connector_hub.model.rows import Listed, arranged
 from connector_hub.sync import fights, rivals
 from connector_hub.sync.base import Base, change_hash
 from connector_hub.sync.journal import Differs, keep
 from connector_hub.sync.planner import ask, part, refused, wait_for_links
 from connector_hub.sync.reading import done_with, free, index
+from connector_hub.sync.rows import Stand
+from connector_hub.sync.rows import put_back as rows_put_back
+from connector_hub.sync.rows import settled as settled_rows
 from connector_hub.sync.run import Held, JobRun, Member, hold
 from connector_hub.sync.sides import LiveSide
 from connector_hub.sync.views import read_views
@@ -38,12 +42,23 @@ class _Taken(Struct, gc=False):
 
     ``differs``: written fields that came out otherwise; ``edited`` when a person did that.
     ``lacks``: links that were never sent, because the run or the vendor died in between.
+    ``beside``: rows of which somebody else has edited what was not written.
     """
 
     now: Seen
     differs: tuple[str, ...] = ()
     edited: bool = False
     lacks: frozenset[str] = frozenset()
+    beside: frozenset[str] = frozenset()
+
+    @property
+    def moved(self) -> Collection[str]:
+        """Written fields that hold another's edit."""
+        return {*self.differs, *self.beside} if self.edited else self.beside
+
+
+_Views = Mapping[int, Mapping[str, Any]]
+"""What records of a side say, by ``id`` of what is settled."""
 
 
 class _Settling(Struct, eq=False, gc=False):
@@ -138,12 +153,21 @@ def _compare(i: Item, view: Mapping[str, Any], taken: _Taken) -> None:
         taken.lacks = _associations(i.side, differs)
     taken.differs = tuple(n for n in differs if n not in taken.lacks)
     taken.edited = bool(taken.differs) and not is_ours(i)
+    taken.beside = frozenset(
+        n
+        for n, v in i.wanted.items()
+        if isinstance(v, Listed)
+        and n not in taken.lacks
+        and v.is_beside(view.get(n) or ())
+    )
 
 
 def _associations(side: LiveSide, names: Iterable[str]) -> frozenset[str]:
     """Those fields that the vendor is told by calls of their own, after the record's."""
     rules = side.spoke.mapping.rules
-    return frozenset(n for n in names if (k := rules[n].link) and k.association)
+    return frozenset(
+        n for n in names if rules[n].rows or ((k := rules[n].link) and k.association)
+    )
 
 
 def _outcome(run: JobRun, s: _Settling, i: Item) -> str:
@@ -180,13 +204,25 @@ def _remember(run: JobRun, settling: Sequence[_Settling]) -> None:
         for side in run.sides
         for s, now in stands[side.name]
     )
+    changes = [s.change for s in settling]
+    old = {side.name: _old_bases(run, side, changes) for side in run.sides}
+    rows = _rows_settled(run, settling, old)
     for side in run.sides:
-        old = _old_bases(run, side, [s.change for s in settling])
+        before = old[side.name]
         store.set_bases(
             job,
             side.name,
             [
-                (s.change.hub, _base(side, s, now, old.get(s.change.hub)))
+                (
+                    s.change.hub,
+                    _base(
+                        side,
+                        s,
+                        now,
+                        before.get(s.change.hub),
+                        rows.get((id(s), side.name), EMPTY),
+                    ),
+                )
                 for s, now in stands[side.name]
             ],
         )
@@ -215,16 +251,19 @@ def _remember_put_back(run: JobRun, settling: Sequence[_Settling]) -> None:
     for side in run.sides:
         mine = [s for s in settling if side.name in s.taken]
         old = _old_bases(run, side, [s.change for s in mine])
+        read = read_views(run, side, [s.taken[side.name].now for s in mine])
         rows = [
-            (s.change.hub, _base_put_back(side, s, old[s.change.hub]))
-            for s in mine
+            (s.change.hub, _base_put_back(side, s, old[s.change.hub], r.view))
+            for s, r in zip(mine, read, strict=True)
             if s.change.hub in old
         ]
         run.store.set_bases(run.job.name, side.name, rows)
         index(run, side, [s.taken[side.name].now for s in mine], met=False)
 
 
-def _base_put_back(side: LiveSide, s: _Settling, before: Base) -> bytes:
+def _base_put_back(
+    side: LiveSide, s: _Settling, before: Base, view: Mapping[str, Any]
+) -> bytes:
     """A side's row after fields were put back.
 
     A field counts as agreed where what was undone did: what the hub had settled there.
@@ -242,6 +281,10 @@ def _base_put_back(side: LiveSide, s: _Settling, before: Base) -> bytes:
         {n for n in written if n not in moved},
         edited,
         stale=bool(edited or moved),
+        rows={
+            n: rows_put_back(view.get(n) or (), rows) if n in written else rows
+            for n, rows in before.rows.items()
+        },
     )
 
 
@@ -260,10 +303,91 @@ def _old_bases(
     return {hub: side.bases.unpack(p, hub) for hub, p in packed.items()}
 
 
-def _base(side: LiveSide, s: _Settling, now: Seen, before: Base | None) -> bytes:
+def _rows_settled(
+    run: JobRun,
+    settling: Sequence[_Settling],
+    old: Mapping[SideName, Mapping[bytes, Base]],
+) -> dict[tuple[int, SideName], dict[str, Mapping[bytes, bytes]]]:
+    """What both sides remember of rows, by ``id`` of what is settled and side."""
+    names = run.left.spoke.rows.keys() & run.right.spoke.rows.keys()
+    found: dict[tuple[int, SideName], dict[str, Mapping[bytes, bytes]]] = {}
+    if not names:
+        return found
+    views = {
+        side.name: (
+            _views_of(run, side, settling, _planned),
+            _views_of(run, side, settling, _now),
+        )
+        for side in run.sides
+    }
+    for s in settling:
+        for name in sorted(names):
+            here, there = (
+                _stand(side, s, name, old[side.name], views[side.name])
+                for side in run.sides
+            )
+            if not (here.names and there.names):
+                continue
+            asks = name in s.change.asks
+            for end, a, b in zip(SIDES, (here, there), (there, here), strict=True):
+                told = settled_rows(a, b, asks=asks)
+                if told:
+                    found.setdefault((id(s), end), {})[name] = told
+    return found
+
+
+def _planned(s: _Settling, side: SideName) -> Seen | None:
+    return s.change.seen(side)
+
+
+def _views_of(
+    run: JobRun,
+    side: LiveSide,
+    settling: Sequence[_Settling],
+    which: Callable[[_Settling, SideName], Seen | None],
+) -> _Views:
+    listed = [(s, seen) for s in settling if (seen := which(s, side.name)) is not None]
+    read = read_views(run, side, [seen for _, seen in listed])
+    return {id(s): r.view for (s, _), r in zip(listed, read, strict=True)}
+
+
+def _stand(
+    side: LiveSide,
+    s: _Settling,
+    name: str,
+    old: Mapping[bytes, Base],
+    views: tuple[_Views, _Views],
+) -> Stand:
+    """A side's rows: as they were written, else as they were planned from."""
+    taken, seen = s.taken.get(side.name), _now(s, side.name)
+    before = old.get(s.change.hub)
+    planned, now = (v.get(id(s), EMPTY) for v in views)
+    final = held = planned.get(name) or ()
+    edited = False
+    item = next((i for i in s.items if i.side is side), None)
+    if taken is not None and item is not None and name in item.wanted:
+        held = now.get(name) or ()
+        wanted = item.wanted[name]
+        sent = isinstance(wanted, Listed) and name not in taken.lacks
+        final = arranged(wanted.rows) if sent else held
+        edited = name in taken.moved
+    spoke = side.spoke.of(seen.raws).rows.get(name) if seen is not None else None
+    names = spoke.inner.names if spoke else ()
+    rows = before.rows.get(name, {}) if before else {}
+    return Stand(final, held, rows, names, edited)
+
+
+def _base(
+    side: LiveSide,
+    s: _Settling,
+    now: Seen,
+    before: Base | None,
+    rows: Mapping[str, Mapping[bytes, bytes]] = EMPTY,
+) -> bytes:
     """A side's row: agreed fields as they are now, the others as they were; what waits reads as changed.
 
     A field that was written across counts as it was planned from: a later edit must look like one.
+    Rows travel both ways at once: where one of the two writes was not made, they have moved still.
     """
     c, here, there = s.change, side.name, across(side.name)
     taken, over, planned = s.taken.get(here), s.taken.get(there), c.seen(here)
@@ -271,9 +395,10 @@ def _base(side: LiveSide, s: _Settling, now: Seen, before: Base | None) -> bytes
     if written and side.spoke.shared:
         written = {*written, *side.spoke.of(now.raws).beside(written)}
     lacks = over.lacks if over else frozenset[str]()
-    waits = [name for at, name, _, _ in c.waits if at == here]
-    edited = taken.differs if taken and taken.edited else ()
-    never = (*waits, *lacks, *edited)
+    waits = [name.partition(".")[0] for at, name, _, _ in c.waits if at == here]
+    edited = taken.moved if taken else ()
+    half = [name for at, name, _ in c.rows if at not in s.taken]
+    never = (*waits, *lacks, *edited, *half)
     agreed: Collection[str] = ()
     if before is None:
         never += (*c.asks, *(() if over else c.fields(there)))
@@ -291,6 +416,7 @@ def _base(side: LiveSide, s: _Settling, now: Seen, before: Base | None) -> bytes
         never,
         outside=_outside(side, raws),
         stale=bool(edited),
+        rows=rows,
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from connector_hub.model.mapping import Bad, Spoke
 from connector_hub.model.plan import Seen, Wait
 from connector_hub.model.record import Ref
+from connector_hub.model.rows import Listed, arranged
 from connector_hub.sync.run import JobRun
 from connector_hub.sync.sides import LiveSide
 
@@ -37,6 +38,8 @@ def read_views(run: JobRun, side: LiveSide, seen: Sequence[Seen]) -> list[Read]:
     read = [Read(*side.spoke.whole(s.raws)) for s in seen]
     for name in run.routes:
         _translate(run, side, name, read)
+    for name in side.spoke.rows:
+        _arrange(side, name, seen, read)
     if side.spoke.conditions:
         for s, r in zip(seen, read, strict=True):
             _hide(side.spoke.of(s.raws), r)
@@ -52,26 +55,43 @@ def _hide(spoke: Spoke, read: Read) -> None:
 
 def _translate(run: JobRun, side: LiveSide, name: str, read: Sequence[Read]) -> None:
     """One link field of all: the vendor's reference becomes the hub id of what it points to."""
-    asked = {v.id for r in read if isinstance(v := r.view.get(name), Ref)}
+    field, _, inner = name.partition(".")
+    if inner:
+        told = [(r, row.fields) for r in read for row in r.view.get(field) or ()]
+    else:
+        told = [(r, r.view) for r in read]
+    key = inner or field
+    asked = {v.id for _, view in told if isinstance(v := view.get(key), Ref)}
     if not asked:
         return
     hubs = linked_across(run, side, name, asked)
     others = _of_others(run, side, name, asked - hubs.keys())
-    for r in read:
-        ref = r.view.get(name)
+    for r, view in told:
+        ref = view.get(key)
         if not isinstance(ref, Ref):
             continue
         if ref.id in hubs:
-            r.view[name] = hubs[ref.id]
+            view[key] = hubs[ref.id]
         elif ref.id in others:
-            r.view[name] = None
+            view[key] = None
         else:
-            del r.view[name]
+            del view[key]
             waits = [
                 (side.name, name, resource, ref.id)
                 for resource in run.routes[name].at(side.name)
             ]
             r.waits = (*r.waits, *waits)
+
+
+def _arrange(
+    side: LiveSide, name: str, seen: Sequence[Seen], read: Sequence[Read]
+) -> None:
+    """Rows get their keys once their links are hub ids; one whose key cannot be told waits aside."""
+    for s, r in zip(seen, read, strict=True):
+        rows = r.view.get(name)
+        if rows:
+            key = side.spoke.of(s.raws).rows[name].key
+            r.view[name] = arranged(rows, key)
 
 
 def _of_others(
@@ -113,7 +133,10 @@ def spelled_links(
 ) -> None:
     """Hub ids in values to be written become the side's own references, in place."""
     for name, route in run.routes.items():
-        hubs = {v for w in wanted if isinstance(v := w.get(name), bytes)}
+        field, _, inner = name.partition(".")
+        key = inner or field
+        told = _rows_to_write(wanted, field) if inner else wanted
+        hubs = {v for w in told if isinstance(v := w.get(key), bytes)}
         if not hubs:
             continue
         there = {
@@ -124,12 +147,26 @@ def spelled_links(
             ).items()
             if not gone
         }
-        for w in wanted:
-            hub = w.get(name)
-            if hub in there:
-                w[name] = there[hub]
+        for w in told:
+            hub = w.get(key)
+            if isinstance(hub, bytes) and hub in there:
+                w[key] = there[hub]
             elif isinstance(hub, bytes):
-                del w[name]
+                del w[key]
+
+
+def _rows_to_write(
+    wanted: Sequence[dict[str, Any]], field: str
+) -> Sequence[dict[str, Any]]:
+    """The fields of all rows that are to be written: copies of theirs, which may be changed."""
+    found: list[dict[str, Any]] = []
+    for w in wanted:
+        listed = w.get(field)
+        if isinstance(listed, Listed):
+            rows = [structs.replace(r, fields={**r.fields}) for r in listed.rows]
+            w[field] = structs.replace(listed, rows=tuple(rows))
+            found += [r.fields for r in rows]
+    return found
 
 
 def links_of(side: LiveSide, seen: Seen, names: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,8 +27,10 @@ from connector_hub.model.record import (
     Outcome,
     Record,
     Ref,
+    RowsPatch,
     Write,
 )
+from connector_hub.model.rows import Listed, applied, made
 from connector_hub.sdk.connector import Way
 from connector_hub.sync.base import hashes
 from connector_hub.sync.run import JobRun
@@ -120,7 +122,35 @@ def wanted_views(
         if side.spoke.defaults and not c.undoes:
             said = side.spoke_at(_resource(side, c)).filled(said)
         found.append(said)
+    if side.spoke.rows:
+        _list_rows(run, side, changes, found)
     return found
+
+
+def _list_rows(
+    run: JobRun,
+    side: LiveSide,
+    changes: Sequence[Change],
+    told: Sequence[dict[str, Any]],
+) -> None:
+    """The rows across become the rows that this side shall have, in place."""
+    names = side.spoke.rows.keys()
+    mine = [(c, s) for c in changes if not c.undoes and (s := c.seen(side.name))]
+    views = _views(
+        run, side, [(c, s) for c, s in mine if names & {*c.fields(side.name)}]
+    )
+    for c, said in zip(changes, told, strict=True):
+        seen = c.seen(side.name)
+        spokes = side.spoke_at(_resource(side, c)).rows
+        for name in said.keys() & spokes.keys() if not c.undoes else ():
+            writable = spokes[name].inner.writable
+            if seen is None:
+                said[name] = made(said[name], writable)
+                continue
+            own, edits = views[id(c)].get(name) or (), c.edits(side.name, name)
+            held = dict(zip(side.spoke.kept, seen.raws, strict=True))[name]
+            ids = spokes[name].ids(held)
+            said[name] = applied(own, said[name], edits, writable, ids)
 
 
 def _views(
@@ -163,11 +193,15 @@ def _write(
             version=there.version,
         )
     patch = spoke.patch(values)
-    fields = {p: v for p, v in patch.fields.items() if v is not None and v != ()}
+    fields = {p: v for p, v in patch.fields.items() if not _says_nothing(v)}
     for path, value in spoke.mapping.set_on_create.items():
         fields.setdefault(path, value)
     links = {name: p for name, p in patch.links.items() if p.add}
     return Write("create", trace_id, key, None, fields, links)
+
+
+def _says_nothing(value: Any) -> bool:
+    return value is None or value in ((), RowsPatch(()))
 
 
 def _own(side: LiveSide, spoke: Spoke, raws: Raws) -> Raws:
@@ -315,7 +349,7 @@ def _holds(run: JobRun, item: Item, now: Seen) -> bool:
 
 def differing(item: Item, view: Mapping[str, Any], seen: Seen) -> tuple[str, ...]:
     """The written fields that a record does not hold as wanted: by meaning, else by the value itself."""
-    found = [n for n, v in item.wanted.items() if view.get(n) != v]
+    found = [n for n, v in item.wanted.items() if not _is_held(view.get(n), v)]
     image = item.change.image(item.side.name)
     if image is not None:
         names = item.side.spoke.kept
@@ -325,6 +359,12 @@ def differing(item: Item, view: Mapping[str, Any], seen: Seen) -> tuple[str, ...
             n for n, a, b in pairs if n in fields and n not in item.wanted and a != b
         ]
     return tuple(found)
+
+
+def _is_held(value: Any, wanted: Any) -> bool:
+    if isinstance(wanted, Listed):
+        return wanted.is_met(value or ())
+    return bool(value == wanted)
 
 
 def can_look_up(item: Item) -> bool:
