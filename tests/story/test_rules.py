@@ -287,12 +287,11 @@ async def test_a_new_word_is_counted_by_field_and_left_alone(both):
 
 
 async def test_who_was_linked_before_an_identity_was_edited_is_known_by_the_new_one(
-    both, monkeypatch
+    both,
 ):
     both.left.person(email="a@x.org", name="A", phone="+628123456789")
     await both.sync()
-    by_name = replace(PERSON, identity=(("name",),))
-    monkeypatch.setitem(Project._side.__globals__, "PERSON", by_name)
+    both.entity = replace(PERSON, identity=(("name",),))
     both.left.person(email="b@x.org", name="A")
     run = await both.sync()
     assert run.tally.outcomes["created"] == 0
