@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,10 +11,12 @@ import pytest
 from connector_hub.model.entity import Entity, FieldSpec
 from connector_hub.model.job import Policy
 from connector_hub.model.mapping import LinkRule, Mapping, RowsRule, Rule
-from connector_hub.sdk import RowsPatch
+from connector_hub.sdk import Edited, InDoubt, RowsPatch
 from connector_hub.sync.run import Route
 
 from .conftest import Project
+from .test_undo import undone
+from .vendor import Memory
 
 LINES = FieldSpec(
     "lines",
@@ -380,3 +383,132 @@ async def test_a_row_whose_product_is_not_linked_waits_and_is_kept(linked):
     await linked.sync()
     assert lines(linked.right, b) == [("b-p0", "5", None), ("b-p7", "2", None)]
     await quiet(linked)
+
+
+async def test_rows_that_a_run_wrote_are_put_back_and_stay_so(orders):
+    a, b = await pair(orders, *TWO)
+    was = lines(orders.left, a), lines(orders.right, b)
+    edit(orders.left, a, "A", qty=5)
+    edit(orders.left, a, "C", qty=3)
+    edit(orders.left, a, "B", gone=True)
+    run = await orders.sync()
+    undo = await undone(orders, run.number)
+    assert lines(orders.right, b) == was[1]
+    assert undo.tally.outcomes == {"updated": 1}
+    await quiet(orders)
+    edit(orders.left, a, "D", qty=1)
+    await orders.sync()
+    for world, record, n in ((orders.left, a, "5"), (orders.right, b, "1")):
+        assert ("A", n, None) in lines(world, record)
+        assert {r[0] for r in lines(world, record)} == {"A", "B", "C", "D"}
+    await quiet(orders)
+
+
+async def test_rows_of_an_order_that_is_refused_are_a_dead_letter_until_they_are_mended(
+    orders,
+):
+    a, b = await pair(orders, *TWO)
+    orders.right.refuses = {"bad"}
+    edit(orders.left, a, "A", note="bad")
+    edit(orders.right, b, "B", n=9)
+    await orders.sync()
+    (letter,) = orders.store.letters("people")
+    assert (letter.record, letter.op) == (a, "update")
+    assert ("B", "9", "blue") in lines(orders.left, a)
+    await quiet(orders)
+    edit(orders.left, a, "A", note="good")
+    await orders.sync()
+    assert lines(orders.right, b) == [("A", "1", "good"), ("B", "9", "blue")]
+    await quiet(orders)
+
+
+async def test_rows_whose_rule_was_edited_travel_from_the_next_edit_on(orders):
+    a, b = await pair(orders, *TWO)
+    less = {n: r for n, r in RIGHT.rules["lines"].rows.rules.items() if n != "note"}
+    orders.maps["right"] = replace(
+        RIGHT,
+        rules={**RIGHT.rules, "lines": Rule("lines", rows=RowsRule("items", less))},
+    )
+    await quiet(orders)
+    edit(orders.left, a, "A", qty=5, note="red")
+    await orders.sync()
+    assert lines(orders.right, b) == [("A", "5", None), ("B", "2", "blue")]
+    await quiet(orders)
+
+
+async def test_rows_are_back_filled_and_joined_as_at_a_first_meeting(orders):
+    maps = dict(orders.maps)
+    for side, spec in maps.items():
+        rules = {n: r for n, r in spec.rules.items() if n != "lines"}
+        orders.maps[side] = replace(spec, rules=rules)
+    a, b = await pair(orders, *TWO)
+    orders.right.person(b, items=[{"sku": "C", "n": 3}])
+    await orders.sync()
+    orders.maps = maps
+    await quiet(orders)
+    assert lines(orders.right, b) == [("C", "3", None)]
+    await orders.sync(backfill=frozenset({"lines"}))
+    assert {r[0] for r in lines(orders.left, a)} == {"A", "B", "C"}
+    assert lines(orders.left, a) == lines(orders.right, b)
+    await quiet(orders)
+
+
+async def test_a_field_of_a_row_that_one_side_only_reads_belongs_to_it(orders):
+    rule = Rule("note", "note", one_way=True)
+    orders.maps["right"] = mapping(quantity="n", note=rule)
+    a, b = await pair(orders, *TWO)
+    assert lines(orders.right, b) == [("A", "1", None), ("B", "2", None)]
+    await quiet(orders)
+    edit(orders.right, b, "A", note="by the vendor")
+    await orders.sync()
+    assert ("A", "1", "by the vendor") in lines(orders.left, a)
+    await quiet(orders)
+
+
+async def test_an_answer_that_was_lost_is_looked_up_by_what_the_rows_say(orders):
+    a, b = await pair(orders, *TWO)
+    edit(orders.left, a, "A", qty=5)
+    edit(orders.left, a, "B", gone=True)
+    lost = [("lost", InDoubt("lost"))]
+    orders.right.before_write = lambda _w: orders.right.weather.extend(lost)
+    run = await orders.sync()
+    orders.right.before_write = None
+    assert run.tally.outcomes == {"updated": 1}
+    assert lines(orders.right, b) == [("A", "5", None)]
+    await quiet(orders)
+
+
+async def test_the_later_edit_of_rows_wins_where_the_job_says_so(orders, monkeypatch):
+    async def edited(self, resource, ids, paths):
+        assert (resource, paths) == ("people", ["items"])
+        at = datetime(2026, 11, 24, 2 if self.world.name == "b" else 1, tzinfo=UTC)
+        return {i: {"items": Edited(at, at)} for i in ids}
+
+    monkeypatch.setattr(Memory, "edited", edited)
+    orders.job = replace(orders.job, fields={"*": Policy(both="newest")})
+    a, b = await pair(orders, *TWO)
+    edit(orders.left, a, "A", qty=5)
+    edit(orders.left, a, "C", qty=5)
+    edit(orders.right, b, "A", n=7)
+    await orders.sync()
+    whole = [("A", "7", None), ("B", "2", "blue"), ("C", "5", None)]
+    assert (lines(orders.left, a), lines(orders.right, b)) == (whole, whole)
+    await quiet(orders)
+
+
+async def test_two_who_set_a_row_to_and_fro_are_held(orders):
+    a, _ = await pair(orders, *TWO)
+    for i in range(6):
+        edit(orders.left, a, "A", qty=1 + i % 2)
+        await orders.sync()
+    (conflict,) = orders.store.conflicts("people")
+    assert conflict.detail["fights"] == "lines"
+
+
+async def test_a_person_who_counts_a_row_up_is_no_fight(orders):
+    a, b = await pair(orders, *TWO)
+    for i in range(2, 9):
+        edit(orders.left, a, "A", qty=i)
+        await orders.sync()
+    assert lines(orders.right, b)[0] == ("A", "8", None)
+    assert orders.store.conflicts("people") == []

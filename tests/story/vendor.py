@@ -33,6 +33,17 @@ from connector_hub.sdk import (
 ME = "hub-user"
 
 
+def _values(fields: Mapping[str, Any]) -> set[str]:
+    """All that a write says, within rows, too."""
+    found: set[str] = set()
+    for value in fields.values():
+        if isinstance(value, RowsPatch):
+            found |= {v for row in value.rows for v in _values(row.fields)}
+        else:
+            found.add(str(value))
+    return found
+
+
 def _as_json(row: Mapping[str, Any]) -> dict[str, Any]:
     return {k: str(v) if isinstance(v, Decimal) else v for k, v in row.items()}
 
@@ -227,7 +238,7 @@ class Memory(Connector):
 
     def _write(self, w: Write) -> Any:
         world = self.world
-        if not world.refuses.isdisjoint(map(str, w.fields.values())):
+        if not world.refuses.isdisjoint(_values(w.fields)):
             return Rejected("refused", reason="BAD", fields=())
         if w.op == "archive":
             if w.id in world.rows:

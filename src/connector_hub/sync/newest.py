@@ -40,13 +40,15 @@ async def _edits(
     for resource, ids in side.by_resource(names):
         known = {i: side.known_as(resource, i) for i in ids}
         rules: Mapping[str, Any] = side.place(resource).spoke.mapping.rules
-        paths = {
-            rules[n].path: n for i in known.values() for n in names[i] if n in rules
-        }
+        fields = dict.fromkeys(
+            n for i in known.values() for n in names[i] if n in rules
+        )
+        paths = {n: at for n in fields if (at := rules[n].at) is not None}
         told = await side.connector.edited(
-            resource, ids, [p for p in paths if p is not None]
+            resource, ids, [*dict.fromkeys(paths.values())]
         )
         for vendor_id, by_path in told.items():
-            for path, edit in by_path.items():
-                found[known[vendor_id], paths[path]] = edit
+            for name, path in paths.items():
+                if path in by_path:
+                    found[known[vendor_id], name] = by_path[path]
     return found

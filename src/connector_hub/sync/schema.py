@@ -106,6 +106,7 @@ def moved(
     known = _by_path(fields)
     for name, rule in mapping.rules.items():
         yield from _parts_gone(name, rule, known)
+        yield from _rows_gone(name, rule, known)
         path = rule.at
         if path is None or name not in entity.fields:
             continue
@@ -140,6 +141,20 @@ def _parts_gone(
 ) -> Iterator[Moved]:
     for path in rule.parts:
         if path.casefold() not in known and _is_plain(path, known):
+            yield _gone(name, path)
+
+
+def _rows_gone(
+    name: str, rule: Rule, known: Mapping[str, FieldInfo]
+) -> Iterator[Moved]:
+    """Fields of rows, where the vendor describes any: their paths are ``LIST[].FIELD``."""
+    if rule.rows is None:
+        return
+    start = f"{rule.rows.path}[]."
+    inside = {p: f for p, f in known.items() if p.startswith(start.casefold())}
+    for inner in rule.rows.rules.values() if inside else ():
+        path = f"{start}{inner.at}"
+        if inner.at and path.casefold() not in inside and _is_plain(path, inside):
             yield _gone(name, path)
 
 
