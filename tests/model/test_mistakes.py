@@ -293,7 +293,7 @@ def at(*where: str | int) -> tuple[str | int, ...]:
                 Problem(
                     at("name", "via", 0),
                     "no transform is called 'nope'",
-                    "there are: day_in, domain, filler, lower, phone, trim, upper",
+                    "there are: day_in, domain, filler, lower, phone, times, trim, upper",
                 )
             ],
         ),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connector_hub.hub import Options
-from connector_hub_hubspot import properties
+from connector_hub_hubspot.portal import owners as portal_owners
 from tests.conftest import Opener, Vendors
 
 RULES = {
@@ -128,7 +128,7 @@ async def test_a_plan_promises_the_pages_of_the_table(
     opened: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     many = tuple((str(n), "Ana", f"O{n}", False) for n in range(1000, 1250))
-    monkeypatch.setattr(properties, "OWNERS", many)
+    monkeypatch.setattr(portal_owners, "OWNERS", many)
     async with opened("left-to-right") as hub:
         plan = await hub.plan("contacts")
         async with hub._running("contacts", "plan", Options(), lambda *_: None) as run:
