@@ -233,7 +233,7 @@ async def test_recorded_stages_are_the_options_of_their_properties(crm, tape):
     ]
     tape.answers["/crm/v3/properties/deals"] = (200, {"results": rows})
     tape.answers["/crm/v3/pipelines/deals"] = (200, body)
-    at, stage = (await crm.describe("deals")).fields
+    at, stage, *_ = (await crm.describe("deals")).fields
     assert at.options == tuple(p["id"] for p in body["results"])
     stages = [s["id"] for p in body["results"] for s in p["stages"]]
     assert (stage.options, stage.closed) == (tuple(stages), True)

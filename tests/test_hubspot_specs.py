@@ -6,10 +6,20 @@ import uuid
 
 import httpx
 import pytest
+from msgspec import structs
 
 from connector_hub.adapters.clock import SystemClock
 from connector_hub.adapters.http import HttpClient, Ledger
-from connector_hub.sdk import Done, LinkPatch, Ref, SecretStr, Want, Write
+from connector_hub.sdk import (
+    Done,
+    LinkPatch,
+    Ref,
+    RowPatch,
+    RowsPatch,
+    SecretStr,
+    Want,
+    Write,
+)
 from connector_hub_hubspot import HubSpot
 from connector_hub_hubspot.kinds import KINDS
 from connector_hub_hubspot.sandbox import HubSpotSandbox
@@ -105,7 +115,9 @@ async def test_every_call_about_an_object_is_as_its_document_says(
     connector = made(api=api)
     described = await connector.describe(resource)
     fields = frozenset(f.path for f in described.fields)
-    want = Want(fields, frozenset(described.links))
+    lined = resource in {"deals", "orders"}
+    rows = {"line_items": frozenset({"properties.name", "id"})} if lined else {}
+    want = Want(fields, frozenset(described.links), rows)
     listed = await connector.read(resource, "changed", None, want)
     changed = await connector.read(resource, "changed", '{"ms": 1704096000000}', want)
     assert {r.id for r in listed.records} == {r.id for r in changed.records}
@@ -135,6 +147,22 @@ async def test_every_call_about_an_object_is_as_its_document_says(
             update = write("update", done.id, {to: patch}, **NEW[resource])
             (again,) = await connector.write(resource, [update], way=way)
             assert isinstance(again, Done)
+    if lined:
+        sold = RowsPatch((RowPatch(None, {"properties.name": "New"}),))
+        update = write("update", done.id)
+        update = structs.replace(update, fields={"line_items": sold})
+        assert await connector.write(resource, [update], way=way) == [Done(done.id)]
+        (row,) = await connector.fetch(resource, [done.id], want)
+        (new,) = row.fields["line_items"]
+        sold = RowsPatch((RowPatch(new["id"], {"properties.name": "Other"}),))
+        update = structs.replace(update, fields={"line_items": sold})
+        await connector.write(resource, [update], way=way)
+        update = structs.replace(
+            update, fields={"line_items": RowsPatch((), (new["id"],))}
+        )
+        await connector.write(resource, [update], way=way)
+        (row,) = await connector.fetch(resource, [done.id], want)
+        assert row.fields["line_items"] == []
     await connector.fetch(resource, [done.id, "4040404"], want)
     await connector.edited(
         resource, [done.id], [f"properties.{next(iter(NEW[resource]))}"]

@@ -177,3 +177,69 @@ async def test_what_hubspot_refuses_is_a_dead_letter_and_the_rest_arrives(
         vendors["sales"].clock.advance(3_600)
         assert (await hub.sync("deal")).created == 1
         assert not hub.dead_letters()
+
+
+def lines(sandbox, resource, name):
+    """What was sold, by the name of the deal or the order."""
+    rows = {r["id"]: r["properties"] for r in sandbox.live("line_items")}
+    found = {}
+    for record in sandbox.live(resource):
+        listed = record["associations"].get("line items", {"results": []})["results"]
+        found[record["properties"][name]] = sorted(
+            (rows[x["id"]]["name"], rows[x["id"]]["quantity"], rows[x["id"]]["price"])
+            for x in listed
+        )
+    return found
+
+
+async def test_lines_of_deals_and_orders_travel_row_by_row(opened, vendors):
+    spokes = {n: SPOKES[n] for n in ("product", "deal", "order")}
+    names = {"deals": "dealname", "orders": "hs_order_name"}
+    sales, other = vendors["sales"], vendors["other"]
+
+    async def synced(hub):
+        sales.clock.advance(3_600)
+        return {e: (await hub.sync(e)).writes for e in spokes}
+
+    def agree():
+        for resource, name in names.items():
+            assert lines(sales, resource, name) == lines(other, resource, name)
+
+    async with opened(spokes) as hub:
+        await synced(hub)
+        assert len(lines(other, "deals", "dealname")["Deal 1"]) == 2
+        agree()
+        for _ in range(2):
+            assert not any(sum(w.values()) for w in (await synced(hub)).values())
+        deal = next(
+            d for d in other.live("deals") if d["properties"]["dealname"] == "Deal 1"
+        )
+        first, second = [x["id"] for x in deal["associations"]["line items"]["results"]]
+        other.edit("line_items", {"id": first, "properties": {"quantity": "12"}})
+        order = sales.live("orders")[0]
+        product = sales.live("products")[4]
+        sales.edit(
+            "line_items",
+            {
+                "properties": {
+                    "name": product["properties"]["name"],
+                    "price": product["properties"]["price"],
+                    "hs_product_id": product["id"],
+                    "quantity": "7",
+                },
+                "associations": [{"to": "orders", "id": order["id"]}],
+            },
+        )
+        await synced(hub)
+        agree()
+        sold = lines(sales, "deals", "dealname")["Deal 1"]
+        assert "12" in {quantity for _, quantity, _ in sold}
+        ordered = lines(other, "orders", "hs_order_name")
+        name = order["properties"]["hs_order_name"]
+        assert (product["properties"]["name"], "7") in {r[:2] for r in ordered[name]}
+        other.edit("line_items", {"id": second, "archived": True})
+        other.edit("deals", {"id": deal["id"], "properties": {"hs_next_step": "call"}})
+        await synced(hub)
+        agree()
+        assert len(lines(sales, "deals", "dealname")["Deal 1"]) == 1
+        assert not any(sum(w.values()) for w in (await synced(hub)).values())

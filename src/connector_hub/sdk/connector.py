@@ -68,6 +68,7 @@ class Way:
     ``op`` is one of: ``list`` (a page of everything), ``changed`` (a page of the changed feed),
     ``deleted`` (a page of the deleted feed), ``fetch``, ``find``, ``create``, ``update``, ``archive``.
     ``per_link`` is what each kind of link that is wanted costs on top, in calls of the same bucket.
+    ``per_rows`` is what each list of rows costs on top, where rows are records of their own.
     ``conditional``: the vendor itself refuses a write of this way (``Stale``) to a record that is no longer
     of ``Write.version``. Such a way stands beside the plain one; jobs with ``guarding: strict`` use it.
     ``asynchronous``: ``write`` answers ``Pending`` and ``outcomes`` tells, maybe minutes later, what
@@ -83,6 +84,7 @@ class Way:
     cost: int = 1
     bucket: str = "calls"
     per_link: int = 0
+    per_rows: int = 0
     conditional: bool = False
     asynchronous: bool = False
 

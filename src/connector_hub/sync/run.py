@@ -340,6 +340,7 @@ class JobRun:
     ) -> None:
         """Add the calls that so many records take on a way."""
         each = way.cost + way.per_link * len(side.want.links)
+        each += way.per_rows * len(side.want.rows)
         # Records of several resources go by calls of their own.
         more = len(side.names) - 1 if rows else 0
         calls = (-(-rows // way.rows) + more) * each

@@ -62,6 +62,7 @@ from connector_hub_hubspot.faults import (
     unknown_property,
 )
 from connector_hub_hubspot.kinds import CUSTOM, KINDS, named
+from connector_hub_hubspot.lines import LINES, OWNERS, Lines
 from connector_hub_hubspot.links import Links, are_listed, listed_links
 from connector_hub_hubspot.paths import PATHS, Paths, Version
 from connector_hub_hubspot.values import (
@@ -99,13 +100,13 @@ _OWNER_FIELDS = tuple(
 _MENTIONED = ("objectId", "primaryObjectId", "newObjectId")
 _READABLE = Can.READ | Can.CREATE | Can.UPDATE | Can.ARCHIVE | Can.FIND
 _WAYS = (
-    Way("list", _LIST),
+    Way("list", _LIST, per_rows=5),  # four lines each, and who has them
     Way("changed", places.SEARCH, bucket="search"),
     Way("deleted", _LIST),
-    Way("fetch", _BATCH, per_link=1),
-    Way("find", _BATCH, per_link=1),
-    Way("create", _BATCH, per_link=1),
-    Way("update", _BATCH, per_link=4),
+    Way("fetch", _BATCH, per_link=1, per_rows=5),
+    Way("find", _BATCH, per_link=1, per_rows=5),
+    Way("create", _BATCH, per_link=1, per_rows=5),
+    Way("update", _BATCH, per_link=4, per_rows=10),
     Way("archive", _BATCH),
 )
 
@@ -191,6 +192,8 @@ class HubSpot(Connector):
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self._zone: ZoneInfo | None = None
+        self._lined: set[str] = set()
+        """Objects of which somebody wants the lines: what is written to them is read back with these."""
 
     @classmethod
     def resource(cls, name: str) -> Resource:
@@ -204,6 +207,10 @@ class HubSpot(Connector):
     @cached_property
     def _links(self) -> Links:
         return Links(self.http, self._paths)
+
+    @cached_property
+    def _lines(self) -> Lines:
+        return Lines(self.http, self._links, self._objects)
 
     def _objects(self, resource: str, rest: str = "") -> str:
         """The path of an object's records."""
@@ -242,7 +249,17 @@ class HubSpot(Connector):
             fields = [
                 staged(f, kind.pipeline, kind.stage, told["results"]) for f in fields
             ]
+        if resource in OWNERS:
+            fields += await self._described_lines()
         return replace(known, fields=_demanded(fields, kind.required))
+
+    async def _described_lines(self) -> list[FieldInfo]:
+        body = await self.http.get(f"{self._paths.properties}/{LINES}")
+        told = (field_info(LINES, p) for p in body["results"])
+        return [
+            FieldInfo(LINES, "Line items", "rows"),
+            *(replace(f, path=f"{LINES}[].{f.path}") for f in told),
+        ]
 
     async def _own(self, known: Resource, fields: Sequence[FieldInfo]) -> Resource:
         schema = await self.http.get(f"{self._paths.schemas}/{known.name}")
@@ -268,9 +285,53 @@ class HubSpot(Connector):
             return await self._owners(place)
         if feed == "deleted":
             return await self._archived(resource, place)
+        if place.get("lines"):
+            return await self._relined(resource, place, want)
         if "ms" in place:
-            return await self._search(resource, place, want)
-        return await self._list(resource, place, want)
+            page = await self._search(resource, place, want)
+        else:
+            page = await self._list(resource, place, want)
+        return Page(
+            await self._with_lines(resource, page.records, want),
+            page.next,
+            page.mark,
+            page.whole,
+        )
+
+    async def _relined(self, resource: str, place: dict[str, Any], want: Want) -> Page:
+        """Records whose lines have changed: a line's edit does not move its parent's stamp."""
+        stamp = _stamp(LINES)
+        found = await self.http.post(
+            self._objects(LINES, "/search"),
+            json=places.query(stamp, place, [stamp]),
+            bucket="search",
+            repeatable=True,
+        )
+        rows = found["results"]
+        parents = await self._lines.parents(resource, [r["id"] for r in rows])
+        more = bool(places.after(found))
+        following = places.following(place, rows, stamp, more=more)
+        return Page(
+            await self._fetch_all(resource, parents, want),
+            next=json.dumps(following | {"lines": True}) if following else None,
+        )
+
+    async def _with_lines(
+        self, resource: str, records: Sequence[Record | Gone], want: Want
+    ) -> Sequence[Record | Gone]:
+        """Records with their lines, where these are wanted; their version moves with their lines."""
+        paths = want.rows.get(LINES)
+        if paths is None or resource not in OWNERS:
+            return records
+        self._lined.add(resource)
+        ids = [r.id for r in records if isinstance(r, Record) and LINES not in r.fields]
+        if not ids:
+            return records
+        kept = await self._lines.of(resource, ids, paths)
+        return [
+            r if isinstance(r, Gone) or r.id not in kept else _lined(r, kept[r.id])
+            for r in records
+        ]
 
     async def _owners(self, place: dict[str, Any]) -> Page:
         params = {"limit": str(_LIST)}
@@ -393,6 +454,13 @@ class HubSpot(Connector):
                 *(self._record(r, links.get(r["id"], {})) for r in rows),
             ]
         following = places.following(place, rows, stamp, more=bool(places.after(found)))
+        if LINES in want.rows:
+            since = place.get("since", place["ms"])
+            following = (
+                {**following, "since": since}
+                if following
+                else {"op": "GTE", "ms": since, "id": None, "lines": True}
+            )
         return Page(
             records,
             next=json.dumps(following) if following else None,
@@ -421,7 +489,7 @@ class HubSpot(Connector):
         if missing:
             archived = await self._batch(resource, sorted(missing), [], archived=True)
             found += [Gone(row["id"]) for row in archived if row["id"] in missing]
-        return found
+        return await self._with_lines(resource, found, want)
 
     async def edited(
         self, resource: str, ids: Sequence[str], paths: Sequence[str]
@@ -493,12 +561,12 @@ class HubSpot(Connector):
         )
         rows = answer.json()["results"]
         links = await self._links.of(resource, [r["id"] for r in rows], want.links)
+        records = [self._record(row, links.get(row["id"], {})) for row in rows]
         found: dict[str, list[Record]] = {}
-        for row in rows:
-            value = row["properties"].get(name) or ""
-            found.setdefault(value, []).append(
-                self._record(row, links.get(row["id"], {}))
-            )
+        for r in await self._with_lines(resource, records, want):
+            if isinstance(r, Record):
+                value = r.fields["properties"].get(name) or ""
+                found.setdefault(value, []).append(r)
         return found
 
     async def write(
@@ -528,6 +596,10 @@ class HubSpot(Connector):
         if verb == "create" and self.resource(resource).needs:
             return outcomes
         unsure = await self._links.write(resource, writes, outcomes)
+        if resource in OWNERS:
+            outcomes = await self._lines.write(resource, writes, outcomes)
+        if resource in self._lined:
+            unsure |= {o.id for o in outcomes if isinstance(o, Done)}
         return [
             _unread(o) if isinstance(o, Done) and o.id in unsure else o
             for o in outcomes
@@ -542,6 +614,7 @@ class HubSpot(Connector):
         properties = {
             p[len(PREFIX) :]: v if v.__class__ is str else spelled(v)
             for p, v in w.fields.items()
+            if p != LINES
         }
         found: dict[str, Any] = {
             "properties": properties,
@@ -783,6 +856,22 @@ def _mentioned(event: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         name = named(said)
         if name in KINDS or CUSTOM.fullmatch(name):
             yield name, str(record)
+
+
+def _lined(record: Record, lines: Sequence[Mapping[str, Any]]) -> Record:
+    stamps = [str(row["updatedAt"]) for row in lines]
+    times = [datetime.fromisoformat(s) for s in stamps]
+    if record.changed:
+        times.append(record.changed)
+    return Record(
+        record.id,
+        {**record.fields, LINES: list(lines)},
+        f"{record.version} {len(lines)} {max(stamps, default='')}",
+        record.links,
+        record.key,
+        max(times, default=None),
+        record.by,
+    )
 
 
 def _alike(
