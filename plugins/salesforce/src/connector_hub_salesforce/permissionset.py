@@ -83,13 +83,16 @@ def permissions(needs: Sequence[Need]) -> list[Permission]:
             before = fields.get(one.name)
             fields[one.name] = one if before is None else _both(before, one)
     objects: dict[str, Need] = {}
-    for one in (*needs, *(n for need in needs for n in _beside(need))):
-        name = _FOLLOWS.get(one.resource, one.resource)
+    for each in (*needs, *(n for need in needs for n in _beside(need))):
+        name = _FOLLOWS.get(each.resource, each.resource)
         if name not in _NO_RIGHTS and name not in _ACTIVITIES:
-            own = _followed(one, name)
+            own = _followed(each, name)
             objects[name] = objects[name] | own if name in objects else own
-    for name in {f.partition(".")[0] for f in fields} - {*objects, *_ACTIVITIES}:
-        objects.setdefault(_FOLLOWS.get(name, name), Need(_FOLLOWS.get(name, name)))
+    for field in fields:
+        name = field.partition(".")[0]
+        name = _FOLLOWS.get(name, name)
+        if name not in _ACTIVITIES:
+            objects.setdefault(name, Need(name))
     found += [_object(objects[name]) for name in sorted(objects)]
     return [*found, *(fields[n] for n in sorted(fields))]
 
@@ -98,8 +101,8 @@ def _followed(need: Need, name: str) -> Need:
     """What the object needs that another's rights decide about: to write the one is to edit the other."""
     if name == need.resource:
         return need
-    edits: frozenset[Right] = frozenset({"edit"} if need.changes else ())
-    return replace(need, resource=name, rights=frozenset({"read"}) | edits)
+    rights: set[Right] = {"read", "edit"} if need.changes else {"read"}
+    return replace(need, resource=name, rights=frozenset(rights))
 
 
 def _licences(needs: Sequence[Need]) -> Iterator[Permission]:
@@ -129,8 +132,9 @@ def _beside(need: Need) -> Iterator[Need]:
     for path in need.reads | need.writes:
         relation = path.partition(".")[0]
         if relation in _FOLLOWS:
-            edits = path in need.writes and need.changes
-            yield Need(relation, frozenset({"read", *(("edit",) if edits else ())}))
+            written = path in need.writes and need.changes
+            rights: set[Right] = {"read", "edit"} if written else {"read"}
+            yield Need(relation, frozenset(rights))
 
 
 def _object(need: Need) -> Permission:
