@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -14,7 +16,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pytest
@@ -36,6 +38,11 @@ TOKEN = {
     "hubspot": "POST /oauth/2026-03/token",
     "salesforce": "POST /services/oauth2/token",
     "zoho": "POST /oauth/v2/token",
+}
+PAGES = {
+    "hubspot": "/oauth/authorize",
+    "salesforce": "/services/oauth2/authorize",
+    "zoho": "/oauth/v2/auth",
 }
 SCOPES = {
     "hubspot": "crm.objects.companies.write",
@@ -294,6 +301,73 @@ async def test_a_code_that_was_used_is_refused(served):
 
     with pytest.raises(AuthError, match="used before, is too old"):
         await pasted(served, used)
+
+
+def redeemed(served: Served, **change: str) -> bool:
+    """Whether a code is taken by the vendor, asked with a proof and given one."""
+    module = sys.modules[type(served.accounts).__module__]
+    verifier = "proof-" * 10
+    digest = hashlib.sha256(verifier.encode()).digest()
+    asked = {
+        "client_id": module.CLIENT_ID,
+        "redirect_uri": served.redirect,
+        "response_type": "code",
+        "scope": "api",
+        "state": "s",
+        "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
+        "code_challenge_method": "S256",
+    }
+    page = PAGES[served.sandbox.name]
+    back = browse(f"{served.sandbox.url}{page}?{urlencode(asked)}", follow=False)
+    told = parse_qs(urlsplit(back.headers["location"]).query)
+    form = {
+        "grant_type": "authorization_code",
+        "code": told["code"][0],
+        "client_id": module.CLIENT_ID,
+        "client_secret": module.CLIENT_SECRET,
+        "redirect_uri": served.redirect,
+        "code_verifier": verifier,
+    }
+    path = TOKEN[served.sandbox.name].removeprefix("POST ")
+    url = served.sandbox.url + path
+    answer = httpx.post(url, data={**form, **change}, verify=_tls())
+    return "access_token" in answer.json()
+
+
+async def test_the_sandbox_takes_a_code_with_its_proof_and_no_other(served):
+    def ask(**change: str) -> Any:
+        return asyncio.to_thread(redeemed, served, **change)
+
+    assert await ask()
+    assert not await ask(code_verifier="another" * 8)
+    assert not await ask(code_verifier="")
+    assert not await ask(redirect_uri="http://localhost:1/elsewhere")
+    assert not await ask(client_secret="wrong")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"redirect_uri": "http://localhost:1/elsewhere"},
+        {"client_id": "other"},
+        {"response_type": "token"},
+        {"code_challenge": "x", "code_challenge_method": "plain"},
+    ],
+    ids=["redirect", "app", "type", "method"],
+)
+async def test_the_sandbox_shows_no_page_for_a_wrong_question(served, wrong):
+    module = sys.modules[type(served.accounts).__module__]
+    asked = {
+        "client_id": module.CLIENT_ID,
+        "redirect_uri": served.redirect,
+        "response_type": "code",
+        **wrong,
+    }
+    url = f"{served.sandbox.url}{PAGES[served.sandbox.name]}?{urlencode(asked)}"
+    for method in ("GET", "POST"):
+        answer = await asyncio.to_thread(httpx.request, method, url, verify=_tls())
+        assert answer.status_code == 400
+        assert "location" not in answer.headers
 
 
 async def test_a_code_that_is_too_old_is_refused(served):

@@ -262,7 +262,9 @@ def mint(zoho: Served, refresh: str) -> dict[str, Any]:
     return httpx.post(url, data=form, verify=_tls()).json()
 
 
-async def test_zoho_gives_ten_tokens_in_ten_minutes_and_then_says_when(zoho):
+@pytest.mark.parametrize("status", [200, 400])
+async def test_zoho_gives_ten_tokens_in_ten_minutes_and_then_says_when(zoho, status):
+    zoho.accounts.throttle = status
     async with zoho.opened() as hub:
         await agree(hub)
         for _ in range(9):
@@ -275,6 +277,17 @@ async def test_zoho_gives_ten_tokens_in_ten_minutes_and_then_says_when(zoho):
         zoho.sandbox.clock.advance(601)
         await hub.renew("org")
         assert zoho.minted == asked + 1
+
+
+async def test_an_app_that_the_vendor_does_not_know_is_told_as_credentials(served):
+    async with served.opened() as hub:
+        await agree(hub)
+    served.environ["SECRET"] = "wrong-secret"
+    async with served.opened() as hub:
+        with pytest.raises(AuthError, match=r"gives no token .*\(\w+\)") as told:
+            await hub.renew("org")
+        assert "wrong-secret" not in str(told.value)
+        assert hub.store.token("org").asked == ""
 
 
 async def test_the_sixteenth_token_of_zoho_ends_the_first_and_one_refresh_mends_it(

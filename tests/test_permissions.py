@@ -225,6 +225,28 @@ def test_a_path_is_governed_by_the_field_that_salesforce_governs(path, field):
     assert [p.name for p in found if p.kind == "field"] == ([field] if field else [])
 
 
+def test_companions_activities_and_orders_have_rights_of_another_kind():
+    needs = [
+        Need(
+            "Product2",
+            frozenset({"read", "edit"}),
+            writes=frozenset({"PricebookEntry.UnitPrice"}),
+        ),
+        Need("Task", frozenset({"read", "create"})),
+        Need("Order", frozenset({"read", "edit"}), writes=frozenset({"Status"})),
+        Need("OrderItem", frozenset({"read", "create"})),
+        Need("CampaignMember", frozenset({"read", "create"})),
+    ]
+    found = Plugins().connector("salesforce").permissions(needs)
+    objects = {p.name: p.rights for p in found if p.kind == "object"}
+    assert objects["Pricebook2"] == ("read", "edit", "view all")
+    assert objects["Order"] == objects["Campaign"] == ("read", "edit", "view all")
+    assert not {"Task", "OrderItem", "PricebookEntry", "CampaignMember"} & set(objects)
+    users = [p.name for p in found if p.kind == "user"]
+    assert users == ["ApiEnabled", "ActivitiesAccess", "EditTask", "ActivateOrder"]
+    assert "Marketing User" in {p.name for p in found if p.kind == "licence"}
+
+
 def test_a_connector_that_says_nothing_needs_nothing():
     files = Plugins().connector("files")
     assert files.permissions([Need("people")]) == ()

@@ -63,7 +63,8 @@ async def test_a_head_without_end_is_hung_up_on():
 async def test_the_first_answer_counts():
     async with listening("http://127.0.0.1/back", where="org") as listener:
         for n in (1, 2):
-            await say(listener.uri, get(f"/back?code={n}"))
+            answer = await say(listener.uri, get(f"/back?code={n}"))
+            assert answer.split()[1] == b"200"
         assert (await listener.redirected(1, where="org")).endswith("code=1")
 
 

@@ -78,6 +78,37 @@ async def test_a_crowd_of_processes_refreshes_once_for_each_expiry(
     assert idp.counts["revoked"] == 0
 
 
+async def program(folder: Path, *words: str) -> tuple[int, bytes]:
+    """The command line as people run it; its exit code and all that it said."""
+    script = Path(os.sys.executable).with_name("connector-hub")
+    process = await asyncio.create_subprocess_exec(
+        *(str(script), *words, "--project", str(folder)),
+        env={**os.environ, "SECRET": "s", "REFRESH": FIRST},  # noqa: TID251 - a child's
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    return process.returncode, said
+
+
+async def test_the_program_many_times_at_once_refreshes_once_for_each_expiry(
+    tmp_path, idp
+):
+    assert (await program(tmp_path, "connect", "org"))[0] == 0
+    async with open_hub(tmp_path, environ={}) as hub:
+        _ = hub.store
+    many = 16 if LONG else 3
+    for n in range(1, 3 if LONG else 2):
+        idp.expire()
+        found = await asyncio.gather(
+            *(program(tmp_path, "connect", "org") for _ in range(many))
+        )
+        assert [said for code, said in found if code] == []
+        assert idp.counts["refreshes"] == n + 1
+    assert idp.counts["revoked"] == 0
+    assert not any(b"canary" in said for _, said in found)
+
+
 async def test_a_process_killed_before_the_commit_costs_a_consent_and_says_so(
     tmp_path, idp, opened
 ):
@@ -102,18 +133,11 @@ async def test_a_process_killed_after_the_commit_costs_nothing(tmp_path, idp, op
 
 async def test_the_command_line_tells_a_lost_answer_and_ends_with_four(tmp_path, idp):
     idp.lose = 1
-    script = Path(os.sys.executable).with_name("connector-hub")
-    process = await asyncio.create_subprocess_exec(
-        *(str(script), "describe", "org", "Contact", "--project", str(tmp_path)),
-        env={**os.environ, "SECRET": "s", "REFRESH": FIRST},  # noqa: TID251 - a child's
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, said = await process.communicate()
-    assert process.returncode == 4, said
+    code, said = await program(tmp_path, "describe", "org", "Contact")
+    assert code == 4, said
     assert b"an answer with a new token was lost" in said
     assert b"connector-hub connect org" in said
-    assert b"canary" not in out + said
+    assert b"canary" not in said
     assert idp.counts["refreshes"] == 2
 
 

@@ -60,7 +60,7 @@ from connector_hub.sdk.connector import (
 )
 from connector_hub.sdk.hearing import Heard, Request, Shared, Signed
 from connector_hub.sdk.hooks import hookimpl
-from connector_hub.sdk.permissions import Need, Permission
+from connector_hub.sdk.permissions import Need, Permission, Right
 
 __all__ = [
     "REDIRECT_URI",
@@ -109,6 +109,7 @@ __all__ = [
     "Rejected",
     "Request",
     "Resource",
+    "Right",
     "RowPatch",
     "RowsPatch",
     "SecretStr",

@@ -13,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
-from functools import reduce
-from operator import or_
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -192,7 +190,9 @@ class Salesforce(Connector):
         fields = [field_info(f) for f in body["fields"]]
         fields += companions.DESCRIBED.get(resource, ())
         known = self.resource(resource)
-        return replace(known, can=known.can & _allowed(body), fields=tuple(fields))
+        return replace(
+            known, can=known.can & permissionset.allowed(body), fields=tuple(fields)
+        )
 
     async def _described(self, resource: str) -> Any:
         return await self.http.get(self._path("sobjects", resource, "describe"))
@@ -925,21 +925,6 @@ class Salesforce(Connector):
             changed=datetime.fromisoformat(stamp) if stamp else None,
             by=row.get(BY),
         )
-
-
-_FLAGS = {
-    Can.READ: "queryable",
-    Can.CREATE: "createable",
-    Can.UPDATE: "updateable",
-    Can.ARCHIVE: "deletable",
-}
-
-
-def _allowed(body: Mapping[str, Any]) -> Can:
-    """What the user may do with records of an object, as its description says."""
-    return ~reduce(
-        or_, (can for can, flag in _FLAGS.items() if not body.get(flag, True)), Can(0)
-    )
 
 
 def _place(at: str | None) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from connector_hub.sdk import Need, Permission
+from connector_hub.sdk import Can, Need, Permission, Right
 
 _NAMESPACE = "http://soap.sforce.com/2006/04/metadata"
 _LICENCE = "Salesforce Integration"
@@ -52,37 +53,88 @@ _NAMESAKES = {
 """Objects that references to them are named after."""
 _PARENTS = {"Contact": "Account", "Opportunity": "Account", "Order": "Account"}
 """Objects that can be read only by who may read these."""
-_NO_RIGHTS = {"User", "Organization", "Pricebook2"}
+_FLAGS: Mapping[Can, str] = {
+    Can.READ: "queryable",
+    Can.CREATE: "createable",
+    Can.UPDATE: "updateable",
+    Can.ARCHIVE: "deletable",
+}
+"""What an object's description calls what may be done with its records."""
+_NO_RIGHTS = {"User", "Organization"}
 """Objects that every user may read, as far as sharing goes."""
+_FOLLOWS = {
+    "PricebookEntry": "Pricebook2",
+    "OrderItem": "Order",
+    "OpportunityLineItem": "Opportunity",
+    "OpportunityContactRole": "Opportunity",
+    "CampaignMember": "Campaign",
+}
+"""Objects without rights of their own: who may edit these may edit them."""
+_ACTIVITIES = {"Task": "EditTask", "Event": "EditEvent"}
+"""Activities have a user's rights in place of an object's."""
 
 
 def permissions(needs: Sequence[Need]) -> list[Permission]:
-    """A licence, user rights, then object and field rights by name."""
-    found = [
-        Permission("licence", _LICENCE, why="act by the API only; five are free"),
-        Permission("user", "ApiEnabled", why="use the API"),
-    ]
-    if any(need.key for need in needs):
-        why = "make the fields of the record key"
-        found += [
-            Permission("user", name, why=why, once=True)
-            for name in ("CustomizeApplication", "ManageProfilesPermissionsets")
-        ]
+    """Licences, user rights, then object and field rights, each once and by name."""
+    found = [*_licences(needs), *_user_rights(needs)]
     fields: dict[str, Permission] = {}
-    for need in sorted(needs, key=lambda n: n.resource):
-        if need.resource not in _NO_RIGHTS:
-            found.append(_object(need))
+    for need in needs:
         for one in _fields(need):
             before = fields.get(one.name)
             fields[one.name] = one if before is None else _both(before, one)
-    there = {p.name for p in found}
-    named = {p.name.partition(".")[0] for p in fields.values()}
-    named |= {_PARENTS[n.resource] for n in needs if n.resource in _PARENTS}
-    found += [
-        Permission("object", name, ("read", "view all"), "read what is referred to")
-        for name in sorted(named - there)
-    ]
+    objects: dict[str, Need] = {}
+    for each in (*needs, *(n for need in needs for n in _beside(need))):
+        name = _FOLLOWS.get(each.resource, each.resource)
+        if name not in _NO_RIGHTS and name not in _ACTIVITIES:
+            own = _followed(each, name)
+            objects[name] = objects[name] | own if name in objects else own
+    for field in fields:
+        name = field.partition(".")[0]
+        name = _FOLLOWS.get(name, name)
+        if name not in _ACTIVITIES:
+            objects.setdefault(name, Need(name))
+    found += [_object(objects[name]) for name in sorted(objects)]
     return [*found, *(fields[n] for n in sorted(fields))]
+
+
+def _followed(need: Need, name: str) -> Need:
+    """What the object needs that another's rights decide about: to write the one is to edit the other."""
+    if name == need.resource:
+        return need
+    rights: set[Right] = {"read", "edit"} if need.changes else {"read"}
+    return replace(need, resource=name, rights=frozenset(rights))
+
+
+def _licences(needs: Sequence[Need]) -> Iterator[Permission]:
+    yield Permission("licence", _LICENCE, why="act by the API only; five are free")
+    if any(n.changes for n in needs if n.resource in {"Campaign", "CampaignMember"}):
+        yield Permission("licence", "Marketing User", why="edit campaigns")
+
+
+def _user_rights(needs: Sequence[Need]) -> Iterator[Permission]:
+    yield Permission("user", "ApiEnabled", why="use the API")
+    for name in sorted({n.resource for n in needs} & {*_ACTIVITIES}):
+        yield Permission("user", "ActivitiesAccess", why="see tasks and events")
+        if any(n.changes for n in needs if n.resource == name):
+            yield Permission("user", _ACTIVITIES[name], why=f"write {name}")
+    if any("Status" in n.writes for n in needs if n.resource == "Order"):
+        yield Permission("user", "ActivateOrder", why="activate orders")
+    if any(n.key for n in needs):
+        why = "make the fields of the record key"
+        for name in ("CustomizeApplication", "ManageProfilesPermissionsets"):
+            yield Permission("user", name, why=why, once=True)
+
+
+def _beside(need: Need) -> Iterator[Need]:
+    """What is read or written along with a record: companions, and what its rights rest on."""
+    if need.resource in _PARENTS:
+        yield Need(_PARENTS[need.resource])
+    for path in need.reads | need.writes:
+        relation = path.partition(".")[0]
+        if relation in _FOLLOWS:
+            written = path in need.writes and need.changes
+            rights: set[Right] = {"read", "edit"} if written else {"read"}
+            yield Need(relation, frozenset(rights))
 
 
 def _object(need: Need) -> Permission:
@@ -122,13 +174,22 @@ def _governed(resource: str, path: str) -> str | None:
     if path in _ALWAYS or path in _REQUIRED.get(resource, ()):
         return None
     if resource in _NO_RIGHTS:
-        return None
+        return None  # everybody sees them
     address = _ADDRESS.match(path)
     return f"{resource}.{address.group(1)}Address" if address else f"{resource}.{path}"
 
 
 def _both(a: Permission, b: Permission) -> Permission:
     return a if len(a.rights) >= len(b.rights) else replace(a, rights=b.rights)
+
+
+def allowed(body: Mapping[str, Any]) -> Can:
+    """What the user may do with records of an object, as its description says."""
+    found = ~Can(0)
+    for can, flag in _FLAGS.items():
+        if not body.get(flag, True):
+            found &= ~can
+    return found
 
 
 def as_xml(job: str, found: Iterable[Permission]) -> str:
