@@ -32,6 +32,20 @@ def eager(monkeypatch):
     monkeypatch.setattr(bulk, "LOOKS", 0)
 
 
+@pytest.fixture(scope="module")
+def born() -> SalesforceSandbox:
+    return SalesforceSandbox(records=13_000, companies=3)
+
+
+@pytest.fixture
+def crowd(born: SalesforceSandbox) -> SalesforceSandbox:
+    """Thirteen thousand people, whose jobs are done at once."""
+    born.calls.clear()
+    born.faults.clear()
+    born.bulk_seconds = 0
+    return born
+
+
 def plain(records: list[Any]) -> dict[str, Any]:
     return {
         r.id: {n: v for n, v in r.fields.items() if n != "attributes"} for r in records
@@ -40,10 +54,9 @@ def plain(records: list[Any]) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("eager")
 async def test_a_large_listing_is_a_job_whose_rows_are_as_those_of_pages(
-    wire, monkeypatch
+    wire, monkeypatch, crowd
 ):
-    sandbox = SalesforceSandbox(records=13_000, companies=0)
-    sandbox.bulk_seconds = 0
+    sandbox = crowd
     sf = wire(sandbox)
     found, mark = await pull(sf)
     assert len(found) == len({r.id for r in found}) == 13_000
@@ -58,8 +71,10 @@ async def test_a_large_listing_is_a_job_whose_rows_are_as_those_of_pages(
 
 
 @pytest.mark.usefixtures("eager")
-async def test_small_listings_and_fields_of_other_records_are_read_in_pages(wire):
-    sandbox = SalesforceSandbox(records=13_000, companies=3)
+async def test_small_listings_and_fields_of_other_records_are_read_in_pages(
+    wire, crowd
+):
+    sandbox = crowd
     await pull(wire(sandbox), want=Want(frozenset({"Account.Name"})))
     assert not any("/jobs" in r for r in sandbox.calls)
     small = SalesforceSandbox(records=4_500, companies=0)
@@ -68,8 +83,10 @@ async def test_small_listings_and_fields_of_other_records_are_read_in_pages(wire
 
 
 @pytest.mark.usefixtures("eager")
-async def test_a_query_job_is_waited_for_and_one_that_is_gone_is_done_without(wire):
-    sandbox = SalesforceSandbox(records=13_000, companies=0)
+async def test_a_query_job_is_waited_for_and_one_that_is_gone_is_done_without(
+    wire, crowd
+):
+    sandbox = crowd
     sandbox.bulk_seconds = 0.3
     found, _ = await pull(wire(sandbox))
     assert len({r.id for r in found}) == 13_000

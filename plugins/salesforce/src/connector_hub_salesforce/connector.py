@@ -36,6 +36,7 @@ from connector_hub.sdk import (
     FieldInfo,
     FirstOf,
     Gone,
+    Heard,
     InDoubt,
     JwtBearer,
     Kind,
@@ -52,8 +53,10 @@ from connector_hub.sdk import (
     Record,
     Ref,
     Rejected,
+    Request,
     Resource,
     SecretStr,
+    Shared,
     Stale,
     Unavailable,
     Want,
@@ -63,6 +66,7 @@ from connector_hub.sdk import (
 from connector_hub_salesforce import (
     bulk,
     companions,
+    events,
     faults,
     permissionset,
     query,
@@ -124,6 +128,7 @@ class Salesforce(Connector):
     )
     origins = (".my.salesforce.com", ".salesforce.com")
     key_field = "Connector_Hub_Id__c"
+    signed = Shared("events_token", events.given)
     resources = tuple(RESOURCES)
     _book: str | None = None
 
@@ -135,7 +140,7 @@ class Salesforce(Connector):
         server flow), or with ``refresh_token`` one that was got elsewhere; or ``client_id``,
         ``user`` and ``private_key`` (JWT bearer), ``audience`` being the login host; or
         ``token`` (a session id or access token, which dies with its session).
-        ``concurrency``: calls in flight.
+        ``concurrency``: calls in flight. ``events_token``: what those who pass change events on are known by.
         """
 
         base_url: str
@@ -148,6 +153,7 @@ class Salesforce(Connector):
         private_key: SecretStr | None = None
         audience: str = "https://login.salesforce.com"
         token: SecretStr | None = None
+        events_token: SecretStr | None = None
         version: str = "66.0"
         daily: int = Field(100_000, gt=0)
         concurrency: int = Field(25, gt=0)
@@ -925,6 +931,10 @@ class Salesforce(Connector):
         named = re.sub(r"\W+", "_", f"connector_hub_{job}").strip("_")
         text = permissionset.as_xml(job, permissionset.permissions(needs))
         return {f"{named}.permissionset-meta.xml": text}
+
+    def hear(self, request: Request) -> Heard:
+        """Change events, passed on by whoever subscribes to them."""
+        return events.heard(request)
 
     def limits(self) -> Sequence[Limit]:
         """API Request Limits and Allocations (Developer Limits Quick Reference)."""
