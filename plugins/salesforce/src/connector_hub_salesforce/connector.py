@@ -55,6 +55,7 @@ from connector_hub.sdk import (
     Rejected,
     Request,
     Resource,
+    RowsPatch,
     SecretStr,
     Shared,
     Stale,
@@ -201,8 +202,19 @@ class Salesforce(Connector):
         body = await self._described(resource)
         fields = [field_info(f) for f in body["fields"]]
         fields += companions.DESCRIBED.get(resource, ())
+        for kind in companions.KINDS.get(resource, ()):
+            if kind.path:
+                fields += await self._described_lines(kind)
         known = self.resource(resource)
         return replace(known, can=known.can & _allowed(body), fields=tuple(fields))
+
+    async def _described_lines(self, kind: companions.Kind) -> list[FieldInfo]:
+        body = await self._described(kind.object)
+        rows = [field_info(f) for f in body["fields"]]
+        return [
+            FieldInfo(kind.path, kind.path, "rows"),
+            *(replace(f, path=f"{kind.path}[].{f.path}", required=False) for f in rows),
+        ]
 
     async def _described(self, resource: str) -> Any:
         return await self.http.get(self._path("sobjects", resource, "describe"))
@@ -546,8 +558,7 @@ class Salesforce(Connector):
             found = await self.write(resource, rest, way=way)
             assert not isinstance(found, Pending)  # noqa: S101 - such objects have no asynchronous way
             told |= {w.key: o for w, o in zip(rest, found, strict=True)}
-        for start in range(0, len(apart), companions.GRAPHS):
-            part = apart[start : start + companions.GRAPHS]
+        for part in companions.calls(resource, apart):
             found = await self._graphs(resource, part, way)
             told |= {w.key: o for w, o in zip(part, found, strict=True)}
         return [told[w.key] for w in writes]
@@ -556,22 +567,33 @@ class Salesforce(Connector):
         self, resource: str, writes: Sequence[Write], way: Way
     ) -> Sequence[Outcome]:
         there = await companions.known(self._rows, resource, writes, self.key)
-        standard = await self._standard() if resource == "Product2" else ""
-        graphs = [
-            companions.graph(
-                self._path(),
-                resource,
-                w,
-                there.get((w.id if w.op == "update" else w.key or "").casefold(), ()),  # type: ignore[union-attr]
-                body=self._row(resource, w),
-                key=self.key,
-                standard=standard,
-                headers={"If-Unmodified-Since": _http_date(w.version)}
-                if way.conditional and w.version
-                else {},
+        prices = await companions.entries(self._rows, resource, writes)
+        standard = await self._standard() if resource == "Product2" or prices else ""
+        told: dict[str, Outcome] = {}
+        graphs = []
+        for w in writes:
+            guarded = way.conditional and w.version
+            headers = (
+                {"If-Unmodified-Since": _http_date(str(w.version))} if guarded else {}
             )
-            for w in writes
-        ]
+            try:
+                made = companions.graph(
+                    self._path(),
+                    resource,
+                    w,
+                    there,
+                    body=self._row(resource, w),
+                    key=self.key,
+                    standard=standard,
+                    prices=prices,
+                    headers=headers,
+                )
+            except Rejected as e:
+                told[w.key] = e
+            else:
+                graphs.append(made)
+        if not graphs:
+            return [told[w.key] for w in writes]
         answer = await self.http.send(
             "POST",
             self._path("composite", "graph"),
@@ -580,12 +602,11 @@ class Salesforce(Connector):
         )
         found = {g["graphId"]: g for g in answer.json()["graphs"]}
         where = self.http.connection
-        return [
-            companions.outcome(w, resource, found[w.key], where)
-            if w.key in found
-            else InDoubt("the answer does not speak of this write")
-            for w in writes
-        ]
+        for w in writes:
+            if w.key in found:
+                told[w.key] = companions.outcome(w, resource, found[w.key], where)
+            told.setdefault(w.key, InDoubt("the answer does not speak of this write"))
+        return [told[w.key] for w in writes]
 
     async def _standard(self) -> str:
         """The id of the standard price book."""
@@ -795,7 +816,7 @@ class Salesforce(Connector):
     def _row(self, resource: str, w: Write) -> dict[str, Any]:
         row: dict[str, Any] = {"attributes": {"type": resource}}
         for path, value in w.fields.items():
-            if companions.is_virtual(resource, path):
+            if companions.is_virtual(resource, path) or isinstance(value, RowsPatch):
                 continue
             *through, last = query.name(path).split(".")
             at = row
@@ -966,19 +987,23 @@ class Salesforce(Connector):
         self, resource: str, rows: Sequence[dict[str, Any]], want: Want
     ) -> list[Record]:
         """Rows as records, with what is read beside them."""
-        kind = companions.wanted(resource, want)
-        if kind is None:
+        kinds = companions.wanted(resource, want)
+        if not kinds:
             return [self._record(row) for row in rows]
         ids = [row["Id"] for row in rows]
         near = await companions.beside(self._rows, resource, ids, want)
-        if kind.object == companions.PRICE:
-            for row in rows:
-                row[kind.object] = near.prices.get(row["Id"]) or None
-            return [self._record(row) for row in rows]
-        return [
-            self._record(row, {kind.object: near.links.get(row["Id"], [])})
-            for row in rows
-        ]
+        records = []
+        for row in rows:
+            links = {}
+            for kind in kinds:
+                if kind.object == companions.PRICE:
+                    row[kind.object] = near.prices.get(row["Id"]) or None
+                elif kind.path:
+                    row[kind.path] = near.lines.get(row["Id"], [])
+                else:
+                    links[kind.object] = near.links.get(row["Id"], [])
+            records.append(self._record(row, links))
+        return records
 
     async def _beside(
         self,
