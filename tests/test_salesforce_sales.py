@@ -79,14 +79,16 @@ def fill(org):
     product = org.edit("Product2", beans)["Id"]
     (book,) = (b["Id"] for b in org.live("Pricebook2"))
     entry = {"Pricebook2Id": book, "Product2Id": product, "UnitPrice": 9.5}
-    org.edit("PricebookEntry", entry | {"IsActive": True})
+    price = org.edit("PricebookEntry", entry | {"IsActive": True})["Id"]
     deal = {"Name": "Big", "StageName": "Qualification", "CloseDate": "2026-12-01"}
     deal = org.edit("Opportunity", deal | {"AccountId": account, "Amount": 7.0})["Id"]
     role = {"OpportunityId": deal, "ContactId": contact, "Role": "Decision Maker"}
     org.edit("OpportunityContactRole", role)
     order = {"EffectiveDate": "2026-12-02", "Status": "Draft", "AccountId": account}
     order |= {"OrderReferenceNumber": "R-1", "BillToContactId": contact}
-    org.edit("Order", order)
+    order = org.edit("Order", order)["Id"]
+    line = {"PricebookEntryId": price, "Quantity": 3.0, "UnitPrice": 9.0}
+    org.edit("OrderItem", line | {"OrderId": order})
     call = {"Subject": "Call", "ActivityDate": "2026-12-03", "WhoId": contact}
     org.edit("Task", call | {"WhatId": deal})
     org.edit(
@@ -130,6 +132,10 @@ async def test_what_is_sold_arrives_whole_and_a_second_run_writes_nothing(opened
         account["Id"],
         contact["Id"],
     )
+    line = one(there, "OrderItem")
+    assert (line["OrderId"], line["Product2Id"]) == (order["Id"], product["Id"])
+    assert (line["Quantity"], line["UnitPrice"]) == (3.0, 9.0)
+    assert order["TotalAmount"] == 27.0
     call, visit = (
         one(there, "Task", Subject="Call"),
         one(there, "Task", Subject="Visit"),
@@ -180,4 +186,46 @@ async def test_a_lead_that_is_converted_is_told_as_gone_and_a_merge_moves_links(
         await sync(opened, orgs)
     names = [sorted(r["Name"] for r in o.live("Account")) for o in orgs.values()]
     assert names[0] == names[1]
+    assert await sync(opened, orgs, full=True) == dict.fromkeys(KINDS, 0)
+
+
+async def test_lines_are_added_changed_and_taken_away_both_ways(opened, orgs):
+    fill(orgs["one"])
+    left, right = orgs["one"], orgs["two"]
+    tea = left.edit("Product2", {"Name": "Tea", "ProductCode": "T-1"})["Id"]
+    (book,) = (b["Id"] for b in left.live("Pricebook2"))
+    entry = {"Pricebook2Id": book, "Product2Id": tea, "UnitPrice": 4.0}
+    price = left.edit("PricebookEntry", entry | {"IsActive": True})["Id"]
+    await sync(opened, orgs)
+    order = one(left, "Order")["Id"]
+    more = {"PricebookEntryId": price, "Quantity": 1.0, "UnitPrice": 4.0}
+    left.edit("OrderItem", more | {"OrderId": order})
+    assert (await sync(opened, orgs))["order"] == 1
+    lines = {r["Quantity"]: r["UnitPrice"] for r in right.live("OrderItem")}
+    assert lines == {3.0: 9.0, 1.0: 4.0}
+    beans = one(right, "OrderItem", Quantity=3.0)["Id"]
+    right.edit("OrderItem", {"Id": beans, "Quantity": 5.0})
+    right.edit(
+        "OrderItem",
+        {"Id": one(right, "OrderItem", Quantity=1.0)["Id"], "IsDeleted": True},
+    )
+    assert (await sync(opened, orgs))["order"] == 1
+    assert [r["Quantity"] for r in left.live("OrderItem")] == [5.0]
+    assert one(left, "Order")["TotalAmount"] == 45.0
+    assert await sync(opened, orgs) == dict.fromkeys(KINDS, 0)
+    assert await sync(opened, orgs, full=True) == dict.fromkeys(KINDS, 0)
+
+
+async def test_the_amount_of_a_deal_with_products_is_their_sum(opened, orgs):
+    fill(orgs["one"])
+    left, right = orgs["one"], orgs["two"]
+    await sync(opened, orgs)
+    line = {"PricebookEntryId": one(left, "PricebookEntry")["Id"], "Quantity": 2.0}
+    line |= {"OpportunityId": one(left, "Opportunity")["Id"], "UnitPrice": 50.0}
+    left.edit("OpportunityLineItem", line)
+    assert one(left, "Opportunity")["Amount"] == 100.0
+    await sync(opened, orgs)
+    assert one(right, "OpportunityLineItem")["UnitPrice"] == 50.0
+    assert one(right, "Opportunity")["Amount"] == 100.0
+    await sync(opened, orgs)
     assert await sync(opened, orgs, full=True) == dict.fromkeys(KINDS, 0)

@@ -13,6 +13,8 @@ from connector_hub.sdk import (
     LinkPatch,
     Ref,
     Rejected,
+    RowPatch,
+    RowsPatch,
     Stale,
     Unavailable,
     Want,
@@ -172,3 +174,43 @@ async def test_a_locked_record_is_busy_and_a_moved_one_is_stale(wire, sandbox):
     (stale,) = await sf.write("Product2", [write], way=way)
     assert isinstance(stale, Stale)
     assert sandbox.live("PricebookEntry")[0]["UnitPrice"] == 9.5
+
+
+async def test_a_line_of_a_product_without_a_price_is_refused_and_nothing_made(
+    wire, sandbox
+):
+    sf = wire(sandbox)
+    (made,) = await send(sf, product(1))
+    (bare,) = await send(sf, product(2, None))
+
+    def order(i: int, of: str) -> Write:
+        line = {"Product2Id": of, "Quantity": Decimal(2), "UnitPrice": Decimal(3)}
+        fields = {"EffectiveDate": "2026-12-01", "Status": "Draft"}
+        lines = RowsPatch((RowPatch(None, line),))
+        return Write(
+            "create", f"o{i}", KEY.format(i), fields=fields | {"OrderItems": lines}
+        )
+
+    good, bad = await send(sf, order(7, made.id), order(8, bare.id), to="Order")
+    assert isinstance(good, Done)
+    assert isinstance(bad, Rejected)
+    assert (bad.reason, bad.fields) == (
+        "STANDARD_PRICE_NOT_DEFINED",
+        ("OrderItems[].Product2Id",),
+    )
+    # Sent twice, its lines are there once.
+    await send(sf, order(7, made.id), to="Order")
+    assert [r["OrderId"] for r in sandbox.live("OrderItem")] == [good.id]
+    assert len(sandbox.live("Order")) == 1
+
+
+async def test_a_call_has_no_more_records_than_salesforce_takes(wire, sandbox):
+    sf = wire(sandbox)
+    (made,) = await send(sf, product(1))
+    line = {"Product2Id": made.id, "Quantity": Decimal(2), "UnitPrice": Decimal(3)}
+    lines = RowsPatch(tuple(RowPatch(None, line) for _ in range(99)))
+    fields = {"EffectiveDate": "2026-12-01", "Status": "Draft", "OrderItems": lines}
+    writes = [Write("create", f"o{i}", KEY.format(i), fields=fields) for i in range(12)]
+    found = await send(sf, *writes, to="Order")
+    assert [type(o) for o in found] == [Done] * 12
+    assert len(sandbox.live("OrderItem")) == 12 * 99

@@ -490,6 +490,9 @@ def met_at_left(run: JobRun, hubs: Collection[bytes]) -> set[bytes]:
     there = run.left.records(hubs)
     records = {record: hub for hub, (record, _) in there.items()}
     met = run.store.passed(run.job.name, "left", list(records), run.number)
+    if run.options.inbox_only:
+        # What the feed shows is indexed, and not counted.
+        met &= {r for s, r in run.taken if s == "left"}
     return {records[r] for r in met}
 
 

@@ -32,8 +32,8 @@ CALLS = 12
 """Of a job: make, look, fill, close, some six looks, two results."""
 BYTES = 20_000_000
 """Of a job, far below the vendor's 100 MB: its results come back with every column in one answer."""
-PARTS = 10_000
-"""Rows of a query's result in one answer."""
+PAGES, LOOKS = 5, 8
+"""Of a query: pages that one answer of its result stands for, and its other calls (to make it, to look)."""
 ENDED = frozenset({"JobComplete", "Failed", "Aborted"})
 LEAST, _MOST = 5.0, 300.0
 """Seconds between two looks."""

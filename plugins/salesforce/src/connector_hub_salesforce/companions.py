@@ -1,4 +1,4 @@
-"""Records that are one with another in the hub's eyes: a product's standard price, a deal's contacts.
+"""Records that are one with another in the hub's eyes: a price, a deal's contacts, an order's lines.
 
 They are read beside their record and written with it, as one graph that Salesforce carries out whole or not
 at all. Source: REST API Developer Guide, "Composite Graph"; Object Reference.
@@ -6,7 +6,14 @@ at all. Source: REST API Developer Guide, "Composite Graph"; Object Reference.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +25,7 @@ from connector_hub.sdk import (
     Outcome,
     Ref,
     Rejected,
+    RowsPatch,
     Stale,
     Unavailable,
     Want,
@@ -26,8 +34,8 @@ from connector_hub.sdk import (
 from connector_hub_salesforce import faults, query
 from connector_hub_salesforce.values import spelled
 
-GRAPHS = 75
-"""Of a call; each is one record with its companions."""
+GRAPHS, _NODES = 75, 500
+"""Of a call; each graph is one record with its companions."""
 PRICE = "PricebookEntry"
 ROLE = "OpportunityContactRole"
 _MOVED, _BAD = 412, 400
@@ -43,6 +51,8 @@ class Kind:
     object: str
     parent: str
     where: tuple[str, ...] = ()
+    path: str = ""
+    """Where lines are in their record: the child relationship's name."""
 
     @property
     def relation(self) -> str:
@@ -50,9 +60,13 @@ class Kind:
         return self.parent.removesuffix("Id")
 
 
-KINDS: Mapping[str, Kind] = {
-    "Product2": Kind(PRICE, "Product2Id", (_STANDARD,)),
-    "Opportunity": Kind(ROLE, "OpportunityId"),
+KINDS: Mapping[str, tuple[Kind, ...]] = {
+    "Product2": (Kind(PRICE, "Product2Id", (_STANDARD,)),),
+    "Opportunity": (
+        Kind(ROLE, "OpportunityId"),
+        Kind("OpportunityLineItem", "OpportunityId", path="OpportunityLineItems"),
+    ),
+    "Order": (Kind("OrderItem", "OrderId", path="OrderItems"),),
 }
 DESCRIBED: Mapping[str, tuple[FieldInfo, ...]] = {
     "Product2": (FieldInfo(f"{PRICE}.UnitPrice", "Standard Price", "currency"),)
@@ -66,6 +80,7 @@ class Beside:
 
     prices: dict[str, dict[str, Any]] = field(default_factory=dict)
     links: dict[str, list[Ref]] = field(default_factory=dict)
+    lines: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
 def is_virtual(resource: str, path: str) -> bool:
@@ -73,66 +88,138 @@ def is_virtual(resource: str, path: str) -> bool:
     return resource == "Product2" and path.startswith(f"{PRICE}.")
 
 
-def wanted(resource: str, want: Want) -> Kind | None:
-    """The companions that have to be read; None where none do."""
-    kind = KINDS.get(resource)
-    if kind is None:
-        return None
-    asked = kind.object in want.links or any(
-        is_virtual(resource, p) for p in want.fields
-    )
-    return kind if asked else None
+def wanted(resource: str, want: Want) -> list[Kind]:
+    """The companions that have to be read."""
+    return [
+        kind
+        for kind in KINDS.get(resource, ())
+        if kind.object in want.links
+        or kind.path in want.rows
+        or (kind.object == PRICE and any(is_virtual(resource, p) for p in want.fields))
+    ]
 
 
 def has(resource: str, w: Write) -> bool:
     """Whether a write is about companions, too."""
-    kind = KINDS.get(resource)
-    return kind is not None and (
-        kind.object in w.links or any(is_virtual(resource, p) for p in w.fields)
-    )
+    return any(_is_about(kind, resource, w) for kind in KINDS.get(resource, ()))
+
+
+def _is_about(kind: Kind, resource: str, w: Write) -> bool:
+    if kind.object == PRICE:
+        return any(is_virtual(resource, p) for p in w.fields)
+    return kind.object in w.links or kind.path in w.fields
+
+
+def lists(resource: str) -> set[str]:
+    """Paths of lists of lines."""
+    return {kind.path for kind in KINDS.get(resource, ()) if kind.path}
+
+
+def calls(resource: str, writes: Sequence[Write]) -> Iterator[Sequence[Write]]:
+    """Writes in parts that a call may have: so many graphs, with so many records in all."""
+    part: list[Write] = []
+    nodes = 0
+    for w in writes:
+        mine = 1 + sum(_size(kind, w) for kind in KINDS[resource])
+        if part and (len(part) == GRAPHS or nodes + mine > _NODES):
+            yield part
+            part, nodes = [], 0
+        part.append(w)
+        nodes += mine
+    if part:
+        yield part
+
+
+def _size(kind: Kind, w: Write) -> int:
+    patch = w.fields.get(kind.path)
+    if isinstance(patch, RowsPatch):
+        return len(patch.rows) + len(patch.removed)
+    links = w.links.get(kind.object)
+    return len(links.add) + len(links.remove) if links else 1
 
 
 async def beside(rows: Rows, resource: str, ids: Sequence[str], want: Want) -> Beside:
     """The companions of records: one query for some 500."""
-    found, kind = Beside(), wanted(resource, want)
-    if kind is None or not ids:
-        return found
-    names = _names(kind, want)
-    for soql in query.membership(
-        names, kind.object, kind.parent, ids, where=kind.where
-    ):
-        for row in await rows(soql):
-            record = row[kind.parent]
-            if kind.object == PRICE:
-                found.prices[record] = row if row["IsActive"] else {}
-            else:
-                ref = Ref("Contact", row["ContactId"], label=row["Role"])
-                found.links.setdefault(record, []).append(ref)
+    found = Beside()
+    for kind in wanted(resource, want) if ids else ():
+        names = _names(kind, want)
+        for soql in query.membership(
+            names, kind.object, kind.parent, ids, where=kind.where
+        ):
+            for row in await rows(soql):
+                _put(found, kind, row)
     return found
+
+
+def _put(found: Beside, kind: Kind, row: dict[str, Any]) -> None:
+    record = row[kind.parent]
+    if kind.object == PRICE:
+        found.prices[record] = row if row["IsActive"] else {}
+    elif kind.path:
+        found.lines.setdefault(record, []).append(row)
+    else:
+        ref = Ref("Contact", row["ContactId"], label=row["Role"])
+        found.links.setdefault(record, []).append(ref)
 
 
 def _names(kind: Kind, want: Want) -> list[str]:
     if kind.object == ROLE:
         return ["Id", kind.parent, "ContactId", "Role"]
+    if kind.path:
+        mine = {*map(query.name, want.rows[kind.path])}
+        return sorted({"Id", kind.parent, *mine})
     mine = {p.partition(".")[2] for p in want.fields if p.startswith(f"{PRICE}.")}
     return sorted({"Id", kind.parent, "IsActive", _STAMP, *map(query.name, mine)})
 
 
 async def moved(rows: Rows, resource: str, since: str, want: Want) -> set[str]:
     """Records whose companions have changed, gone ones among them; one query."""
-    kind = wanted(resource, want)
-    if kind is None:
-        return set()
-    where = (*kind.where, f"{_STAMP} >= {since}")
-    soql = query.select([kind.parent], kind.object, where=where)
-    return {row[kind.parent] for row in await rows(soql, everything=True)}
+    found: set[str] = set()
+    for kind in wanted(resource, want):
+        where = (*kind.where, f"{_STAMP} >= {since}")
+        soql = query.select([kind.parent], kind.object, where=where)
+        found |= {row[kind.parent] for row in await rows(soql, everything=True)}
+    return found
+
+
+There = Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]
+"""Companions that are there, by object, then by record."""
 
 
 async def known(
     rows: Rows, resource: str, writes: Sequence[Write], key: str | None
-) -> dict[str, list[dict[str, Any]]]:
+) -> There:
     """The companions that are there, by record id, or by record key of what is created."""
-    kind = KINDS[resource]
+    return {
+        kind.object: await _known(rows, kind, writes, key)
+        for kind in KINDS[resource]
+        if any(_is_about(kind, resource, w) for w in writes)
+    }
+
+
+async def entries(
+    rows: Rows, resource: str, writes: Sequence[Write]
+) -> Mapping[str, str]:
+    """The standard prices of products that new lines are of: what a line points to in a product's stead."""
+    products = {
+        str(row.fields["Product2Id"])
+        for w in writes
+        for path in lists(resource)
+        if isinstance(patch := w.fields.get(path), RowsPatch)
+        for row in patch.rows
+        if row.id is None and row.fields.get("Product2Id")
+    }
+    found: dict[str, str] = {}
+    for soql in query.membership(
+        ["Id", "Product2Id"], PRICE, "Product2Id", sorted(products), where=(_STANDARD,)
+    ):
+        found |= {row["Product2Id"]: row["Id"] for row in await rows(soql)}
+    return found
+
+
+async def _known(
+    rows: Rows, kind: Kind, writes: Sequence[Write], key: str | None
+) -> dict[str, list[dict[str, Any]]]:
     names = ["Id", kind.parent, *(("ContactId", "Role") if kind.object == ROLE else ())]
     path, values = kind.parent, [str(w.id) for w in writes]
     if writes[0].op == "create":
@@ -155,11 +242,12 @@ def graph(
     base: str,
     resource: str,
     w: Write,
-    there: Sequence[Mapping[str, Any]],
+    there: There,
     *,
     body: Mapping[str, Any],
     key: str | None,
     standard: str,
+    prices: Mapping[str, str],
     headers: Mapping[str, str],
 ) -> dict[str, Any]:
     """A record and its companions as one graph.
@@ -168,11 +256,15 @@ def graph(
         base: the path of the version.
         resource: the record's object.
         w: what to write.
-        there: the companions it has.
+        there: the companions that are there.
         body: the record's own fields.
         key: the key field.
         standard: the id of the standard price book.
+        prices: standard prices by product.
         headers: of the record's own call.
+
+    Raises:
+        Rejected: a line is of a product without a standard price.
     """
     at = f"{base}/sobjects/{resource}"
     if w.op == "update":
@@ -184,21 +276,41 @@ def graph(
     mine = {n: v for n, v in body.items() if n not in {"attributes", "Id", key}}
     record = str(w.id) if w.op == "update" else "@{record.id}"
     nodes = [{**first, "referenceId": "record", "body": mine, "httpHeaders": headers}]
-    kind = KINDS[resource]
-    made = (
-        _price(w, there, record, standard)
-        if kind.object == PRICE
-        else _roles(w, there, record)
-    )
-    for i, (method, companion, fields) in enumerate(made):
-        url = f"{base}/sobjects/{kind.object}"
+    own = str(w.id) if w.op == "update" else w.key
+    made: list[tuple[str, Node]] = []
+    for kind in KINDS[resource]:
+        if not _is_about(kind, resource, w):
+            continue
+        has = there.get(kind.object, {}).get(own.casefold(), ())
+        if kind.object == PRICE:
+            nodes_of = _price(w, has, record, standard)
+        elif kind.path:
+            nodes_of = _lines(kind, w, has, record, prices)
+            if w.op == "create" and w.fields[kind.path].rows:
+                mine["Pricebook2Id"] = standard
+        else:
+            nodes_of = _roles(w, has, record)
+        made += [(kind.object, node) for node in nodes_of]
+    for i, (name, (method, companion, fields)) in enumerate(made):
+        url = f"{base}/sobjects/{name}"
         node: dict[str, Any] = {
             "method": method,
             "url": f"{url}/{companion}" if companion else url,
-            "referenceId": f"companion{i}",
+            "referenceId": f"{name}{i}",
         }
         nodes.append({**node, "body": fields} if fields else node)
     return {"graphId": w.key, "compositeRequest": nodes}
+
+
+def _blamed(
+    resource: str, node: Mapping[str, Any], error: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """The hub's path of what a companion was refused for."""
+    name = str(node["referenceId"]).rstrip("0123456789")
+    if name in {PRICE, ROLE}:
+        return (f"{PRICE}.UnitPrice" if name == PRICE else ROLE,)
+    (path,) = [k.path for k in KINDS[resource] if k.object == name]
+    return tuple(f"{path}[].{f}" for f in error.get("fields") or ()) or (path,)
 
 
 Node = tuple[str, str, Mapping[str, Any]]
@@ -236,6 +348,35 @@ def _roles(w: Write, there: Sequence[Mapping[str, Any]], record: str) -> Iterabl
             yield "POST", "", {**fields, "Role": ref.label} if ref.label else fields
 
 
+def _lines(
+    kind: Kind,
+    w: Write,
+    there: Sequence[Mapping[str, Any]],
+    record: str,
+    prices: Mapping[str, str],
+) -> Iterable[Node]:
+    """Lines are taken away, changed and added; of a create that is repeated they are there."""
+    patch = w.fields[kind.path]
+    for line in patch.removed:
+        yield "DELETE", line, {}
+    for row in patch.rows:
+        fields = {query.name(p): spelled(v) for p, v in row.fields.items()}
+        if row.id is not None:
+            if fields:
+                yield "PATCH", row.id, fields
+            continue
+        if w.op == "create" and there:
+            continue
+        price = prices.get(str(fields.pop("Product2Id", None)))
+        if price is None:
+            raise Rejected(
+                "the product of a line has no price in the standard price book",
+                reason="STANDARD_PRICE_NOT_DEFINED",
+                fields=(f"{kind.path}[].Product2Id",),
+            )
+        yield "POST", "", {**fields, kind.parent: record, "PricebookEntryId": price}
+
+
 def outcome(w: Write, resource: str, told: Mapping[str, Any], where: str) -> Outcome:
     """What became of a graph.
 
@@ -263,6 +404,6 @@ def outcome(w: Write, resource: str, told: Mapping[str, Any], where: str) -> Out
         refused = faults.refusal(w, error)
         if isinstance(refused, Unavailable):
             return refused
-        path = f"{PRICE}.UnitPrice" if resource == "Product2" else ROLE
-        return Rejected(str(error.get("message") or word), reason=word, fields=(path,))
+        said = str(error.get("message") or word)
+        return Rejected(said, reason=word, fields=_blamed(resource, node, error))
     return InDoubt("the answer does not say what became of this write")

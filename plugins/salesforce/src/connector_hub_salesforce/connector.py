@@ -34,6 +34,7 @@ from connector_hub.sdk import (
     FieldInfo,
     FirstOf,
     Gone,
+    Heard,
     InDoubt,
     JwtBearer,
     Kind,
@@ -50,8 +51,11 @@ from connector_hub.sdk import (
     Record,
     Ref,
     Rejected,
+    Request,
     Resource,
+    RowsPatch,
     SecretStr,
+    Shared,
     Stale,
     Unavailable,
     Want,
@@ -61,6 +65,7 @@ from connector_hub.sdk import (
 from connector_hub_salesforce import (
     bulk,
     companions,
+    events,
     faults,
     permissionset,
     query,
@@ -75,7 +80,7 @@ from connector_hub_salesforce.resources import (
     ROWS,
     USER,
 )
-from connector_hub_salesforce.values import spelled
+from connector_hub_salesforce.values import spelled, typed
 
 STAMP = "SystemModstamp"
 BY = "LastModifiedById"
@@ -122,6 +127,7 @@ class Salesforce(Connector):
     )
     origins = (".my.salesforce.com", ".salesforce.com")
     key_field = "Connector_Hub_Id__c"
+    signed = Shared("events_token", events.given)
     resources = tuple(RESOURCES)
     _book: str | None = None
 
@@ -133,7 +139,7 @@ class Salesforce(Connector):
         server flow), or with ``refresh_token`` one that was got elsewhere; or ``client_id``,
         ``user`` and ``private_key`` (JWT bearer), ``audience`` being the login host; or
         ``token`` (a session id or access token, which dies with its session).
-        ``concurrency``: calls in flight.
+        ``concurrency``: calls in flight. ``events_token``: what those who pass change events on are known by.
         """
 
         base_url: str
@@ -146,6 +152,7 @@ class Salesforce(Connector):
         private_key: SecretStr | None = None
         audience: str = "https://login.salesforce.com"
         token: SecretStr | None = None
+        events_token: SecretStr | None = None
         version: str = "66.0"
         daily: int = Field(100_000, gt=0)
         concurrency: int = Field(25, gt=0)
@@ -156,6 +163,10 @@ class Salesforce(Connector):
         if _OWN.match(name):
             return resources.resource(name)
         return super().resource(name)
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._types: dict[str, Mapping[str, str]] = {}
 
     async def check(self) -> Account:
         """Who the token belongs to: one call, two where the app lacks the scope ``id``.
@@ -189,10 +200,21 @@ class Salesforce(Connector):
         body = await self._described(resource)
         fields = [field_info(f) for f in body["fields"]]
         fields += companions.DESCRIBED.get(resource, ())
+        for kind in companions.KINDS.get(resource, ()):
+            if kind.path:
+                fields += await self._described_lines(kind)
         known = self.resource(resource)
         return replace(
             known, can=known.can & permissionset.allowed(body), fields=tuple(fields)
         )
+
+    async def _described_lines(self, kind: companions.Kind) -> list[FieldInfo]:
+        body = await self._described(kind.object)
+        rows = [field_info(f) for f in body["fields"]]
+        return [
+            FieldInfo(kind.path, kind.path, "rows"),
+            *(replace(f, path=f"{kind.path}[].{f.path}", required=False) for f in rows),
+        ]
 
     async def _described(self, resource: str) -> Any:
         return await self.http.get(self._path("sobjects", resource, "describe"))
@@ -210,6 +232,8 @@ class Salesforce(Connector):
             MarkLost: ``at`` is none of this connector's.
         """
         place = _place(at)
+        if "job" in place:
+            return await self._read_job(resource, place, want)
         if "url" in place:
             answer = await self.http.send(
                 "GET", place["url"], ok=(_BAD_REQUEST,), want_json=True
@@ -220,6 +244,8 @@ class Salesforce(Connector):
                 # Let the port sort and raise what it is, at the price of a call.
                 answer = await self.http.send("GET", place["url"])
                 return await self._page(resource, answer, place, want)
+        elif "plain" in place:
+            pass
         elif at is None:
             place = {"feed": feed, "since": None}
         else:
@@ -304,6 +330,7 @@ class Salesforce(Connector):
                     "url": body["nextRecordsUrl"],
                     "id": last["Id"],
                     "stamp": last[STAMP],
+                    **self._in_bulk(resource, place, body, want),
                 }
             )
         return Page(
@@ -312,6 +339,74 @@ class Salesforce(Connector):
             mark=self._mark(answer) if first else None,
             whole=place["feed"] == "changed" and place["since"] is None,
         )
+
+    def _in_bulk(
+        self,
+        resource: str,
+        place: Mapping[str, Any],
+        body: Mapping[str, Any],
+        want: Want,
+    ) -> Mapping[str, Any]:
+        """What makes the rest of a listing a job, where that takes fewer than half the calls of its pages.
+
+        CSV has no fields of other records.
+        """
+        rows = len(body["records"])
+        listing = place["feed"] == "changed" and place["since"] is None
+        if not (listing and rows) or place["apart"] or place.get("plain"):
+            return {}
+        if resource == USER or any("." in n for n in self._names(resource, want)):
+            return {}
+        rest, part = int(body.get("totalSize") or 0) - rows, bulk.PAGES * rows
+        if 2 * (bulk.LOOKS - rest // -part) >= rest // rows:
+            return {}
+        return {"job": "", "locator": "", "part": part, "looks": 0}
+
+    async def _read_job(self, resource: str, place: dict[str, Any], want: Want) -> Page:
+        """A part of what a query job found; an empty page while there is no answer yet.
+
+        A job that fails or is gone is left for pages, from where it was to begin.
+        """
+        again = {**place, "looks": place["looks"] + 1}
+        at = self._path("jobs", "query")
+        if not place["job"]:
+            soql, _ = self._pull(resource, place, want)
+            body = {"operation": "query", "query": soql.rpartition(" ORDER BY ")[0]}
+            made = await self.http.post(at, json=body, repeatable=True)
+            return Page([], next=json.dumps({**again, "job": made["id"]}), whole=True)
+        at = f"{at}/{place['job']}"
+        if not place["locator"]:
+            answer = await self.http.send("GET", at, ok=(_NOT_FOUND,), want_json=True)
+            state = answer.json()["state"] if answer.status < _BAD_REQUEST else "Failed"
+            if state in {"Failed", "Aborted"}:
+                left = {k: place[k] for k in ("feed", "since", "apart", "id", "stamp")}
+                return Page([], next=json.dumps({**left, "plain": True}), whole=True)
+            if state != "JobComplete":
+                await self.clock.sleep(bulk.patience(answer, answer.json()))
+                return Page([], next=json.dumps(again), whole=True)
+        params = {"maxRecords": str(place["part"])}
+        if place["locator"]:
+            params["locator"] = place["locator"]
+        answer = await self.http.send("GET", f"{at}/results", params=params)
+        types = await self._types_of(resource)
+        rows = [typed(row, types) for row in bulk.rows_of(answer, "Id")]
+        gone = [_gone(resource, row) for row in rows if _is_gone(row)]
+        live = [row for row in rows if not _is_gone(row)]
+        locator = answer.headers.get("sforce-locator", "null")
+        return Page(
+            [*gone, *await self._records(resource, live, want)],
+            next=None
+            if locator == "null"
+            else json.dumps({**again, "locator": locator}),
+            whole=True,
+        )
+
+    async def _types_of(self, resource: str) -> Mapping[str, str]:
+        """The types of an object's fields, asked for once."""
+        if resource not in self._types:
+            body = await self._described(resource)
+            self._types[resource] = {f["name"]: f["type"] for f in body["fields"]}
+        return self._types[resource]
 
     def _mark(self, answer: Answer) -> str:
         """Salesforce's own clock when the pull began."""
@@ -463,8 +558,7 @@ class Salesforce(Connector):
             found = await self.write(resource, rest, way=way)
             assert not isinstance(found, Pending)  # noqa: S101 - such objects have no asynchronous way
             told |= {w.key: o for w, o in zip(rest, found, strict=True)}
-        for start in range(0, len(apart), companions.GRAPHS):
-            part = apart[start : start + companions.GRAPHS]
+        for part in companions.calls(resource, apart):
             found = await self._graphs(resource, part, way)
             told |= {w.key: o for w, o in zip(part, found, strict=True)}
         return [told[w.key] for w in writes]
@@ -473,22 +567,33 @@ class Salesforce(Connector):
         self, resource: str, writes: Sequence[Write], way: Way
     ) -> Sequence[Outcome]:
         there = await companions.known(self._rows, resource, writes, self.key)
-        standard = await self._standard() if resource == "Product2" else ""
-        graphs = [
-            companions.graph(
-                self._path(),
-                resource,
-                w,
-                there.get((w.id if w.op == "update" else w.key or "").casefold(), ()),  # type: ignore[union-attr]
-                body=self._row(resource, w),
-                key=self.key,
-                standard=standard,
-                headers={"If-Unmodified-Since": _http_date(w.version)}
-                if way.conditional and w.version
-                else {},
+        prices = await companions.entries(self._rows, resource, writes)
+        standard = await self._standard() if resource == "Product2" or prices else ""
+        told: dict[str, Outcome] = {}
+        graphs = []
+        for w in writes:
+            guarded = way.conditional and w.version
+            headers = (
+                {"If-Unmodified-Since": _http_date(str(w.version))} if guarded else {}
             )
-            for w in writes
-        ]
+            try:
+                made = companions.graph(
+                    self._path(),
+                    resource,
+                    w,
+                    there,
+                    body=self._row(resource, w),
+                    key=self.key,
+                    standard=standard,
+                    prices=prices,
+                    headers=headers,
+                )
+            except Rejected as e:
+                told[w.key] = e
+            else:
+                graphs.append(made)
+        if not graphs:
+            return [told[w.key] for w in writes]
         answer = await self.http.send(
             "POST",
             self._path("composite", "graph"),
@@ -497,12 +602,11 @@ class Salesforce(Connector):
         )
         found = {g["graphId"]: g for g in answer.json()["graphs"]}
         where = self.http.connection
-        return [
-            companions.outcome(w, resource, found[w.key], where)
-            if w.key in found
-            else InDoubt("the answer does not speak of this write")
-            for w in writes
-        ]
+        for w in writes:
+            if w.key in found:
+                told[w.key] = companions.outcome(w, resource, found[w.key], where)
+            told.setdefault(w.key, InDoubt("the answer does not speak of this write"))
+        return [told[w.key] for w in writes]
 
     async def _standard(self) -> str:
         """The id of the standard price book."""
@@ -712,7 +816,7 @@ class Salesforce(Connector):
     def _row(self, resource: str, w: Write) -> dict[str, Any]:
         row: dict[str, Any] = {"attributes": {"type": resource}}
         for path, value in w.fields.items():
-            if companions.is_virtual(resource, path):
+            if companions.is_virtual(resource, path) or isinstance(value, RowsPatch):
                 continue
             *through, last = query.name(path).split(".")
             at = row
@@ -849,6 +953,10 @@ class Salesforce(Connector):
         text = permissionset.as_xml(job, permissionset.permissions(needs))
         return {f"{named}.permissionset-meta.xml": text}
 
+    def hear(self, request: Request) -> Heard:
+        """Change events, passed on by whoever subscribes to them."""
+        return events.heard(request)
+
     def limits(self) -> Sequence[Limit]:
         """API Request Limits and Allocations (Developer Limits Quick Reference)."""
         return (
@@ -879,19 +987,23 @@ class Salesforce(Connector):
         self, resource: str, rows: Sequence[dict[str, Any]], want: Want
     ) -> list[Record]:
         """Rows as records, with what is read beside them."""
-        kind = companions.wanted(resource, want)
-        if kind is None:
+        kinds = companions.wanted(resource, want)
+        if not kinds:
             return [self._record(row) for row in rows]
         ids = [row["Id"] for row in rows]
         near = await companions.beside(self._rows, resource, ids, want)
-        if kind.object == companions.PRICE:
-            for row in rows:
-                row[kind.object] = near.prices.get(row["Id"]) or None
-            return [self._record(row) for row in rows]
-        return [
-            self._record(row, {kind.object: near.links.get(row["Id"], [])})
-            for row in rows
-        ]
+        records = []
+        for row in rows:
+            links = {}
+            for kind in kinds:
+                if kind.object == companions.PRICE:
+                    row[kind.object] = near.prices.get(row["Id"]) or None
+                elif kind.path:
+                    row[kind.path] = near.lines.get(row["Id"], [])
+                else:
+                    links[kind.object] = near.links.get(row["Id"], [])
+            records.append(self._record(row, links))
+        return records
 
     async def _beside(
         self,
@@ -933,7 +1045,9 @@ def _place(at: str | None) -> dict[str, Any]:
         return {}
     try:
         place = json.loads(at)
-        if "url" in place:
+        if "job" in place:
+            str(place["job"]), str(place["locator"]), int(place["part"])
+        if "url" in place or "plain" in place:
             str(place["feed"]), place["since"], str(place["id"]), str(place["stamp"])
         else:
             datetime.fromisoformat(place["mark"])

@@ -146,6 +146,8 @@ def _by_status(
         case 404 if "requested resource does not exist" in message:
             said = "Salesforce does not know this path; check base_url and version"
             found = Fault(Kind.CONFIG, said, word)
+        case 404 if "external ID field does not exist" in message:
+            found = Fault(Kind.CONFIG, message, word)
         case 412:
             found = Fault(Kind.STALE, "the record has changed", word)
         case 400:

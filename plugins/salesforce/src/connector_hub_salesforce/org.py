@@ -142,6 +142,8 @@ class Org:
         self.hidden: dict[str, tuple[Kind, Field]] = {}
         self.taken_along: dict[str, str] = {}
         """Records that went into the recycle bin with another one, by id: that one's id."""
+        self.changes: list[tuple[str, str, str, str, str]] | None = None
+        """(object, record, change, by, stamp) since somebody has subscribed to change events."""
         self.locked: dict[str, int] = {}
         """Records that another transaction holds, and for how many writes yet."""
         self._journal: list[tuple[str, str, Row | None, Row | None]] | None = None
@@ -289,11 +291,16 @@ class Org:
             None,
         )
 
+    def _tell(self, kind: Kind, record: str, change: str, by: str) -> None:
+        if self.changes is not None:
+            self.changes.append((kind.name, record, change, long_id(by), self.stamp()))
+
     def touch(self, kind: str, row: Row, values: Row) -> None:
         """Change a record as the org itself does."""
         self._remember(self.tables[kind], row["Id"])
         by = row["LastModifiedById"]
         self.tables[kind].put(_stamped(row | values, self.stamp(), by), row)
+        self._tell(self.kinds[kind], row["Id"], "UPDATE", by)
 
     def hide_field(self, kind: Kind, f: Field) -> None:
         """A new custom field: nobody sees it until it is granted to them."""
@@ -492,6 +499,7 @@ class Org:
         self._remember(table, record)
         table.put(_named(kind, _stamped(row, now, by)), None)
         business.follow(self, kind, row)
+        self._tell(kind, record, "CREATE", by)
         if kind.name in _GRANTS:
             self._grant()
         return record
@@ -521,6 +529,7 @@ class Org:
         self._remember(table, old["Id"])
         table.put(_named(kind, _stamped(row, self.stamp(), by)), old)
         business.follow(self, kind, row)
+        self._tell(kind, old["Id"], "UPDATE", by)
 
     def delete(
         self, kind: Kind, record: str, *, by: str = ROBOT, into: str | None = None
@@ -539,6 +548,7 @@ class Org:
         gone = old | {"IsDeleted": True, "MasterRecordId": into}
         table.bin[old["Id"]] = _stamped(gone, self.stamp(), by)
         business.follow(self, kind, old)
+        self._tell(kind, old["Id"], "DELETE", by)
         for child, field in (
             business.CHILDREN.get(kind.name, ()) if into is None else ()
         ):
@@ -567,6 +577,7 @@ class Org:
         self._remember(table, full)
         del table.bin[full]
         table.put(_stamped(row, self.stamp(), by), None)
+        self._tell(kind, full, "UNDELETE", by)
         for child, parent in list(self.taken_along.items()):
             at = self.kind_by_id(child)
             if parent == full and at and child in self.tables[at.name].bin:

@@ -63,14 +63,14 @@ def resource(name: str) -> Resource:
         kept_still=_ASSIGNED.get(name, ()),
         describes_all=True,
     )
-    kind = companions.KINDS.get(name)
-    if kind is None:
+    kinds = companions.KINDS.get(name)
+    if kinds is None:
         return made
-    ways = [w for w in made.ways if not w.asynchronous]
-    if kind.object == companions.ROLE:
+    ways = [replace(w, cost=w.cost + _BESIDE) for w in made.ways if not w.asynchronous]
+    if any(k.object == companions.ROLE for k in kinds):
         ways = [replace(w, per_link=_BESIDE) for w in ways]
         return replace(made, ways=tuple(ways), links=(companions.ROLE,))
-    return replace(made, ways=tuple(replace(w, cost=w.cost + _BESIDE) for w in ways))
+    return replace(made, ways=tuple(ways))
 
 
 NAMES = (

@@ -7,8 +7,6 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from connector_hub.sdk import FieldInfo
-
 
 def spelled(value: Any) -> Any:
     """A hub value as Salesforce's JSON: typed, lists as ``a;b``, None to clear."""
@@ -25,9 +23,9 @@ def spelled(value: Any) -> Any:
     return value
 
 
-def typed(row: Mapping[str, str], fields: Mapping[str, FieldInfo]) -> dict[str, Any]:
-    """A row of a query's result as REST would give it."""
-    return {name: _value(text, fields[name].type) for name, text in row.items()}
+def typed(row: Mapping[str, str], types: Mapping[str, str]) -> dict[str, Any]:
+    """A row of a query's CSV as REST would give it, by the types of its fields."""
+    return {name: _value(text, types.get(name, "")) for name, text in row.items()}
 
 
 def _value(text: str, kind: str) -> Any:
