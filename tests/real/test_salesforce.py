@@ -41,6 +41,7 @@ def test_simple_salesforce_reads_writes_and_deletes(client, served):
 def test_jsforce_reads_writes_loads_in_bulk_and_refreshes(client, served):
     node = client("node")
     sandbox = served("salesforce", records=2_300)
+    sandbox.bulk_seconds = 0.3
     found = node.drive(
         "jsforce_driver.cjs", url=sandbox.url, token=sandbox.access_token, app=APP
     )
@@ -66,8 +67,9 @@ def test_airbyte_s_source_reads_in_full_and_what_changed_since(reader, served):
         "auth_type": "Client",
         "is_sandbox": False,
         "start_date": "2023-12-01T00:00:00Z",
-        "stream_slice_step": "P1Y",
+        "stream_slice_step": "P2000D",
     }
+    sandbox.bulk_seconds = 0.3
     source = reader("source-salesforce", sandbox.url, config, "salesforce.com")
     assert source.check() == "SUCCEEDED"
     streams = source.discover()
@@ -98,6 +100,7 @@ def test_airbyte_s_source_reads_in_full_and_what_changed_since(reader, served):
 def test_simple_salesforce_loads_and_queries_in_bulk_to_the_end(client, served):
     simple = client("simple-salesforce")
     sandbox = served("salesforce", records=300)
+    sandbox.bulk_seconds = 0.3
     found = simple.drive(
         "simple_salesforce_bulk_driver.py",
         url=sandbox.url,
