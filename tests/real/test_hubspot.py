@@ -47,6 +47,9 @@ def test_hubspot_api_client_reads_writes_and_associates(client, served):
     )
     assert {"shoe_size", "email"} <= set(found["properties"])
     assert found["size"] == "number"
+    assert found["stages"] == sum(
+        len(p.stages) for p in sandbox.portal.pipelines["deals"]
+    )
     assert (found["owners"], found["archived_owners"]) == (["7101", "7102"], ["7103"])
     assert (found["life"], found["opens"]) == (1_800, 1)
 
@@ -57,15 +60,18 @@ def test_airbyte_s_source_reads_in_full_and_what_changed_since(reader, served):
         "credentials": {"credentials_title": "OAuth Credentials", **APP},
         "start_date": "2020-01-01T00:00:00Z",
     }
+    sandbox.sales = 30
+    sandbox.seed_data()
     source = reader("source-hubspot", sandbox.url, config, "hubapi.com")
     assert source.check() == "SUCCEEDED"
     streams = source.discover()
     assert {"contacts", "companies", "owners", "engagements_calls"} <= set(streams)
     known = streams["contacts"]["json_schema"]["properties"]
     assert known["properties_connector_hub_id"]["type"] == ["null", "string"]
-    wanted = [streams[n] for n in ("contacts", "companies", "owners")]
+    kept = ("contacts", "companies", "deals", "line_items")
+    wanted = [streams[n] for n in (*kept, "owners")]
     found = source.read(*wanted)
-    for name in ("contacts", "companies"):
+    for name in kept:
         live = {r["id"]: r for r in sandbox.live(name)}
         assert len(found.rows[name]) == len(live)
         assert {r["id"] for r in found.rows[name]} == set(live)

@@ -262,7 +262,9 @@ class Sandbox:
         async def dated(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 date = format_datetime(self.clock.now(), usegmt=True).encode()
-                message["headers"] = [*message.get("headers", []), (b"date", date)]
+                headers = [*message.get("headers", []), (b"date", date)]
+                # Vendors write Content-Type, and there are clients that look for just that.
+                message["headers"] = [(k.title(), v) for k, v in headers]
             await send(message)
 
         return dated

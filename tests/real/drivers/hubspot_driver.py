@@ -160,7 +160,9 @@ def describing(client: Any) -> dict[str, Any]:
         ),
     )
     known = api.get_all("contacts").results
+    pipelines = client.crm.pipelines.pipelines_api.get_all("deals").results
     return {
+        "stages": sum(len(p.stages) for p in pipelines),
         "properties": sorted(p.name for p in known),
         "size": api.get_by_name("contacts", "shoe_size").type,
         "owners": sorted(o.id for o in client.crm.owners.owners_api.get_page().results),

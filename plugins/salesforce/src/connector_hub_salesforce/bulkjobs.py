@@ -46,7 +46,8 @@ _DELIMITERS = {
 }
 _ENDINGS = {"LF": "\n", "CRLF": "\r\n"}
 _ENDED = frozenset({"JobComplete", "Failed", "Aborted"})
-_RESULTS = frozenset({"successfulResults", "failedResults", "unprocessedrecords"})
+_RESULTS = frozenset({"successfulresults", "failedresults", "unprocessedrecords"})
+"""In letters of either case: simple-salesforce writes ``unprocessedRecords``."""
 
 
 @dataclass(slots=True)
@@ -121,9 +122,10 @@ class Jobs:
             case ("ingest", record, "batches"):
                 only(call, "PUT")
                 return self._uploaded(call, self._job("ingest", record))
-            case ("ingest", record, which) if which in _RESULTS:
+            case ("ingest", record, which) if which.lower() in _RESULTS:
                 only(call, "GET")
-                return Reply(200, self._results(self._job("ingest", record), which))
+                job = self._job("ingest", record)
+                return Reply(200, self._results(job, which.lower()))
             case ("query", record, "results"):
                 only(call, "GET")
                 return self._found(call, self._job("query", record))
@@ -386,7 +388,7 @@ class Jobs:
         if which == "unprocessedrecords":
             rest = job.rows[job.processed :]
             return _text(job.header, rest, job.delimiter)
-        if which == "failedResults":
+        if which == "failedresults":
             told = [(i, error, *row) for row, i, error in job.failed]
             head = ("sf__Id", "sf__Error", *job.header)
         else:

@@ -23,6 +23,7 @@ _JSON = {
     "multiselectpicklist": "jsonarray",
     "subform": "jsonarray",
 }
+_DECIMALS = {"currency": 2, "double": 2, "percent": 2}
 NUMBERS = {"integer", "currency", "double", "percent", "formula"}
 LOOKUPS = {"lookup", "ownerlookup", "userlookup"}
 _PICKED = {"picklist", "multiselectpicklist"}
@@ -101,6 +102,7 @@ class FieldKind:
             "data_type": self.type,
             "json_type": _JSON.get(self.type, "string"),
             "length": self.length,
+            "decimal_place": _DECIMALS.get(self.type),
             "system_mandatory": self.mandatory,
             "read_only": self.read_only,
             "field_read_only": self.read_only,
