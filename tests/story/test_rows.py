@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from connector_hub.model.entity import Entity, FieldSpec
-from connector_hub.model.job import Policy
+from connector_hub.model.job import SIDES, Policy
 from connector_hub.model.mapping import LinkRule, Mapping, RowsRule, Rule
 from connector_hub.sdk import Edited, InDoubt, RowsPatch
+from connector_hub.sync import undoing
 from connector_hub.sync.run import Route
 
 from .conftest import Project
@@ -402,6 +403,31 @@ async def test_rows_that_a_run_wrote_are_put_back_and_stay_so(orders):
         assert ("A", n, None) in lines(world, record)
         assert {r[0] for r in lines(world, record)} == {"A", "B", "C", "D"}
     await quiet(orders)
+
+
+async def test_a_product_that_rows_point_to_is_not_archived_by_an_undo(linked):
+    orders, by_name = linked.job, linked.entity
+    linked.job = replace(orders, name="products")
+    linked.left.person(no="the product")
+    first = await linked.sync()
+    (product,) = linked.right.rows
+    linked.store.link([("memory:a", "products", "a-p9", b"9" * 16)])
+    linked.store.link([("memory:b", "products", product, b"9" * 16)])
+    linked.job, linked.entity = orders, by_name
+    linked.left.person(no="1", items=[{"sku": "a-p9", "qty": 1}])
+    await linked.sync()
+    ends = {
+        s: (f"memory:{a}", orders.side(s)) for s, a in zip(SIDES, "ab", strict=True)
+    }
+    sides = {s: s for s in SIDES}
+    pointing = undoing.Pointing("people", "lines.product", sides, ends)
+    linked.job = replace(orders, name="products")
+    run = linked.run()
+    run.planning = True
+    await undoing.plan_undo(run, first.number, [pointing])
+    windows = linked.store.windows("products", run.plan.id)
+    kept = [c for _, some in windows for c in some]
+    assert [c.reason for c in kept] == ["records of job people point to it"]
 
 
 async def test_rows_of_an_order_that_is_refused_are_a_dead_letter_until_they_are_mended(

@@ -333,7 +333,7 @@ def _claim_targets(run: JobRun, number: int, pointing: Sequence[Pointing]) -> No
                     )
                     for e in told
                     if e.record in live - known.keys()
-                    and (target := _target(page, e, p.field))
+                    for target in _targets(page, e, p.field)
                     for resource in here.names
                 ]
                 store.claim([*rows, *((seen, e.record, "") for e in told)])
@@ -351,14 +351,19 @@ def _live(store: Store, account: str, at: Side, records: Sequence[str]) -> set[s
 
 
 def _tells(e: Entry, name: str) -> bool:
-    return e.op != "update" or name in e.fields
+    return e.op != "update" or name.partition(".")[0] in e.fields
 
 
-def _target(page: Page, e: Entry, name: str) -> str | None:
-    """The record that a link field was made to point to."""
+def _targets(page: Page, e: Entry, name: str) -> list[str]:
+    """The records that a link field was made to point to; of rows whatever they say may be one."""
     names = e.fields or tuple(n for n, _ in page.layout(e.side))
-    found = ref(dict(zip(names, e.after, strict=False)).get(name))
-    return found.id if found else None
+    field, _, inner = name.partition(".")
+    raw = dict(zip(names, e.after, strict=False)).get(field)
+    if inner:
+        rows = raw if isinstance(raw, list) else []
+        return [v for _, *values in rows for v in values if isinstance(v, str) and v]
+    found = ref(raw)
+    return [found.id] if found else []
 
 
 __all__ = ["Pointing", "apply_undo", "plan_undo"]
