@@ -538,3 +538,53 @@ async def test_a_person_who_counts_a_row_up_is_no_fight(orders):
         await orders.sync()
     assert lines(orders.right, b)[0] == ("A", "8", None)
     assert orders.store.conflicts("people") == []
+
+
+async def test_a_row_the_vendor_does_not_take_is_not_sent_with_every_other_edit(orders):
+    put = orders.right._rows
+
+    def forgetful(record: str, path: str, value: Any) -> Any:
+        found = put(record, path, value)
+        if path != "items":
+            return found
+        return [r for r in found if r.get("sku") != "X"]
+
+    orders.right._rows = forgetful
+    a, _ = await pair(orders, *TWO)
+    edit(orders.left, a, "X", qty=5)
+    run = await orders.sync()
+    assert run.tally.outcomes == {"not_taken": 1}
+    sent: list[Any] = []
+    orders.right.before_write = sent.extend
+    orders.left.person(a, no="2")
+    await orders.sync()
+    assert [[*w.fields] for w in sent] == [["no"]]
+    assert len(lines(orders.left, a)) == 3
+
+
+async def test_of_rows_that_travel_both_ways_those_that_were_refused_are_sent_later(
+    orders,
+):
+    a, b = await pair(orders, *TWO)
+    orders.right.refuses = {"bad"}
+    edit(orders.left, a, "A", note="bad")
+    edit(orders.right, b, "B", n=9)
+    await orders.sync()
+    orders.right.refuses = set()
+    orders.left.person(a, no="2")
+    await orders.sync()
+    assert lines(orders.left, a) == lines(orders.right, b)
+    assert lines(orders.right, b) == [("A", "1", "bad"), ("B", "9", "blue")]
+    await quiet(orders)
+
+
+async def test_rows_that_wait_on_both_sides_bring_no_removed_one_back(linked):
+    a, b = await pair(linked, {"sku": "a-p0", "qty": 1}, {"sku": "a-p1", "qty": 2})
+    edit(linked.left, a, "a-p7", qty=7)
+    edit(linked.right, b, "b-p8", n=8)
+    await linked.sync()
+    edit(linked.left, a, "a-p0", gone=True)
+    await linked.sync()
+    assert lines(linked.right, b) == [("b-p1", "2", None), ("b-p8", "8", None)]
+    assert lines(linked.left, a) == [("a-p1", "2", None), ("a-p7", "7", None)]
+    await quiet(linked)
