@@ -138,6 +138,10 @@ async def test_two_that_cannot_both_be_said_are_told_and_neither_side_loses_one(
     assert tasks.right.rows[b]["what"] == "b-deals0"
     await quiet(tasks)
     assert tasks.left.rows[a]["firm"] == "a-firms0"
+    tasks.left.person(a, deal=None)
+    await tasks.sync()
+    assert tasks.right.rows[b]["what"] == "b-firms0"
+    await quiet(tasks)
 
 
 async def test_a_link_that_is_added_does_not_push_the_first_one_out(tasks):

@@ -588,3 +588,72 @@ async def test_rows_that_wait_on_both_sides_bring_no_removed_one_back(linked):
     assert lines(linked.right, b) == [("b-p1", "2", None), ("b-p8", "8", None)]
     assert lines(linked.left, a) == [("a-p1", "2", None), ("a-p7", "7", None)]
     await quiet(linked)
+
+
+async def test_a_rule_of_a_row_that_was_edited_makes_no_row_look_edited(orders):
+    a, b = await pair(orders, *TWO)
+    more = {**RIGHT.rules["lines"].rows.rules, "note": Rule("note", "memo")}
+    rows = Rule("lines", rows=RowsRule("items", more))
+    orders.maps["right"] = replace(RIGHT, rules={**RIGHT.rules, "lines": rows})
+    await orders.sync(full=True)
+    edit(orders.left, a, "A", qty=5)
+    await orders.sync()
+    edit(orders.left, a, "A", qty=6)
+    await orders.sync()
+    assert lines(orders.left, a) == [("A", "6", None), ("B", "2", "blue")]
+    assert lines(orders.right, b)[0] == ("A", "6", None)
+    await quiet(orders)
+
+
+async def test_what_is_asked_about_is_asked_again_when_something_else_is_edited(orders):
+    a, b = await pair(orders, *TWO)
+    edit(orders.left, a, "A", gone=True)
+    edit(orders.right, b, "A", n=7)
+    await orders.sync()
+    edit(orders.right, b, "B", n=8)
+    await orders.sync()
+    assert [c.kind for c in orders.store.conflicts("people")] == ["fields"]
+    assert lines(orders.left, a) == [("B", "2", "blue")]
+    await quiet(orders)
+
+
+async def test_what_a_side_cannot_take_of_a_row_is_not_written_to_it(orders):
+    rule = Rule("note", "note", one_way=True)
+    orders.maps["right"] = mapping(quantity="n", note=rule)
+    a, _ = await pair(orders, *TWO)
+    before = writes(orders)
+    edit(orders.left, a, "A", note="mine")
+    run = await orders.sync()
+    assert (writes(orders), run.tally.outcomes) == (before, {"unchanged": 1})
+
+
+async def test_the_same_row_added_on_both_sides_is_filled_and_asked_about(orders):
+    a, b = await pair(orders, *TWO)
+    edit(orders.left, a, "C", qty=1, note="red")
+    edit(orders.right, b, "C", n=1)
+    await orders.sync()
+    assert ("C", "1", "red") in lines(orders.right, b)
+    edit(orders.left, a, "D", qty=1)
+    edit(orders.right, b, "D", n=2)
+    await orders.sync()
+    assert [c.kind for c in orders.store.conflicts("people")] == ["fields"]
+    assert ("D", "2", None) in lines(orders.right, b)
+    assert ("D", "1", None) in lines(orders.left, a)
+
+
+async def test_rows_that_were_never_sent_after_their_order_was_made_follow(orders):
+    put = orders.right._rows
+
+    def dies(record: str, path: str, value: Any) -> Any:
+        return [] if path == "items" else put(record, path, value)
+
+    orders.right._rows = dies
+    lost = [("lost", InDoubt("lost"))]
+    orders.right.before_write = lambda _w: orders.right.weather.extend(lost)
+    a = orders.left.person(no="1", items=list(TWO))
+    await orders.sync()
+    orders.right._rows, orders.right.before_write = put, None
+    (b,) = orders.right.rows
+    await orders.sync()
+    assert lines(orders.right, b) == lines(orders.left, a) != []
+    await quiet(orders)
