@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from connector_hub.hub.planning import _shown
 from connector_hub.model.entity import Entity, FieldSpec
 from connector_hub.model.job import SIDES, Policy
 from connector_hub.model.mapping import LinkRule, Mapping, RowsRule, Rule
 from connector_hub.sdk import Edited, InDoubt, RowsPatch
-from connector_hub.sync import undoing
+from connector_hub.sync import jobs, undoing
 from connector_hub.sync.run import Route
 
 from .conftest import Project
@@ -330,10 +331,19 @@ async def test_what_the_vendor_makes_of_a_row_is_not_sent_again(orders):
 
 
 async def test_the_plan_says_what_the_rows_will_be(orders):
-    a, _ = await pair(orders, *TWO)
+    a, b = await pair(orders, *TWO)
     edit(orders.left, a, "A", qty=5)
-    run = await orders.sync()
-    assert run.tally.by_field == {"lines": 1}
+    edit(orders.right, b, "B", gone=True)
+    edit(orders.right, b, "C", n=3)
+    run = orders.run()
+    await jobs.plan(run)
+    spokes = {side.name: side.spoke for side in run.sides}
+    ((_, (change,)),) = orders.store.windows("people", run.plan.id)
+    for side, was in (("left", "B"), ("right", "C")):
+        (shown,) = _shown(change, side, spokes, "x").fields
+        assert "5" in str(shown.new[0])
+        assert {r.fields["product"] for r in shown.new} == {"A", "C"}
+        assert {r.fields["product"] for r in shown.old} >= {was}
 
 
 @pytest.fixture

@@ -37,7 +37,9 @@ def merge_subject(
     pair = _pair(run, side, s, policies)
     if pair.moved is not None:
         _notice_rivals(run, side, s, pair.moved)
-    plain = {n: p for n, p in policies.items() if n not in spokes[0].rows}
+    plain = policies
+    if spokes[0].rows:
+        plain = {n: p for n, p in policies.items() if n not in spokes[0].rows}
     merged = merge_pair(plain, spokes, pair, decided, run.options.backfill)
     if len(plain) < len(policies):
         rows = {n: p for n, p in policies.items() if n not in plain}
