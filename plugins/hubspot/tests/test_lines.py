@@ -131,3 +131,14 @@ async def test_lines_are_described_as_rows_of_their_deal(crm):
     fields = {f.path: f for f in (await crm.describe("deals")).fields}
     assert fields["line_items"].type == "rows"
     assert fields["line_items[].properties.amount"].read_only
+
+
+async def test_what_is_written_to_a_deal_whose_lines_are_wanted_is_read_back(
+    crm, portal
+):
+    record = portal.live("deals")[0]["id"]
+    update = Write("update", "t", "k", record, {"properties.dealname": "New"})
+    (told,) = await written(crm, update)
+    assert told.fields["properties"]["dealname"] == "New"
+    await crm.fetch("deals", [record], WANT)
+    assert await written(crm, update) == [Done(record)], "its answer has no lines"
