@@ -215,7 +215,7 @@ def test_an_unknown_key_is_told_with_its_place_and_the_nearest(bench):
 def test_an_unknown_key_of_a_connection_is_told_without_what_stands_there(bench):
     bench.edit("token: env:HUBSPOT_TOKEN", f"access: {LITERAL}")
     bench("sync").ends(
-        2, "hub.yaml:2:", "unknown key 'access'", "there are: app, base_url"
+        2, "hub.yaml:2:", "unknown key 'access'", "there are: api, app, base_url"
     )
 
 
