@@ -29,7 +29,7 @@ _SCOPES = (
     *(
         f"crm.{needs}.{name}.{what}"
         for needs in ("objects", "schemas")
-        for name in ("contacts", "companies", "deals")
+        for name in ("contacts", "companies", "deals", "line_items")
         for what in ("read", "write")
     ),
 )
