@@ -86,18 +86,37 @@ async def test_status_tells_all_but_the_token(served):
         assert (new.way, new.state, new.account) == ("consent", "new", None)
         live = await agree(hub)
         token = hub.store.token("org")
-    process = await run(served, "auth", "status", "--json")
-    out, _ = await process.communicate()
-    (found,) = json.loads(out)["connections"]
-    assert found["account"] == live.account.id
-    assert (found["way"], found["state"]) == ("consent", "good")
-    life = LIFE[served.sandbox.name]
-    assert (found["expires"] is None) == (life is None)
-    assert found["renewed"]
-    assert found["scopes"]
-    assert token.access not in out.decode()
-    assert token.refresh not in out.decode()
+        (found,) = hub.credentials()
+    assert (found.account, found.way) == (live.account.id, "consent")
+    assert found.state == "good"
+    assert (found.expires is None) == (LIFE[served.sandbox.name] is None)
+    assert found.renewed
+    assert found.scopes
+    assert token.access not in repr(found)
+    assert token.refresh not in repr(found)
     assert served.minted == 1
+
+
+async def test_the_command_line_shows_and_gives_back(zoho):
+    async with zoho.opened() as hub:
+        await agree(hub)
+        token = hub.store.token("org")
+    told = b""
+    for words, expected in (
+        (("status",), {"way": "consent", "state": "good"}),
+        (("refresh", "org"), {"way": "consent", "state": "good"}),
+        (("logout", "org"), {"revoked": True, "forgotten": True}),
+    ):
+        process = await run(zoho, "auth", *words, "--json")
+        out, said = await process.communicate()
+        assert process.returncode == 0, said
+        document = json.loads(out)
+        found = document.get("connections", [document])[0]
+        assert expected.items() <= found.items()
+        told += out + said
+    assert token.access.encode() not in told
+    assert token.refresh.encode() not in told
+    assert zoho.minted == 2
 
 
 async def test_a_refresh_can_be_asked_for(served):

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from connector_hub.adapters.plugins import Plugins
 from connector_hub.cli.app import cli
+from connector_hub.errors import AuthError
 from connector_hub.hub import Hub, open_hub
 from connector_hub.sdk import Need, Permission
 
@@ -251,3 +252,30 @@ def test_a_connector_that_says_nothing_needs_nothing():
     files = Plugins().connector("files")
     assert files.permissions([Need("people")]) == ()
     assert files.permission_files("job", [Need("people")]) == {}
+
+
+async def test_jobs_run_on_exactly_the_scopes_that_are_listed(opened, vendors):
+    async with opened("both") as hub:
+        (sales,) = [p for p in hub.permissions() if p.connection == "sales"]
+        listed = {p.name for p in sales.permissions if not p.once}
+        vendors["sales"].granted = frozenset(listed)
+        assert (await hub.sync("companies")).status == "done"
+        assert (await hub.sync("contacts")).status == "done"
+        assert (await hub.check())[0].startswith("2 jobs")
+    for scope in sorted(listed - {"oauth"}):
+        vendors["sales"].granted = frozenset(listed - {scope})
+        firm = {"Name": f"Without {scope}", "Website": f"{scope}.example"}
+        made = vendors["billing"].edit("Account", firm)
+        person = {"LastName": scope, "Email": f"{scope}@people.example"}
+        person["AccountId"] = made["Id"]
+        vendors["billing"].edit("Contact", person)
+        vendors["billing"].clock.advance(180)
+        async with opened("both") as hub:
+            with pytest.raises(AuthError, match=scope):
+                await all_of(hub)
+
+
+async def all_of(hub: Hub) -> None:
+    await hub.check()
+    await hub.sync("companies")
+    await hub.sync("contacts")

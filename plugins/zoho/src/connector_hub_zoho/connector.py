@@ -125,6 +125,7 @@ _SCOPES = (
     "ZohoCRM.modules.ALL",
     "ZohoCRM.settings.ALL",
     "ZohoCRM.coql.READ",
+    "ZohoCRM.bulk.READ",
     "ZohoCRM.users.READ",
     "ZohoCRM.org.READ",
 )
