@@ -22,7 +22,6 @@ from connector_hub.sdk import (
     Auth,
     AuthError,
     Bearer,
-    Can,
     ClientCredentials,
     ConfigError,
     Connector,
