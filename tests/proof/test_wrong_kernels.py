@@ -166,7 +166,9 @@ def overtaken(vendor: str, field: str, begin: str = "", later: int = 0) -> Story
 
 async def test_a_kernel_that_guards_no_write_overwrites_an_edit(folder):
     def wrong(patch: Patch) -> None:
-        def way(_: JobRun, side: LiveSide, op: str, resource: str = "") -> Any:
+        def way(
+            _: JobRun, side: LiveSide, op: str, resource: str = "", _rows: int = 1
+        ) -> Any:
             return side.place(resource or side.resource.name).resource.way(op)
 
         patch.setattr(JobRun, "way", way)
@@ -177,11 +179,13 @@ async def test_a_kernel_that_guards_no_write_overwrites_an_edit(folder):
 async def test_a_kernel_that_sends_again_without_the_version_overwrites_an_edit(folder):
     send = writing._send
 
-    async def again(run: JobRun, items: Sequence[writing.Item], way: Any) -> Any:
+    async def again(
+        run: JobRun, n: int | None, items: Sequence[writing.Item], way: Any
+    ) -> Any:
         for i in items:
             if i.sent:
                 i.write = structs.replace(i.write, version=None)
-        return await send(run, items, way)
+        return await send(run, n, items, way)
 
     def wrong(patch: Patch) -> None:
         patch.setattr(writing, "_send", again)

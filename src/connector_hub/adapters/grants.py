@@ -168,8 +168,10 @@ def granted(answer: Answer, *, origin: str | None) -> Grant | None:
     """
     told = answer.json()
     found = told if isinstance(told, dict) else {}
-    access = str(found.get("access_token") or "")
-    if not (access and access.isascii() and access.isprintable()):
+    access = found.get("access_token")
+    if not (isinstance(access, str) and access):
+        return None
+    if not (access.isascii() and access.isprintable()):
         return None
     return Grant(
         access,
