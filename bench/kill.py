@@ -56,6 +56,8 @@ _BETWEEN = 12
 """Edits between two runs."""
 _RUNS = 5
 """Runs within which everything has come to rest."""
+_QUIET = 2
+"""So many runs in a row write nothing then: what one finds out may be for the next to write."""
 _DONE, _PARTIAL = 0, 3
 _START = "starting"
 _BAD = ("lost", "doubled", "different", "overwritten")
@@ -114,11 +116,13 @@ class Round:
 
     def rest(self) -> Counter[str]:
         """Run until nothing is left to write; what the crowd finds then."""
+        quiet = 0
         for n in range(_RUNS):
             time.sleep(_LAG)
-            if not written(self.folder, self.env):
+            quiet = 0 if written(self.folder, self.env) else quiet + 1
+            if quiet == _QUIET:
                 found = asyncio.run(self._judged())
-                found["runs to rest"] = n
+                found["runs to rest"] = n + 1 - _QUIET
                 return found
         raise SystemExit(f"still writing after {_RUNS} runs of their own")
 
