@@ -38,6 +38,8 @@ from connector_hub.sync.run import JobRun
 from connector_hub.sync.sides import LiveSide, batches, fetch, is_strangers, together
 from connector_hub.sync.views import links_of, read_views, spelled_links
 
+_NOTHING = (None, (), RowsPatch(()))
+"""Values that are not named of a new record."""
 _TRIES = 3
 _WRITERS = 4
 
@@ -194,15 +196,11 @@ def _write(
             version=there.version,
         )
     patch = spoke.patch(values)
-    fields = {p: v for p, v in patch.fields.items() if not _says_nothing(v)}
+    fields = {p: v for p, v in patch.fields.items() if v not in _NOTHING}
     for path, value in spoke.mapping.set_on_create.items():
         fields.setdefault(path, value)
     links = {name: p for name, p in patch.links.items() if p.add}
     return Write("create", trace_id, key, None, fields, links)
-
-
-def _says_nothing(value: Any) -> bool:
-    return value is None or value in ((), RowsPatch(()))
 
 
 def _own(side: LiveSide, spoke: Spoke, raws: Raws) -> Raws:
