@@ -204,6 +204,29 @@ async def test_a_line_of_a_product_without_a_price_is_refused_and_nothing_made(
     assert len(sandbox.live("Order")) == 1
 
 
+async def test_an_order_is_born_a_draft_and_activated_with_products(wire, sandbox):
+    sf = wire(sandbox)
+    (made,) = await send(sf, product(1))
+    born = {"EffectiveDate": "2026-12-01", "Status": "Activated"}
+    (refused,) = await send(
+        sf, Write("create", "o", KEY.format(1), fields=born), to="Order"
+    )
+    assert (refused.reason, refused.fields) == ("FAILED_ACTIVATION", ("Status",))
+    bare = Write("create", "o", KEY.format(2), fields=born | {"Status": "Draft"})
+    (order,) = await send(sf, bare, to="Order")
+    (refused,) = await send(sf, activation(order.id), to="Order")
+    assert refused.reason == "FAILED_ACTIVATION"
+    line = {"Product2Id": made.id, "Quantity": Decimal(2), "UnitPrice": Decimal(3)}
+    rows = RowsPatch((RowPatch(None, line),))
+    lines = Write("update", "l", "", order.id, {"OrderItems": rows})
+    assert isinstance((await send(sf, lines, to="Order"))[0], Done)
+    assert isinstance((await send(sf, activation(order.id), to="Order"))[0], Done)
+
+
+def activation(order: str) -> Write:
+    return Write("update", "a", "", order, {"Status": "Activated"})
+
+
 async def test_a_call_has_no_more_records_than_salesforce_takes(wire, sandbox):
     sf = wire(sandbox)
     (made,) = await send(sf, product(1))

@@ -41,7 +41,7 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class LoggedOut:
     """What a logout did. ``reference``: where hub.yaml has a refresh token still."""
 
     connection: str
@@ -190,7 +190,7 @@ class Consenting(Keeping):
         await self._let_go(name)
         return self._credential(name)
 
-    async def logout(self, name: str, *, local: bool = False) -> Left:
+    async def logout(self, name: str, *, local: bool = False) -> LoggedOut:
         """Give a connection's token back to the vendor, and forget it.
 
         Args:
@@ -212,4 +212,6 @@ class Consenting(Keeping):
         await self._let_go(name)
         forgotten = self._stateful and self.store.drop_token(name)
         reference = self.connection(name).secrets().get("refresh_token", "")
-        return Left(name, revoked=revoked, forgotten=forgotten, reference=reference)
+        return LoggedOut(
+            name, revoked=revoked, forgotten=forgotten, reference=reference
+        )

@@ -74,9 +74,8 @@ def complete(org: Org, kind: Kind, row: Row, values: Row, old: Row | None) -> No
             row["HasResponded"] = row["Status"] == "Responded"
         case "Task":
             row["IsClosed"] = row["Status"] == "Completed"
-        case "Order" if old is None:
-            row["OrderNumber"] = f"{org.tables['Order'].serial + 1:08}"
-            row["TotalAmount"] = 0.0
+        case "Order":
+            _ordered(org, row, old)
     _once(org, kind, row, old)
 
 
@@ -92,6 +91,25 @@ def _staged(row: Row, values: Row, old: Row | None) -> None:
     row["IsWon"] = row["StageName"] == "Closed Won"
     if old is not None and old["HasOpportunityLineItem"]:
         row["Amount"] = old["Amount"]
+
+
+def _ordered(org: Org, row: Row, old: Row | None) -> None:
+    """An order is born as a draft, and is activated when it has products."""
+    if old is None:
+        row["OrderNumber"] = f"{org.tables['Order'].serial + 1:08}"
+        row["TotalAmount"] = 0.0
+    activates = (
+        row["Status"] == "Activated" and (old or {}).get("Status") != "Activated"
+    )
+    if not activates:
+        return
+    if old is None:
+        raise Refused(
+            "FAILED_ACTIVATION", "A new order has a status of draft.", ("Status",)
+        )
+    lines = org.tables["OrderItem"].rows.values()
+    if not any(line["OrderId"] == old["Id"] for line in lines):
+        raise Refused("FAILED_ACTIVATION", "An order must have at least one product.")
 
 
 def _priced(org: Org, kind: Kind, row: Row, values: Row) -> None:
